@@ -17,12 +17,12 @@ GOLDEN = "golden.safetensors"
 
 
 class Artifact(BaseModel):
-    """The content of ``artifact.yaml``.
+    """Content of ``artifact.yaml``.
 
     Attributes:
         weights: the file that a runtime loads, ``.onnx`` or ``.safetensors``.
         files: sha256 by path relative to the artifact.
-        architecture: name and options in ``models.architectures``. Empty for an ONNX model from another source.
+        architecture: name and options. Empty for an ONNX model from another source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +38,7 @@ class Artifact(BaseModel):
 
     @classmethod
     def read(cls, root: Path) -> Self:
-        """Read the manifest at ``root`` without checking the other files.
+        """Read the manifest in ``root`` without checking the other files.
 
         Raises:
             ArtifactError: there is no artifact, or its manifest cannot be read or has an unknown field.
@@ -94,8 +94,8 @@ def write_artifact(
 ) -> Artifact:
     """Write an artifact completely or not at all.
 
-    ``write_files`` gets an empty folder and writes the model's files into it. The version of the artifact is a hash
-    of these files and the signature.
+    ``write_files`` gets an empty folder and writes the model's files into it. The artifact's version is a hash of
+    these files and the signature.
     """
     with written_whole(root) as staging:
         write_files(staging)
@@ -120,7 +120,7 @@ def write_artifact(
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hex, without reading the whole file at once."""
+    """Return a file's sha256 in hex, without reading the whole file at once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Assembly of a model's inputs from a ragged batch and the catalogue, as its signature declares them."""
+"""Assemble a model's inputs from a ragged batch and the catalogue, as the signature declares them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ from models.signature import Inputs, InputSpec, Signature
 
 @dataclass(slots=True)
 class _Call:
-    """The state of one assembly.
+    """State of one assembly.
 
     Attributes:
-        row_offsets: int64 (R + 1,), the candidates of each row of a padded layout.
+        row_offsets: int64 (R + 1,), the first candidate of each row in a padded layout.
         history_rows: catalogue rows by history feature, shared by the inputs.
         slots_by_offsets: padded positions by offsets, shared by the inputs.
     """
@@ -58,7 +58,7 @@ class InputAssembler:
         Args:
             signature: declares the inputs.
             catalogue: has the item columns.
-            whole_lists: with layout chunks, make one chunk of each list, as in training.
+            whole_lists: with layout chunks, make each list one chunk, as in training.
 
         Raises:
             SignatureError: a source is unknown, or the catalogue does not have its column.
@@ -73,13 +73,13 @@ class InputAssembler:
         """Return contiguous arrays by input name.
 
         Raises:
-            SignatureError: a feature of fixed shape was declared as ragged.
+            SignatureError: a feature with fixed shape was declared as ragged.
         """
         call = _Call(batch, self._row_offsets(batch))
         return {name: np.ascontiguousarray(make(call), dtype) for name, dtype, make in self._inputs}
 
     def flatten(self, outputs: Inputs, batch: RaggedBatch) -> Inputs:
-        """Return per-candidate outputs as (N, ...) for any layout of the model."""
+        """Return per-candidate outputs as (N, ...), whatever the model's layout."""
         if not self._padded:
             return outputs
         offsets = self._row_offsets(batch)

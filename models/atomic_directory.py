@@ -1,13 +1,13 @@
 """Folders that are written completely or not at all.
 
-A writer fills a new folder, waits until it is on disk, and exchanges it with the old one in one step. A folder has one
-writer at a time. The next one waits. Two names beside the folder belong to its writers:
+A writer fills a new folder, waits until its content is on disk, and exchanges it with the old folder in one step. A
+folder has one writer at a time, and the next writer waits. Two names beside the folder belong to its writers:
 
 - ``<name>.writing/`` holds the writers' lock and the new folder (``models/writers.py``).
 - ``<name>.replaced`` is the old folder, on a file system that cannot exchange two names (NFS, some overlays). There
-  the old one is renamed first, then the new one. If the writer is killed in between, readers find the old folder here.
+  the old folder is renamed first, then the new folder. If the writer is killed in between, readers use this name.
 
-The next writer removes the remains of a killed one. Readers never write, so they work on a read-only disk.
+The next writer removes the remains of a killed writer. Readers never write, so they work on a read-only disk.
 """
 
 import errno
@@ -27,10 +27,10 @@ _RENAME_LIMIT_S = 0.1
 
 
 def settled(path: Path) -> Path:
-    """Return the path at which to read ``path``, which is a completely written folder or lies in one.
+    """Return the path at which to read ``path``, a completely written folder or a file in one.
 
-    It is ``path`` itself, with one exception. If a writer was killed between its two renames, the result lies in the
-    old folder that was moved aside. If neither exists, the result is ``path``.
+    It is ``path``, unless a writer was killed between its two renames. Then it is the same file in the old folder,
+    which was moved aside. If neither exists, it is ``path``.
     """
     if os.path.lexists(path) or path == path.parent:
         return path
@@ -48,8 +48,8 @@ def settled(path: Path) -> Path:
 def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterator[Path]:
     """Yield an empty folder to write into.
 
-    It replaces ``root`` if the block ends without an error. If the block fails, the old folder stays and nothing
-    half-written is left.
+    The new folder replaces ``root`` if the block ends without an error. If the block fails, the old folder stays and
+    nothing half-written is left.
 
     Raises:
         FolderBusy: another process was writing the folder for ``wait_limit_s``.
@@ -65,7 +65,7 @@ def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterato
 
 
 def recover(root: Path) -> None:
-    """Put back a folder that a killed writer moved aside, for a program that reads it and writes it later.
+    """Put back a folder that a killed writer moved aside. For programs that read the folder and write it later.
 
     Raises:
         FolderBusy: another process was writing the folder for 60 s.
@@ -77,7 +77,7 @@ def recover(root: Path) -> None:
 
 
 def is_of_a_writer(path: Path) -> bool:
-    """Return whether a path lies in the folder of a running or killed writer."""
+    """Return whether a path lies in a folder that belongs to a running or killed writer."""
     return any(part.endswith(_WRITING) for part in path.parts)
 
 
@@ -94,10 +94,7 @@ def _recover(root: Path, writers: Path) -> None:
 
 
 def _put(staging: Path, root: Path) -> None:
-    """Rename the new folder to ``root``.
-
-    Remove the old folder after the new name is on disk.
-    """
+    """Rename the new folder to ``root``. Remove the old folder after the new name is on disk."""
     if not os.path.lexists(root):
         staging.rename(root)
         sync_folder(root.parent)

@@ -1,6 +1,6 @@
 """Hash Python code, so that data is rebuilt only if the code that built it changes.
 
-Comments, docstrings and layout do not count, so that a better sentence causes no rebuild.
+Comments, docstrings and layout are not hashed.
 """
 
 import ast
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def hash_of_code(files: Iterable[Path]) -> str:
-    """Return 16 hex digits over the code of the Python files, in the given order.
+    """Hash the code in Python files, in the given order. Return 16 hex digits.
 
     Raises:
         SyntaxError: a file is not Python.
@@ -30,7 +30,7 @@ def _meaning(source: bytes) -> str:
 
 
 def _is_text(statement: ast.stmt) -> bool:
-    """Return whether it is a string on its own: the docstring of a module, class, function or constant."""
+    """Return whether a statement is only a string, such as a docstring."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)

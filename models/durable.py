@@ -13,7 +13,7 @@ from typing import BinaryIO
 _WRITING = ".writing"
 
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
-"""Error codes of file systems that cannot synchronise a folder. They do not need to."""
+"""Error codes from file systems that cannot synchronise a folder, and do not need to."""
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's fcntl.h and fs.h
 
@@ -33,8 +33,8 @@ def write_file(path: Path, text: str) -> None:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` if the block ends without an error.
 
-    The content is on disk before it has the name. Readers see the old content or the new content. Concurrent writers
-    do not mix: each has its own temporary file, and the last one to finish wins.
+    The content is on disk before it gets the name. Readers see the old content or the new content. Concurrent writers
+    do not mix: each has its own temporary file, and the last writer to finish wins.
 
     Raises:
         OSError: the file cannot be written. The old file is unchanged.
@@ -54,7 +54,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of killed writers from a folder.
+    """Remove the temporary files that killed writers left in a folder.
 
     A running writer holds a lock on its file. Files that cannot be locked or removed stay.
     """
@@ -65,9 +65,9 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def _staging_file(path: Path) -> BinaryIO:
-    """Open a new file beside ``path`` and lock it, if its file system has locks.
+    """Open a new file beside ``path``, and lock it if the file system has locks.
 
-    Its name is unique on all machines: pods that share a volume have equal process ids.
+    Its random name is unique across machines, whereas pods that share a volume may have equal process ids.
     """
     while True:
         file = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_WRITING}").open("xb")
@@ -75,7 +75,7 @@ def _staging_file(path: Path) -> BinaryIO:
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
-        file.close()  # it was removed as abandoned before it was locked
+        file.close()  # remove_abandoned removed the file before it was locked
 
 
 def sync_tree(folder: Path) -> None:

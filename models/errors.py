@@ -2,13 +2,13 @@
 
 ModelError
 ├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
-│   ├── FeatureMismatch   it was made with other feature definitions
-│   └── FolderBusy        another process is writing it
-├── SignatureError        a model's declared inputs do not fit the data of the pipeline
+│   ├── FeatureMismatch   the data was made with other feature definitions
+│   └── FolderBusy        another process is writing the folder
+├── SignatureError        a model's declared inputs do not fit the pipeline's data
 ├── RuntimeFailure        the runtime could not load or execute the model
-│   ├── BatchFailure      a rank of a pipeline failed on one batch, and all ranks continue with the next batch
+│   ├── BatchFailure      a rank failed on one batch, and all ranks continue with the next batch
 │   └── OutOfMemory       this process has too little memory for a batch
-├── MissingPackage        a package of an optional extra is not installed
+├── MissingPackage        a package from an optional extra is not installed
 ├── GoldenMismatch        a loaded model returns other scores than at its export
 └── TrainingError         a model could not be trained on this data with this configuration
 
@@ -21,7 +21,7 @@ class ModelError(Exception):
 
 
 class ArtifactError(ModelError):
-    """Something on disk is missing, damaged or of another version."""
+    """Something on disk is missing, is damaged or has another version."""
 
 
 class FeatureMismatch(ArtifactError):
@@ -41,10 +41,7 @@ class RuntimeFailure(ModelError):
 
 
 class BatchFailure(RuntimeFailure):
-    """A rank of a pipeline could not execute its part of a batch.
-
-    All ranks continue with the next batch.
-    """
+    """A rank could not execute its part of a batch. All ranks continue with the next batch."""
 
 
 class OutOfMemory(RuntimeFailure):
@@ -52,7 +49,7 @@ class OutOfMemory(RuntimeFailure):
 
 
 class MissingPackage(ModelError):
-    """A package of an optional extra is not installed."""
+    """A package from an optional extra is not installed."""
 
 
 class GoldenMismatch(ModelError):

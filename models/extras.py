@@ -1,4 +1,4 @@
-"""Check that the packages of an optional extra are installed, and name the extra if one is missing."""
+"""Check that an optional extra's packages are installed."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Impressions: the training data, as one large ragged batch on disk of shown lists and their outcomes."""
+"""Impressions: the training data, as one large ragged batch on disk. It has shown lists and their outcomes."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ _INDEX, _CANDIDATE = "impressions.json", "candidate."
 
 
 class KeysToRows(Protocol):
-    """Map item keys to row numbers of the current catalogue, as ``Catalogue.rows_of_keys`` does."""
+    """Map item keys to rows in the current catalogue, as ``Catalogue.rows_of_keys`` does."""
 
     def __call__(self, keys: NDArray[np.int64], /) -> NDArray[np.int64]:
         """Return int64 rows, with -1 for keys that the catalogue does not have."""
@@ -30,9 +30,9 @@ def write_impressions(
     Args:
         root: folder to write.
         batch: the shown lists. Their per-request and per-candidate columns are written too.
-        labels: float32 (N,), relevance of each shown candidate.
-        feature_hash: hash of the feature definitions of the columns.
-        keys: int64 (N,), item keys of the candidates. Rows change between catalogue versions, keys do not.
+        labels: float32 (N,), relevance.
+        feature_hash: content hash of the feature definitions.
+        keys: int64 (N,), the candidates' item keys. Rows change between catalogue versions, keys do not.
     """
     with written_whole(root) as staging:
         arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
@@ -62,7 +62,7 @@ def read_impressions(
 
     Raises:
         ArtifactError: there are no impressions, or they are damaged.
-        FeatureMismatch: they were built with other feature definitions.
+        FeatureMismatch: the impressions were built with other feature definitions.
     """
     root = settled(root)
     path = root / _INDEX

@@ -1,4 +1,4 @@
-"""Padded layouts of ragged lists: one row per list, or one row per chunk of a list."""
+"""Padded layouts for ragged lists: one row per list, or one row per chunk of a list."""
 
 from functools import cached_property
 from typing import Any
@@ -11,13 +11,13 @@ from models.ragged import offsets_of
 _CHUNK_SIZES = (32, 64, 128, 256, 512)
 _SMALLEST_CHUNK = 16
 _COST_OF_A_CHUNK = 8
-"""Overhead of a chunk in slots, measured on the history ranker with one thread."""
+"""A chunk's overhead in slots, measured on the history ranker with one thread."""
 
 
 class Slots:
-    """Positions of the values of B ragged lists in a padded array (B, M), with M the longest length.
+    """Positions in a padded array (B, M) for the values of B ragged lists, of which the longest has M.
 
-    They are computed once for all arrays with the same offsets.
+    The positions are computed once for all arrays with the same offsets.
     """
 
     def __init__(self, offsets: NDArray[np.int64]) -> None:
@@ -37,10 +37,7 @@ class Slots:
         return np.arange(int(self._lengths.sum())) + np.repeat(shift, self._lengths)
 
     def lists(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values (N, ...) padded with zeros to (B, M, ...).
-
-        It is a view if all lists have the same length.
-        """
+        """Return values (N, ...) padded with zeros to (B, M, ...), as a view if all lists have the same length."""
         if self._equal_lengths:
             return values.reshape(*self.shape, *values.shape[1:])
         count, longest = self.shape
@@ -57,22 +54,20 @@ class Slots:
 
 
 def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Return values (N, ...) padded with zeros to (B, M, ...).
-
-    It is a view if all lists have the same length.
-    """
+    """Return values (N, ...) padded with zeros to (B, M, ...), as a view if all lists have the same length."""
     return Slots(offsets).lists(values)
 
 
 def mask_of(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return bool (B, M), True for slots of padded lists that hold a value."""
+    """Return bool (B, M), True for padded slots that hold a value."""
     return Slots(offsets).mask
 
 
 def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cut requests [offsets[i], offsets[i + 1]) into chunks and return the offsets of the chunks (R + 1,).
+    """Cut requests [offsets[i], offsets[i + 1]) into chunks and return the chunk offsets (R + 1,).
 
-    All chunks have the same size. It minimises the total cost of the slots, including padding, and of the chunks.
+    All chunks have one size, except a shorter last chunk of a request. The size minimises the total cost: all slots,
+    including padding, plus a constant per chunk.
     """
     if len(offsets) == 2:
         return offsets

@@ -1,6 +1,6 @@
 """Ragged batches: the arrays of several requests laid end to end.
 
-The candidates of request ``i`` are ``[offsets[i], offsets[i + 1])`` of every per-candidate array.
+Request ``i`` has the candidates ``[offsets[i], offsets[i + 1])`` in every per-candidate array.
 Nothing is padded. Stages take a ragged batch and return a ragged batch.
 """
 
@@ -35,7 +35,7 @@ class RaggedArray:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, requests: NDArray[np.int64]) -> "RaggedArray":
-        """Return a copy of the listed sequences, in that order."""
+        """Copy the listed sequences, in that order."""
         positions, offsets = gather_positions(self.offsets, requests)
         return RaggedArray(self.values[positions], offsets)
 
@@ -58,10 +58,10 @@ class RaggedBatch:
         rows: int64 (N,), catalogue row numbers.
         requests: per-request columns by name, such as "user.profile": (B, ...), or a RaggedArray of length B.
         candidates: per-candidate columns (N, ...) by name, such as "score".
-        deadlines_s: float64 (B,), deadlines on the monotonic clock, inf for a request without one.
-        priorities: int32 (B,). Requests of a higher priority are served first.
-        k: int64 (B,), maximum number of items in each answer. None: all candidates.
-        user_keys: B user ids, until the features stage has read them.
+        deadlines_s: float64 (B,), deadlines on the monotonic clock, inf for a request without a deadline.
+        priorities: int32 (B,). Requests with a higher priority are served first.
+        k: int64 (B,), maximum items per answer. None: all candidates.
+        user_keys: B user ids. Empty after the features stage has read them.
         missed: bool (B,) by reason, such as "features": requests whose answers are degraded for that reason.
     """
 
@@ -82,11 +82,11 @@ class RaggedBatch:
 
     @property
     def candidate_count(self) -> int:
-        """Number of candidates of all requests together."""
+        """Number of candidates in all requests together."""
         return len(self.rows)
 
     def request_of(self) -> NDArray[np.int64]:
-        """Return int64 (N,), the index of the request that each candidate belongs to."""
+        """Return each candidate's request index, int64 (N,)."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
 
     def adding(
@@ -109,11 +109,11 @@ class RaggedBatch:
         return replace(self, missed={**self.missed, reason: mask})
 
     def missed_by(self, request: int) -> list[str]:
-        """Return the reasons for which one request is degraded, in the order of the stages."""
+        """Return the reasons for which one request is degraded, in stage order."""
         return [reason for reason, mask in self.missed.items() if mask[request]]
 
     def take(self, requests: NDArray[np.int64]) -> "RaggedBatch":
-        """Return a copy of the listed requests as a new batch, in that order."""
+        """Copy the listed requests into a new batch, in that order."""
         positions, offsets = gather_positions(self.offsets, requests)
         return RaggedBatch(
             offsets=offsets,
@@ -132,7 +132,7 @@ class RaggedBatch:
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
-        """Return the same requests with only some of their candidates.
+        """Return the same requests with only some candidates.
 
         Args:
             positions: int64, the candidates to keep.
@@ -147,7 +147,7 @@ class RaggedBatch:
 
     @staticmethod
     def concatenate(parts: Sequence["RaggedBatch"]) -> "RaggedBatch":
-        """Join several batches of one release end to end.
+        """Join several batches with one release end to end.
 
         Raises:
             ValueError: the parts have different releases.
@@ -188,7 +188,7 @@ def offsets_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
 def gather_positions(
     offsets: NDArray[np.int64], picked: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the flat positions of the picked sequences, in their order, and their new offsets."""
+    """Return the picked sequences' flat positions, in that order, and their new offsets."""
     lengths = offsets[picked + 1] - offsets[picked]
     new_offsets = offsets_of(lengths)
     shift = np.repeat(offsets[picked] - new_offsets[:-1], lengths)

@@ -1,36 +1,36 @@
-"""Signatures: the input and output tensors of a model, and the source of each input in a pipeline.
+"""Signatures: a model's input and output tensors, and each input's source in a pipeline.
 
-Sizes: N candidates, B requests, T values of a ragged feature. The source of an input is one of
+Sizes: N candidates, B requests, T values of a ragged feature. An input's source is one of
 
     item.<column>                the catalogue's column, one row per candidate         (N, ...)
-    item.<column>@user.<name>    the column for the items of a user's history          (T, ...), zeros if unknown
+    item.<column>@user.<name>    the column for the items in a user's history          (T, ...), zeros if unknown
     user.<name>, realtime.<name>, context.<name>, global.<name>
-                                 a per-request feature, or the values of a ragged one  (B, ...) or (T, ...)
+                                 a per-request feature, or a ragged feature's values   (B, ...) or (T, ...)
     cell.<name>                  a feature of the candidate's cell                     (N, ...)
     live.<name>                  a live feature of the candidate                       (N, ...)
-    user.<name>:offsets          the offsets of a ragged feature, int64                (B + 1,)
+    user.<name>:offsets          a ragged feature's offsets, int64                     (B + 1,)
     user.<name>:list             its values, padded with zeros to the longest, L       (B, L, ...)
     user.<name>:mask             True for slots of :list that hold a value             (B, L)
     item.<column>@user.<name>:list  the column for the history, padded the same way    (B, L, ...)
     candidate.<name>             a column that an earlier stage computed               (N, ...)
     batch.offsets                candidate offsets, int64                              (B + 1,)
-    batch.request_of             the request of each candidate, int64                  (N,)
+    batch.request_of             each candidate's request, int64                       (N,)
     batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
-    batch.chunk_of               the request of each chunk, int64. A list is one chunk (R,) or (B,)
+    batch.chunk_of               each chunk's request, int64. A list is one chunk      (R,) or (B,)
     tokens.ids                   layout pairs: token ids, int64                        (P, L)
     tokens.mask                  layout pairs: 1 for slots that hold a token, int64    (P, L)
-    tokens.types                 layout pairs: type ids of the tokens, int64           (P, L)
+    tokens.types                 layout pairs: the tokens' type ids, int64             (P, L)
 
 realtime.<name> has the same parts as user.<name>.
 
-The layout gives the shape of per-candidate inputs and outputs:
+The layout determines the shape of per-candidate inputs and outputs:
 
 - flat: (N, ...).
-- list: (B, M, ...), with M the longest list of the batch.
-- chunks: (R, C, ...). The candidates of each request are cut into R chunks of at most C. If the candidates of a model
-  do not see each other, this equals list, but short lists are not padded to the longest.
-- pairs: inputs (P, L, ...), outputs (P,). Each of the P sequences joins the tokens of the request's text and of a
-  candidate's text. They are padded to the longest, L.
+- list: (B, M, ...), with M the batch's longest list.
+- chunks: (R, C, ...). The batch's lists are cut into R chunks of at most C candidates. If a model scores candidates
+  independently, the scores are the same as with list, but short lists are not padded to the longest.
+- pairs: inputs (P, L, ...), outputs (P,). Each of the P sequences joins the tokens of the request's text and a
+  candidate's text. They are padded to the longest sequence, L.
 """
 
 from typing import Any, Literal, Self
@@ -43,7 +43,7 @@ from models.features.definition import PER_CANDIDATE, DType
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks", "pairs"]
 ENCODED_HISTORY = "encoded_history"
-"""Name of a value in an ONNX graph: the encoded history (B, T, ...), which does not depend on the candidates."""
+"""Name of the encoded history (B, T, ...) in an ONNX graph. It does not depend on the candidates."""
 TOKEN_SOURCES = ("tokens.ids", "tokens.mask", "tokens.types")
 _PER_CANDIDATE = ("item.", "candidate.", *(f"{group}." for group in PER_CANDIDATE))
 
@@ -64,10 +64,7 @@ class InputSpec(BaseModel):
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
 
     def axes(self, layout: Layout) -> tuple[str, ...]:
-        """Return the names of the leading axes.
-
-        Axes with the same name have the same length in one call.
-        """
+        """Return the leading axes' names. Axes with the same name have the same length in one call."""
         if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
             rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",), "pairs": ()}
             return (*rows[layout], "candidates")
@@ -94,15 +91,15 @@ class OutputSpec(BaseModel):
 
 
 class PairSpec(BaseModel):
-    """The two texts that a model of layout pairs reads as one sequence, and their truncation.
+    """The two texts that a model with layout pairs reads as one sequence, and their truncation.
 
     Attributes:
-        query: a text of the request, such as "context.query".
-        text: a property of the items' details, such as "details.summary".
-        max_length: maximum tokens of a sequence, including those that the tokenizer adds around the texts.
-        truncation: longest_first removes tokens from the longer text until the pair fits, only_second removes them
+        query: a request text, such as "context.query".
+        text: a property in the items' details, such as "details.summary".
+        max_length: maximum tokens per sequence, including the tokens that the tokenizer adds around the texts.
+        truncation: longest_first removes tokens from the longer text until the pair fits, only_second removes tokens
             from the item's text.
-        pad_id: the token that pads a sequence to the longest of its batch.
+        pad_id: the token that pads sequences to a common length.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,10 +112,7 @@ class PairSpec(BaseModel):
 
 
 class Signature(BaseModel):
-    """The inputs and outputs of a model.
-
-    Only layout pairs has a ``pair``.
-    """
+    """A model's inputs and outputs. Only layout pairs has a ``pair``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

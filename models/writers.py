@@ -1,7 +1,7 @@
 """The writers' folder beside an atomically written folder.
 
-One writer at a time works in it. The folder has the lock and the writer's new folder, and is removed after the write.
-The system frees the lock of a killed process, and the next writer removes its files.
+One writer at a time works in the writers' folder. It has the lock and the writer's new folder, and is removed after the
+write. The system frees a killed process's lock, and the next writer removes the files that it left.
 """
 
 import errno
@@ -25,7 +25,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
     """Yield a new, empty folder in ``folder`` that only this writer uses, and remove it afterwards.
 
-    On a file system without locks two writers can be here at once. Then the first one fails, because the second one
+    On a file system without locks two writers can be here at once. Then the first writer fails, because the second
     removes its folder. Their contents do not mix.
 
     Raises:
@@ -49,18 +49,18 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
         finally:
             remove(staging, folder)
     finally:
-        # A writer that waits for this lock sees that the file has lost its name, and makes a new one.
+        # A writer that waits for this lock sees that the file has lost its name, and makes a new lock file.
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(descriptor)
         with suppress(OSError):
-            folder.rmdir()  # the next writer may be in it already
+            folder.rmdir()  # the next writer may use the folder already
 
 
 def remove(path: Path, folder: Path) -> None:
     """Remove a file or folder that is no longer read.
 
-    If it cannot be removed, the next writer tries again. It is moved within the writers' folder first, so that a
-    process that still writes there gets an error, and not half a folder.
+    If the removal fails, the next writer tries again. The path is first moved into the writers' folder, so that a
+    process that still writes to it gets an error instead of half a folder.
     """
     removed = folder / f"{secrets.token_hex(8)}.removed"
     with suppress(OSError):
@@ -72,10 +72,7 @@ def remove(path: Path, folder: Path) -> None:
 
 
 def _acquire_lock(folder: Path, until_s: float) -> int | None:
-    """Open the lock file and lock it.
-
-    Return None if another writer holds it until ``until_s``.
-    """
+    """Open the lock file and lock it. Return None if another writer holds the lock until ``until_s``."""
     lock = folder / _LOCK
     while True:
         with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder is removed meanwhile
@@ -106,10 +103,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _is_named(descriptor: int, path: Path) -> bool:
-    """Return whether the open file still has this name.
-
-    The previous writer removes it while it holds the lock.
-    """
+    """Return whether the open file still has this name, which the previous writer removes while it holds the lock."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,11 +1,11 @@
 """Architectures by name: ``build_architecture`` builds a module from the options in an artifact.
 
-Docstrings use these letters for the sizes of tensors:
+Docstrings use these letters for tensor sizes:
 
 - N candidates and B requests in a batch, M candidates in the longest list;
-- R chunks with C candidates each: a chunk has candidates of one request, and long lists are cut into several chunks;
+- R chunks with C candidates each: a chunk belongs to one request, and long lists are cut into several chunks;
 - L items in the longest history;
-- P pairs of texts with L tokens each.
+- P text pairs, with L tokens in the longest.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def build_architecture(options: Mapping[str, Any]) -> "Architecture":
-    """Build a module with random weights from the options of an architecture.
+    """Build a module with random weights from an architecture's options.
 
     Args:
-        options: ``name``, a key of the registry, and the other fields of that architecture.
+        options: ``name``, a key of the registry, and the other options.
 
     Raises:
         ArtifactError: the name is unknown, or the options do not fit the architecture.

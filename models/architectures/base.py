@@ -1,4 +1,4 @@
-"""Base classes of the architectures: a forward pass by input name, and a signature."""
+"""Base classes for architectures: a forward pass by input name, and a signature."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Architecture(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the scores.
 
-        The shape depends on the layout of the signature: (N,) for ``flat``, (B, M) for ``list``, (R, C) for
+        The shape depends on the signature's layout: (N,) for ``flat``, (B, M) for ``list``, (R, C) for
         ``chunks`` and (P,) for ``pairs``.
         """
 
@@ -31,10 +31,10 @@ class Architecture(nn.Module):
         """Return the declared inputs and their sources in a pipeline."""
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
-        """Fit the constants of the encoders to training inputs. The default does nothing.
+        """Fit the encoders' constants to training inputs. The default does nothing.
 
         Args:
-            inputs: the inputs of training lists by name, and ``present``, bool (B, M): True for slots with a
+            inputs: training inputs by name, and ``present``, bool (B, M): True for slots with a
                 candidate, False for padding.
         """
 
@@ -42,15 +42,15 @@ class Architecture(nn.Module):
 class EncodesHistory(Architecture):
     """An architecture that encodes the user's history before it reads any candidate.
 
-    The encoded history is one tensor, which a cache can keep for later requests of the user.
+    The encoded history is one tensor, which a cache can keep for the user's later requests.
     """
 
     @abstractmethod
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the encoded histories, (B, T, ...).
 
-        T is the length of the longest history plus a constant. The tokens of a history come first, then padding.
-        They depend only on the history of that request, not on the padding.
+        T is the longest history's length plus a constant. A history's tokens come first, then padding. The tokens
+        do not depend on the padding or on other requests.
         """
 
     @abstractmethod
@@ -59,7 +59,7 @@ class EncodesHistory(Architecture):
 
         Args:
             inputs: the inputs by name.
-            encoded: the result of ``encode``. Its padding is not read.
+            encoded: result of ``encode``. Its padding is not read.
         """
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
-"""DLRM, the recommendation model of MLPerf and of many benchmarks (Naumov et al. 2019, arXiv:1906.00091).
+"""DLRM, the recommendation model in MLPerf and many other benchmarks (Naumov et al. 2019, arXiv:1906.00091).
 
-One embedding table holds the rows of all sparse fields, one field after the other. So a batch needs one lookup
-instead of one per field.
+One embedding table holds the rows of all sparse fields, one field after the other. So a batch needs one lookup in
+total, not one per field.
 """
 
 import math
@@ -24,9 +24,8 @@ class Dlrm(Architecture):
     request. The sparse features are row numbers (N, F), counted from 0 within each field.
 
     Attributes:
-        options: the sizes.
         first_row: int64 (F,), the first table row of each field.
-        pairs: the index of each pair of distinct vectors in the flattened matrix of dot products.
+        pairs: int64, the positions below the diagonal in the flattened dot-product matrix.
     """
 
     options: DlrmOptions
@@ -57,7 +56,7 @@ class Dlrm(Architecture):
         looked_up = torch.nn.functional.embedding(inputs["sparse"] + self.first_row, self.table)
         vectors = torch.cat([dense[:, None], looked_up], dim=1)
         products = (vectors @ vectors.transpose(1, 2)).flatten(1)
-        # After the transposition, whole rows are selected: several times faster than single columns.
+        # Selecting rows of the transposed matrix is several times faster than selecting columns.
         picked = products.t().index_select(0, self.pairs)
         scores: Tensor = self.top(torch.cat([dense.t(), picked]).t())
         return scores.squeeze(-1)

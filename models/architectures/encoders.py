@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from models.architectures.options import ScalarColumn
 
 KM_PER_DEGREE = 111.195
-"""Length of a degree of latitude on a sphere with the earth's mean radius, 6371 km."""
+"""Length of one degree of latitude, for the earth's mean radius of 6371 km."""
 
 SMALLEST_SPREAD = 1e-6
 """A column with a smaller standard deviation counts as constant."""
@@ -23,19 +23,15 @@ class Standardised(nn.Module):
     """Centres and scales raw columns. The constants come from the training data and are stored with the weights.
 
     Attributes:
-        mean: (width,), the mean of each column.
-        scale: (width,), the reciprocal of each column's standard deviation, or 1 for a constant column.
+        mean: (width,), column means.
+        scale: (width,), 1 / standard deviation, or 1 for a constant column.
     """
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, width: int) -> None:
-        """Start with mean 0 and scale 1.
-
-        Args:
-            width: number of raw columns.
-        """
+        """Start with mean 0 and scale 1 for each of ``width`` columns."""
         super().__init__()
         self.width = width
         self.register_buffer("mean", torch.zeros(width))
@@ -49,7 +45,7 @@ class Standardised(nn.Module):
         return ((raw - self.mean) * self.scale).clamp(-8.0, 8.0)
 
     def fit(self, rows: Tensor) -> None:
-        """Set the constants from raw rows (T, width). A constant column is centred but not scaled."""
+        """Set the constants from T raw rows (T, width). A constant column is centred but not scaled."""
         if len(rows) == 0:
             return
         spread = rows.std(dim=0, correction=0)
@@ -58,24 +54,20 @@ class Standardised(nn.Module):
 
 
 def width_of(encoder: Standardised | None) -> int:
-    """Return the width of an encoder, or 0 for None."""
+    """Return the encoder's width, or 0 for None."""
     return 0 if encoder is None else encoder.width
 
 
 class ColumnEncoder(Standardised):
-    """Concatenates named columns, each of trailing shape () or (n,), and standardises them."""
+    """Concatenates named columns with trailing shape () or (n,), and standardises them."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Set the columns.
-
-        Args:
-            shapes: trailing shape of each column, () or (n,).
-        """
+        """Set the trailing shapes by column name, each () or (n,)."""
         super().__init__(sum(1 if shape == () else shape[0] for shape in shapes.values()))
         self._scalar = {name: shape == () for name, shape in shapes.items()}
 
     def raw(self, inputs: Mapping[str, Tensor], prefix: str = "") -> Tensor:
-        """Return the inputs "<prefix><name>" concatenated along the last axis, (..., width)."""
+        """Concatenate the inputs "<prefix><name>" along the last axis, (..., width)."""
         parts = [
             inputs[f"{prefix}{name}"].unsqueeze(-1) if scalar else inputs[f"{prefix}{name}"]
             for name, scalar in self._scalar.items()
@@ -90,16 +82,16 @@ class ColumnEncoder(Standardised):
 class ScalarEncoder(Standardised):
     """Encodes scalar columns, each (...), as one tensor (..., width), and standardises them.
 
-    The columns of the result are grouped by encoding: linear, log, sines, cosines.
+    The result's columns are grouped by encoding: linear, log, sines, cosines.
 
     Attributes:
-        turns: radians per unit of each harmonic, 2 pi n / period.
+        turns: radians per unit for each harmonic n, 2 pi n / period.
     """
 
     turns: Tensor
 
     def __init__(self, columns: Sequence[ScalarColumn]) -> None:
-        """Group the columns by encoding: a graph runs faster with few nodes for many columns."""
+        """Group the columns by encoding, because a graph with fewer nodes runs faster."""
         super().__init__(sum(column.width for column in columns))
         self._linear, self._logs, cyclic = (
             [column for column in columns if column.encoding == encoding]

@@ -1,13 +1,12 @@
 """A ranker that encodes the user's history once. Every candidate attends to the history and to itself.
 
-Candidates do not attend to each other. So a score does not depend on the other candidates of the request, and the
-cost is linear in the number of candidates. This follows M-FALCON, the candidate-parallel inference of HSTU (Zhai et
-al. 2024, arXiv:2402.17152). Softmax attention and feed-forward layers are those of SASRec (Kang and McAuley 2018,
-arXiv:1808.09781).
+Candidates do not attend to each other. So a candidate's score does not depend on the other candidates, and the cost
+grows linearly with their count. This follows M-FALCON, the candidate-parallel inference in HSTU (Zhai et al. 2024,
+arXiv:2402.17152). Softmax attention and feed-forward layers are as in SASRec (Kang and McAuley 2018, arXiv:1808.09781).
 
 The history is [beginning, oldest rating, ..., newest rating] with a causal mask. The beginning is a learned vector
-plus the projected profile of the user, if the model reads a profile. So there is a token to attend to even if the
-history is empty. The encoded history is the same for all candidates and contexts of the user.
+plus the user's projected profile, if the model reads a profile. So there is a token to attend to even if the history
+is empty. The encoded history is the same for all candidates and contexts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +28,7 @@ EMBEDDING_SPREAD = 0.1
 
 
 class HistoryRanker(Ranker, EncodesHistory):
-    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs.
-
-    Attributes:
-        options: the features that it reads, and its size.
-    """
+    """Scores candidates in chunks (R, C). ``signature`` declares the inputs."""
 
     options: HistoryRankerOptions
 
@@ -60,11 +55,11 @@ class HistoryRanker(Ranker, EncodesHistory):
         self.score_proj = nn.Linear(width, 1)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the keys and values of the history in every layer, (B, 1 + L, layers * 2 * heads, head_dim)."""
+        """Return the history's keys and values in every layer, (B, 1 + L, layers * 2 * heads, head_dim)."""
         return self.encode_through(list(layers_of(self.layers)), self.embed_history(inputs), is_last=True)[0]
 
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
-        """Return the scores of the candidates in each chunk, (R, C)."""
+        """Return the scores, (R, C)."""
         past, present = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
         layers = list(layers_of(self.layers))
         return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, present))
@@ -72,25 +67,25 @@ class HistoryRanker(Ranker, EncodesHistory):
     def encode_through(
         self, layers: Sequence[TransformerLayer], history: Tensor, *, is_last: bool
     ) -> tuple[Tensor, Tensor]:
-        """Encode the history with some of the layers.
+        """Pass the history through some layers.
 
         Args:
-            layers: consecutive layers of the model.
-            history: (B, 1 + L, width), before these layers.
-            is_last: whether these are the last layers. Then the output of the last one is not computed, as nothing
-                reads it.
+            layers: consecutive layers.
+            history: (B, 1 + L, width), the input.
+            is_last: whether the model ends with these layers. Then nothing reads the last layer's output, and it is
+                not computed.
 
         Returns:
-            The keys and values of these layers, (B, 1 + L, layers * 2 * heads, head_dim), and the history after
-            them, (B, 1 + L, width).
+            The keys and values in these layers, (B, 1 + L, layers * 2 * heads, head_dim), and the output,
+            (B, 1 + L, width).
         """
         requests, length, width = history.shape
         later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
-        causal = torch.where(later, FORBIDDEN, 0.0)  # it also hides the padding, which is at the end
+        causal = torch.where(later, FORBIDDEN, 0.0)  # this also hides the padding, which is at the end
         past = history.reshape(-1, width)
         encoded: list[Tensor] = []
         for index, layer in enumerate(layers):
-            q, k, v = layer.project(past, requests)  # past is flat: one matrix product per projection
+            q, k, v = layer.project(past, requests)  # past is flat, so each projection is one matrix product
             encoded += [k, v]
             if index + 1 < len(layers) or not is_last:
                 past = layer.close(past, attend(q, k, v, layer.scale, causal))
@@ -99,13 +94,13 @@ class HistoryRanker(Ranker, EncodesHistory):
     def score_through(
         self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, present: Tensor
     ) -> Tensor:
-        """Return the candidates after some of the layers, (R, C, width).
+        """Pass the candidates through some layers. Return them, (R, C, width).
 
         Args:
-            layers: consecutive layers of the model.
-            candidates: (R, C, width), before these layers.
-            past: (R, 1 + L, layers * 2 * heads, head_dim), the keys and values of each chunk's history in these layers.
-            present: (R, 1 + L), 1 for tokens of the history, 0 for padding.
+            layers: consecutive layers.
+            candidates: (R, C, width), the input.
+            past: (R, 1 + L, layers * 2 * heads, head_dim), keys and values from the chunk's history in these layers.
+            present: (R, 1 + L), 1 for history tokens, 0 for padding.
         """
         chunks, _, width = candidates.shape
         x = candidates.reshape(-1, width)
@@ -117,17 +112,17 @@ class HistoryRanker(Ranker, EncodesHistory):
         return x.view(candidates.shape)
 
     def scores_of(self, candidates: Tensor) -> Tensor:
-        """Return the scores (R, C) of candidates (R, C, width) after all layers."""
+        """Return the scores (R, C) from the last layer's output (R, C, width)."""
         chunks, count, width = candidates.shape
         scores: Tensor = self.score_proj(self.score_norm(candidates.reshape(-1, width)))
         return scores.view(chunks, count)
 
     def kept_of(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        """Return the mask of each chunk's history, (R, 1 + L): 1 for tokens of the history, 0 for padding."""
+        """Return each chunk's history mask, (R, 1 + L): 1 for tokens, 0 for padding."""
         return pad(inputs["history_mask"], (1, 0), value=True).to(dtype)[inputs["chunk_of"]]
 
     def embed_history(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the input of the first layer for the histories, (B, 1 + L, width).
+        """Return the histories as first-layer input, (B, 1 + L, width).
 
         The beginning comes first, then the ratings, oldest first.
         """
@@ -135,9 +130,9 @@ class HistoryRanker(Ranker, EncodesHistory):
         return dropout(history, self.options.dropout, self.training)
 
     def embed_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the input of the first layer for the candidates, (R, C, width).
+        """Return the candidates as first-layer input, (R, C, width).
 
-        It combines the features of the item with those of the request.
+        Each vector combines item features and request features.
         """
         candidates = self._candidates(inputs, self.read_profile(inputs))
         return dropout(candidates, self.options.dropout, self.training)
@@ -167,7 +162,7 @@ class HistoryRanker(Ranker, EncodesHistory):
     def _repeats(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return, for each candidate, 1 and the history's values for the same item, (R, C, 1 + values).
 
-        All are 0 if the candidate is not in the history. If it is there several times, the entries are summed.
+        All are 0 if the candidate is not in the history. If it occurs several times, its entries are summed.
         Without this input, attention would have to learn that equal embeddings mean the same item.
         """
         chunk_of, number = inputs["chunk_of"], inputs["item_number"]

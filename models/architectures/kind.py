@@ -1,4 +1,4 @@
-"""The descriptor that each architecture registers."""
+"""The registry entry of an architecture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureKind(Generic[Options]):
-    """The descriptor of one architecture.
+    """An architecture, as it is registered.
 
     Attributes:
-        config: the class of the options, which an artifact stores.
+        config: class of the options, which an artifact stores.
         build: builds the module with random weights.
     """
 

@@ -1,4 +1,4 @@
-"""Transformer layers. Their projections have the usual names, so that tensor-parallel tools can split them."""
+"""Transformer layers. Tensor-parallel tools can split them, because the projections have their usual names."""
 
 import math
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, relu
 
 FORBIDDEN = -1e9
-"""Added to the attention logits of masked slots. It is finite, because a softmax of only -inf would be NaN."""
+"""Added to the attention logits of masked slots. It is finite, because a softmax over only -inf is NaN."""
 
 
 CUT = 40.0
-"""Attention logits are clamped to +-40: a float32 holds exp(40) times any number of tokens, and exp(-40) is above 0."""
+"""Attention logits are clamped to +-40, so that sums of exponentials neither overflow float32 nor become 0."""
 
 
 class TransformerLayer(nn.Module):
     """A pre-norm transformer layer (Xiong et al. 2020, arXiv:2002.04745) without the attention itself.
 
-    The caller computes the attention between ``project`` and ``close``, and so chooses the mask.
+    Between ``project`` and ``close`` the caller computes the attention, with a mask of its choice.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
         """Build the layer with random weights.
 
         Args:
-            width: width of the residual stream.
-            heads: number of attention heads.
-            hidden: width of the feed-forward part.
-            dropout: dropout rate of both residual updates, attention and feed-forward.
+            width: residual stream width.
+            heads: attention heads.
+            hidden: feed-forward width.
+            dropout: dropout rate for both residual updates, attention and feed-forward.
         """
         super().__init__()
         self.dropout = dropout
@@ -45,11 +45,11 @@ class TransformerLayer(nn.Module):
 
     @property
     def heads(self) -> int:
-        """Number of attention heads in this process. A layer that is split over ranks has only those of its rank."""
+        """Attention heads in this process. If the layer is split over ranks, each rank has only some heads."""
         return self.k_proj.weight.shape[0] // self.head_dim
 
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the queries, keys and values of x (batch * T, width), each (batch, T, heads, head_dim)."""
+        """Project x (batch * T, width) to queries, keys and values, each (batch, T, heads, head_dim)."""
         normed = self.attention_norm(x)
         q, k, v = (
             proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim)
@@ -76,7 +76,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Te
         q: queries, (batch, T, heads, head_dim).
         k: keys, (batch, S, heads, head_dim).
         v: values, (batch, S, heads, head_dim).
-        scale: factor of the logits.
+        scale: factor for the logits.
         allowed: added to the logits, broadcast to (batch, heads, T, S): 0, or ``FORBIDDEN`` for masked pairs.
     """
     logits = q.transpose(1, 2) @ k.permute(0, 2, 3, 1) * scale + allowed
@@ -86,20 +86,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Te
 def attend_beside(
     q: Tensor, k: Tensor, v: Tensor, scale: float, past_k: Tensor, past_v: Tensor, present: Tensor
 ) -> Tensor:
-    """Let each of T tokens attend to a shared past of S tokens and to itself, but not to the other tokens.
+    """Let T tokens each attend to S shared past tokens and to themselves, but not to each other.
 
-    The softmax is computed in parts. Its exponents are clamped instead of shifted by their maximum. Padding is removed
-    by masking the values. The share of the token itself is added afterwards. So no tensor of the size of the logits or
-    of the tokens is copied. Such copies would be most of the cost besides the projections.
+    The softmax is computed in parts. Exponents are clamped instead of shifted by their maximum, padding is removed by
+    masking the values, and the token's own share is added last. So no tensor as large as the logits is copied. Such
+    copies would be most of the cost besides the projections.
 
     Args:
         q: queries, (batch, T, heads, head_dim).
-        k: keys of the tokens, (batch, T, heads, head_dim).
-        v: values of the tokens, (batch, T, heads, head_dim).
-        scale: factor of the logits.
-        past_k: keys of the past, (batch, S, heads, head_dim).
-        past_v: values of the past, (batch, S, heads, head_dim).
-        present: (batch, S), 1 for tokens of the past, 0 for padding.
+        k: keys, (batch, T, heads, head_dim).
+        v: values, (batch, T, heads, head_dim).
+        scale: factor for the logits.
+        past_k: past keys, (batch, S, heads, head_dim).
+        past_v: past values, (batch, S, heads, head_dim).
+        present: (batch, S), 1 for past tokens, 0 for padding.
 
     Returns:
         softmax(scale q [past_k, k]) [past_v, v], (batch, T, heads, head_dim).
@@ -113,7 +113,7 @@ def attend_beside(
 
 
 def layers_of(modules: nn.ModuleList) -> Iterator[TransformerLayer]:
-    """Yield the layers of a module list with their type."""
+    """Yield the layers in a module list, typed."""
     for module in modules:
         assert isinstance(module, TransformerLayer)
         yield module

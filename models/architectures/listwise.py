@@ -1,8 +1,8 @@
-"""A listwise reranker: the candidates of a short list attend to the user's history, and then to each other.
+"""A listwise reranker: candidates in a short list attend to the user's history, and then to each other.
 
-Self-attention over the list follows SetRank (Pang et al. 2020, arXiv:1912.05891). The model predicts a correction that
-is added to the ranker's score. The correction is zero before training, so an untrained reranker keeps the order. The
-reranker may read more item columns than the ranker, as it scores fewer items.
+Self-attention over the list follows SetRank (Pang et al. 2020, arXiv:1912.05891). The model predicts a correction to
+the ranker's score. The correction is zero before training, so an untrained reranker keeps the order. The reranker may
+read more item columns than the ranker, because it scores fewer items.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,11 @@ from models.architectures.ranker import Ranker
 from models.signature import InputSpec, Signature
 
 LEAST_SPREAD = 1e-3
-"""Lower bound of the standard deviation that the ranker's scores are divided by."""
+"""Lower bound for the standard deviation by which the ranker's scores are divided."""
 
 
 class ListwiseReranker(Ranker):
-    """Scores lists (B, M). ``signature`` declares the inputs.
-
-    Attributes:
-        options: the features that it reads, and its size.
-    """
+    """Scores lists (B, M). ``signature`` declares the inputs."""
 
     options: ListwiseOptions
 
@@ -64,7 +60,7 @@ class ListwiseReranker(Ranker):
     def _candidates(self, inputs: Mapping[str, Tensor], standing: Tensor, score: Tensor) -> Tensor:
         """Return the embedded candidates, (B, M, width).
 
-        They combine the features of the item and the request with the ranker's score, as ``standing`` and as tanh.
+        They combine item and request features with the ranker's score, as ``standing`` and as tanh.
         """
         features = [self.read_candidates(inputs), standing[..., None], torch.tanh(score)[..., None]]
         x: Tensor = self.item_proj(torch.cat(features, dim=-1))
@@ -74,7 +70,7 @@ class ListwiseReranker(Ranker):
         return x
 
     def _after_past(self, inputs: Mapping[str, Tensor], x: Tensor, batch: int) -> Tensor:
-        """Let each candidate of x (B * M, width) attend to the embedded ratings of the user, and to itself."""
+        """Let each candidate in x (B * M, width) attend to the user's embedded ratings, and to itself."""
         layer = self.past_layer
         past = self.past_proj(self.read_past(inputs))
         past = torch.cat([self.beginning.expand(batch, 1, -1), past], dim=1)  # an empty past has one token
@@ -94,7 +90,7 @@ class ListwiseReranker(Ranker):
 
 
 def _standing(score: Tensor, mask: Tensor) -> Tensor:
-    """Return the distance of each score (B, M) from the mean of its list, in standard deviations."""
+    """Return how far each score (B, M) is from its list's mean, in standard deviations."""
     present = mask.to(score.dtype)
     count = present.sum(dim=1, keepdim=True).clamp(min=1.0)
     mean = (score * present).sum(dim=1, keepdim=True) / count

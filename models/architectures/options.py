@@ -1,4 +1,4 @@
-"""Options of the architectures. An artifact stores them, so that its module can be built again."""
+"""Architecture options. An artifact stores them, so that its module can be built again."""
 
 from typing import Any, Literal, Self
 
@@ -11,10 +11,10 @@ class ScalarColumn(BaseModel):
     """A scalar feature and its encoding as network inputs.
 
     Attributes:
-        encoding: ``linear`` for the value, ``log`` for log(1 + x), ``cyclic`` for the sines and cosines of its
-            harmonics. All are standardised.
-        period: length of a cycle, in units of the feature. 0 unless the encoding is ``cyclic``.
-        harmonics: number of harmonics of a cyclic feature.
+        encoding: ``linear`` for the value, ``log`` for log(1 + x), ``cyclic`` for the sines and cosines of
+            its harmonics. All are standardised.
+        period: cycle length, in the feature's unit. 0 unless the encoding is ``cyclic``.
+        harmonics: sine and cosine pairs for a cyclic feature.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,7 +26,7 @@ class ScalarColumn(BaseModel):
 
     @property
     def width(self) -> int:
-        """Number of network inputs that the feature becomes."""
+        """Number of network inputs for the feature."""
         return 2 * self.harmonics if self.encoding == "cyclic" else 1
 
     @model_validator(mode="after")
@@ -40,13 +40,12 @@ class ScalarColumn(BaseModel):
 
 
 class Size(BaseModel):
-    """Width and depth of a transformer.
+    """Transformer size.
 
     Attributes:
-        width: width of the residual stream.
-        heads: attention heads of a layer.
-        layers: number of layers.
-        hidden: width of the feed-forward part.
+        width: residual stream width.
+        heads: attention heads per layer.
+        hidden: feed-forward width.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,10 +69,10 @@ SIZES = {"default": Size(), "large": Size(width=1024, heads=16, layers=24, hidde
 
 
 class Distance(BaseModel):
-    """A distance from a position of the request to a position of the item, both latitude and longitude in degrees.
+    """A distance from a request position to an item position, both latitude and longitude in degrees.
 
     Attributes:
-        origin: the feature of the request, such as "context.position".
+        origin: the request feature, such as "context.position".
         place: the item column.
     """
 
@@ -87,14 +86,14 @@ class RankerReads(BaseModel):
     """The features that a ranker reads, with their trailing shapes, () or (n,).
 
     Attributes:
-        items: item columns, read of candidates and of the items in the history.
-        context: scalar features of the request's context.
+        items: item columns, read for the candidates and for the history's items.
+        context: scalar context features.
         profile: the user feature with the profile, and its shape.
         history: the ragged user feature with the rated items.
-        history_values: ragged user features with one value for each item of the history.
-        request: further features of the request by source, such as "global.snow_cm" or "realtime.walks".
-        cells: features of the map cell of each candidate.
-        distances: distances from the request to each candidate.
+        history_values: ragged user features with one value per history item.
+        request: further request features by source, such as "global.snow_cm" or "realtime.walks".
+        cells: features of the candidate's map cell.
+        distances: distances from the request to the candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,9 +112,9 @@ class HistoryRankerOptions(RankerReads, Size):
     """The features that a history ranker reads, and its size.
 
     Attributes:
-        number: the item column that is embedded, and the number of rows of the embedding table.
-        repeats: whether each candidate gets the history's values for the same item. It needs ``number``.
-        dropout: dropout rate of the embeddings and of the residual updates.
+        number: the item column that is embedded, and the row count of the embedding table.
+        repeats: whether each candidate gets the history's values for the same item. Needs ``number``.
+        dropout: dropout rate for embeddings and residual updates.
     """
 
     name: Literal["history_ranker"] = "history_ranker"
@@ -136,7 +135,7 @@ class PooledSize(BaseModel):
     """Size of a pooled ranker.
 
     Attributes:
-        width: width of the user vector.
+        width: user vector width.
         hidden: width of the only feed-forward layer.
     """
 
@@ -159,16 +158,16 @@ class ListwiseOptions(RankerReads, Size):
 
 
 class DlrmOptions(BaseModel):
-    """Sizes of a DLRM.
+    """DLRM sizes.
 
     Attributes:
-        dense: number of dense features.
-        fields: number of sparse fields.
-        rows: embedding rows of each sparse field.
-        width: width of the embeddings.
+        dense: dense features.
+        fields: sparse fields.
+        rows: embedding rows per sparse field.
+        width: embedding width.
         bottom: hidden widths of the network over the dense features.
-        top: hidden widths of the network over the products.
-        dense_per_request: whether the dense features are those of the user instead of the candidate.
+        top: hidden widths of the network over the dot products.
+        dense_per_request: whether the dense features belong to the user instead of the candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,13 +183,13 @@ class DlrmOptions(BaseModel):
 
 
 class SequenceClassifierOptions(BaseModel):
-    """A Hugging Face model that scores pairs of texts.
+    """A Hugging Face model that scores text pairs.
 
     Attributes:
-        config: the content of its config.json.
-        pair: the two texts, and the longest pair in tokens.
-        types: whether the model gets token types, which tell the first text from the second. The class of its
-            tokenizer decides it.
+        config: content of its config.json.
+        pair: the two texts, and the maximum pair length in tokens.
+        types: whether the model gets token types, which tell the first text from the second. This depends on the
+            tokenizer class.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

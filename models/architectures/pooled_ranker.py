@@ -1,4 +1,4 @@
-"""A ranker without attention, distilled from the history ranker. It answers when the history ranker is too slow.
+"""A ranker without attention, distilled from the history ranker. It answers if the history ranker is too slow.
 
 The user's history is pooled into one vector (deep sets, Zaheer et al. 2017, arXiv:1703.06114). The vector is multiplied
 elementwise with each candidate (neural matrix factorisation, He et al. 2017, arXiv:1708.05031). One feed-forward layer
@@ -17,11 +17,7 @@ from models.architectures.ranker import Ranker
 
 
 class PooledRanker(Ranker):
-    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs.
-
-    Attributes:
-        options: the features that it reads, and its size.
-    """
+    """Scores candidates in chunks (R, C). ``signature`` declares the inputs."""
 
     options: PooledRankerOptions
 
@@ -39,7 +35,7 @@ class PooledRanker(Ranker):
         self.score_proj = nn.Linear(options.hidden, 1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the scores of the candidates in each chunk, (R, C)."""
+        """Return the scores, (R, C)."""
         chunk_of = inputs["chunk_of"]
         user = self._user(inputs)
         request_features = self.read_request(inputs, self.read_profile(inputs))
@@ -53,7 +49,7 @@ class PooledRanker(Ranker):
         return scores.squeeze(-1)
 
     def _user(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean vector of each user's ratings, (B, width). It is 0 for an empty history."""
+        """Return each user's mean rating vector, (B, width), or 0 for an empty history."""
         present = inputs["history_mask"].to(torch.float32)[..., None]
         ratings: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * present
         return ratings.sum(dim=1) / present.sum(dim=1).clamp(min=1.0)

@@ -1,4 +1,4 @@
-"""Base class of the rankers: encoders for history, request and candidates, and the signature of their inputs."""
+"""Base class for rankers: encoders for history, request and candidates, and a signature that declares their inputs."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ from models.signature import InputSpec, Signature
 
 
 class Ranker(Architecture):
-    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs."""
+    """Scores candidates in chunks (R, C). ``signature`` declares the inputs."""
 
     def __init__(self, reads: RankerReads) -> None:
-        """Build the encoders of the features that the ranker reads."""
+        """Build the encoders for the features that the ranker reads."""
         super().__init__()
         self._reads = reads
         self.items = ColumnEncoder(reads.items)
@@ -30,7 +30,7 @@ class Ranker(Architecture):
         self.candidate_width = self.items.width + width_of(self.cells) + distance_width
 
     def read_past(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the rated items with the values of each rating, oldest first, (B, L, past_width)."""
+        """Return the rated items with their rating values, oldest first, (B, L, past_width)."""
         parts = [self.items(inputs, "past_")]
         if self.past is not None:
             parts.append(self.past(inputs))
@@ -41,14 +41,14 @@ class Ranker(Architecture):
         return None if self.profile is None else self.profile(inputs)
 
     def read_request(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor | None:
-        """Return context, profile and other features of the request, (B, request_width), or None if it reads none."""
+        """Return context, profile and other request features, (B, request_width), or None if the ranker reads none."""
         parts = [] if self.context is None else [self.context(inputs)]
         parts += [] if profile is None else [profile]
         parts += [] if self.request is None else [self.request(inputs)]
         return torch.cat(parts, dim=-1) if parts else None
 
     def read_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return item columns, cell features and distances of each candidate, (R, C, candidate_width)."""
+        """Return the candidates' item columns, cell features and distances, (R, C, candidate_width)."""
         parts = [self.items(inputs, "item_")]
         if self.cells is not None:
             parts.append(self.cells(inputs, "cell_"))
@@ -83,7 +83,7 @@ class Ranker(Architecture):
         return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
-        """Fit the constants of the encoders to training inputs, without padded slots."""
+        """Fit the encoders' constants to training inputs, without padded slots."""
         self.items.fit(self.items.raw(inputs, "item_")[inputs["present"]])
         if self.past is not None:
             self.past.fit(self.past.raw(inputs)[inputs["history_mask"]])

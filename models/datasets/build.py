@@ -1,8 +1,8 @@
-"""Build the training data of a pipeline over an event log: definitions, catalogue, and impressions by split.
+"""Build a pipeline's training data from an event log: feature definitions, catalogue, and impressions by split.
 
-A moment is the set of items that a user chose at one time. It becomes a list of these items with label 1. The other
-items of the catalogue are the negatives, and the reader draws or ranks them (``training.over_catalogue``). A user's
-first moment has no history and is left out.
+A moment is the set of items that a user chose at one time. It becomes a list with label 1 for each item. The other
+catalogue items are the negatives, and the reader draws or ranks them (``training.over_catalogue``). A user's first
+moment has no history and is left out.
 """
 
 import hashlib
@@ -38,33 +38,30 @@ class EventData:
 
     @property
     def catalogue(self) -> Path:
-        """Folder of the catalogue."""
+        """Catalogue folder."""
         return self.root / "catalogue"
 
     @property
     def definitions(self) -> Path:
-        """File of the feature definitions."""
+        """Feature definitions file."""
         return self.root / "features.yaml"
 
     @property
     def impressions(self) -> Path:
-        """Folder of the moments, with one folder per split.
-
-        Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,).
-        """
+        """Folder with one folder of moments per split. Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
         return self.root / "impressions"
 
     @property
     def manifest(self) -> Path:
-        """File with counts, times of the split and licence, as JSON."""
+        """JSON file with counts, split times and licence."""
         return self.root / "build.json"
 
 
 def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
-    """Build the data set unless it exists and is up to date with config and code.
+    """Build the data set, unless it exists and config and code are unchanged.
 
     Returns:
-        Whether it was built now.
+        Whether the data set was built now.
 
     Raises:
         ArtifactError: the events are not installed or cannot be read. Existing data stays as it is.
@@ -120,10 +117,7 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
 
 
 def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Return the item columns.
-
-    Those that depend on events use only the training period.
-    """
+    """Return the item columns. Number and popularity use only events from the training period."""
     items = len(log.item_ids)
     pairs = np.unique(log.user[training] * items + log.item[training])
     users = np.bincount(pairs % items, minlength=items)

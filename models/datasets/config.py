@@ -11,9 +11,8 @@ class EventsConfig(BaseModel):
     """An event log and its global temporal split.
 
     Attributes:
-        set: name of the data set.
-        train_share: share of the events in the training period, which comes first.
-        valid_share: share of the events in the validation period. The rest is the test period.
+        train_share: share of events in the training period, which comes first.
+        valid_share: share of events in the validation period. The rest is the test period.
         history: maximum number of distinct items in a user's history. The newest are used.
     """
 

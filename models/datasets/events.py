@@ -1,4 +1,4 @@
-"""Event logs: the items that users chose, in the order of user and time."""
+"""Event logs: the items that users chose, sorted by user and time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from models.ragged import offsets_of
 
 @dataclass(frozen=True)
 class EventLog:
-    """E events of U users on I items, sorted by user, then time, then item.
+    """E events by U users on I items, sorted by user, then time, then item.
 
     Attributes:
         user: int64 (E,), user numbers from 0.
@@ -48,10 +48,7 @@ class EventLog:
         values: Sequence[float],
         **others: Any,
     ) -> Self:
-        """Build a sorted log from ids.
-
-        Users and items are numbered in the order of their ids.
-        """
+        """Build a sorted log from ids. Users and items are numbered in id order."""
         item_ids, item = np.unique(np.asarray(items), return_inverse=True)
         user = np.unique(np.asarray(users), return_inverse=True)[1]
         times = np.asarray(at_s, dtype=np.float64)
@@ -69,9 +66,7 @@ class EventLog:
 
 @dataclass(frozen=True)
 class Moments:
-    """The M moments of a log.
-
-    A moment has all events of one user at one time.
+    """A log's M moments. A moment has all events of one user at one time.
 
     Attributes:
         start: int64 (M,). Moment i has the events [start[i], end[i]).
@@ -97,7 +92,7 @@ class Moments:
 
 
 def moments_of(log: EventLog) -> Moments:
-    """Return the moments of a log, in the order of user and time."""
+    """Return a log's moments, sorted by user and time."""
     changes = (np.diff(log.user, prepend=-1) != 0) | (np.diff(log.at_s, prepend=-1.0) != 0)
     start = np.flatnonzero(changes)
     first = offsets_of(np.bincount(log.user))[log.user[start]]
@@ -113,10 +108,7 @@ class Cuts:
     test_s: float
 
     def parts(self, at_s: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-        """Return a mask of the times in each of train, valid and test.
-
-        The periods follow each other in this order.
-        """
+        """Return masks of the times in the periods train, valid and test, which follow each other."""
         return {
             "train": at_s < self.valid_s,
             "valid": (at_s >= self.valid_s) & (at_s < self.test_s),
@@ -125,7 +117,7 @@ class Cuts:
 
 
 def cut(log: EventLog, train_share: float, valid_share: float) -> Cuts:
-    """Return the global temporal split: the times at which these shares of all events have happened."""
+    """Return the global temporal split: the times at which these shares of events have happened."""
     times = np.sort(log.at_s)
     last = len(times) - 1
     indices = [min(last, int(len(times) * share)) for share in (train_share, train_share + valid_share)]

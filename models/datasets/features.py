@@ -1,4 +1,4 @@
-"""The features of a pipeline over an event log, and the user's history at each moment."""
+"""Features for a pipeline over an event log, and the user's history at each moment."""
 
 import numpy as np
 
@@ -57,13 +57,13 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
 def histories(
     log: EventLog, moments: Moments, keys: np.ndarray[tuple[int], np.dtype[np.int64]], longest: int
 ) -> dict[str, RaggedArray]:
-    """Return the user columns of M moments: the items that each user chose strictly before.
+    """Return the user columns for M moments: the items that the user chose strictly before.
 
     Args:
         log: the events.
-        moments: the moments of the log.
-        keys: int64 (I,), catalogue keys of the items.
-        longest: maximum number of items in a history.
+        moments: the log's moments.
+        keys: int64 (I,), catalogue keys by item number.
+        longest: maximum history length in items.
     """
     positions, counts = [], []
     for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""MovieLens-100K (Harper and Konstan 2015): 100,000 ratings of 1,682 films by 943 people, 1997 and 1998.
+"""MovieLens-100K (Harper and Konstan 2015): 100,000 ratings of 1,682 films by 943 people in 1997 and 1998.
 
 For research only. Redistribution needs permission: https://files.grouplens.org/datasets/movielens/ml-100k-README.txt
 """
@@ -30,7 +30,7 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
     - ``year``, float32 (I,): decades since 1920, or 0 if the year is unknown.
 
     Raises:
-        ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.
+        ArtifactError: the data set is not installed, or a line cannot be read. The message has file, line and remedy.
     """
     users, items, values, times = [], [], [], []
     events = events or locate(EVENTS)
@@ -65,10 +65,7 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
 
 
 def _lines(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the wanted fields of each line.
-
-    The header has names of the form ``field:type``.
-    """
+    """Yield each line's number and wanted fields. Header names are written ``field:type``."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         header = [field.partition(":")[0] for field in next(rows, [])]

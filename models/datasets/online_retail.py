@@ -1,4 +1,4 @@
-"""Online Retail II (Chen 2012, UCI 502, CC BY 4.0): the invoices of a British gift wholesaler, Dec 2009 to Dec 2011."""
+"""Online Retail II (Chen 2012, UCI 502, CC BY 4.0): a British gift wholesaler's invoices, Dec 2009 to Dec 2011."""
 
 import csv
 import lzma
@@ -19,21 +19,20 @@ _CODE_DIGITS = 5
 
 
 def read_online_retail(path: Path | None = None) -> EventLog:
-    """Read the sales of goods to known customers.
+    """Read the sales to known customers.
 
-    All lines of a customer for one product at one time are one event. Its value is the quantity. The times in the file
-    have no time zone and are read as UTC. The item column ``price``, float32 (I,), is the logarithm of the lowest price
-    paid.
+    All lines with the same customer, product and time are one event. Its value is the total quantity. The times in the
+    file have no time zone and are read as UTC. The item column ``price``, float32 (I,), is log(lowest price paid).
 
     These lines are left out:
 
     - lines without a customer
     - cancelled invoices
     - quantities and prices of 0 or less
-    - postage, fees, adjustments and tests. Only the stock code of a product begins with five digits.
+    - postage, fees, adjustments and tests. Only product stock codes begin with five digits.
 
     Raises:
-        ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.
+        ArtifactError: the data set is not installed, or a line cannot be read. The message has file, line and remedy.
     """
     path = path or locate(INVOICES)
     quantities: dict[tuple[str, str, str], float] = {}

@@ -15,9 +15,8 @@ class WheelFile:
 
     Attributes:
         distribution: requirement to install, such as "recbole==1.2.1".
-        package: top-level package of the distribution.
-        path: path in the folder of the package.
-        licence: licence of the data.
+        package: top-level package in the distribution.
+        path: relative to the package's folder.
     """
 
     distribution: str
@@ -27,10 +26,10 @@ class WheelFile:
 
 
 def locate(file: WheelFile) -> Path:
-    """Return the path of the file in the environment.
+    """Return the file's path in the environment.
 
     Raises:
-        ArtifactError: it is not installed. The message has the command that installs it.
+        ArtifactError: the file is not installed. The message has the command that installs it.
     """
     spec = importlib.util.find_spec(file.package)  # does not import a top-level package
     roots = [] if spec is None else list(spec.submodule_search_locations or ())

@@ -1,1 +1,1 @@
-"""Feature definitions, the catalogue with the item features, and the user rows of the feature store."""
+"""Feature definitions, the catalogue with the item features, and the feature store's user rows."""

@@ -1,7 +1,7 @@
 """Event-time aggregates: features computed from a user's events strictly before a point in time.
 
-The same code evaluates them offline and online, so both return the same bits. Training applies it to a whole event
-table, for many pairs of user and time. Serving applies it to the newest events in the stored rows of a batch.
+Training and serving run the same code, so both get the same bits. Training applies it to a whole event table, for many
+users and times. Serving applies it to the newest events in a batch's stored rows.
 """
 
 from typing import Any, Literal, Protocol, Self
@@ -24,10 +24,10 @@ class Aggregate(BaseModel):
     - count, sum, mean: over the events in the window. Sums and means are computed in float64.
 
     Attributes:
-        event: type of the events.
-        field: field of the event that is aggregated. "at_s" is its time.
-        window_s: use only events of the last ``window_s`` seconds. None: no limit.
-        max_events: use only this many of the newest events. It bounds the storage per user.
+        event: event type.
+        field: event field that is aggregated. "at_s" is the event's time.
+        window_s: use only events from the last ``window_s`` seconds. None: no limit.
+        max_events: use at most this many events, the newest. This bounds the storage per user.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Aggregate(BaseModel):
 
 
 class Aggregated(Protocol):
-    """The fields of a ``Feature`` that an aggregate needs."""
+    """The part of a ``Feature`` that an aggregate needs."""
 
     @property
     def aggregate(self) -> Aggregate | None:
@@ -67,15 +67,12 @@ class Aggregated(Protocol):
 
     @property
     def fresh_for_s(self) -> float | None:
-        """Maximum age of the newest event in seconds.
-
-        If it is older, the feature has its default.
-        """
+        """Maximum age of the newest event in seconds. If that event is older, the feature has its default."""
         ...
 
     @property
     def event_limit(self) -> int:
-        """Number of newest events that can matter."""
+        """Maximum number of newest events that an aggregate reads."""
         ...
 
     def default_value(self) -> NDArray[Any]:
@@ -84,19 +81,16 @@ class Aggregated(Protocol):
 
 
 class AsOf:
-    """Aggregates of Q users at one time for each user.
-
-    Work that several features share is done once.
-    """
+    """Aggregates for Q users, each at its own time. Work that several features share is done once."""
 
     def __init__(
         self, events: EventTable, user: NDArray[np.int64] | None, now_s: NDArray[np.float64]
     ) -> None:
-        """Find the events of each user before the time in ``now_s``.
+        """Find each user's events before ``now_s``.
 
         Args:
             events: the events of all users.
-            user: int64 (Q,), rows of the table. None: all users of the table, in their order.
+            user: int64 (Q,), table rows. None: all users of the table, in order.
             now_s: float64 (Q,), epoch seconds.
         """
         self._events = events
@@ -108,7 +102,7 @@ class AsOf:
         self._slices: dict[tuple[float | None, int, float | None], _Slices] = {}
 
     def __call__(self, feature: Aggregated) -> Column:
-        """Return the column of a feature: (Q, ...), or ragged."""
+        """Return a feature's column: (Q, ...), or ragged."""
         aggregate = feature.aggregate
         assert aggregate is not None
         key = (aggregate.window_s, feature.event_limit, feature.fresh_for_s)
@@ -132,7 +126,7 @@ class AsOf:
     ) -> NDArray[np.int64]:
         if self._lengths is None:
             return first_at_or_after(self._events.at_s, start, end, moment_s)
-        # A batch has few events: counting the earlier ones is faster than bisection, with the same result.
+        # A batch has few events, so counting earlier events is faster than bisection. The result is the same.
         offsets = self._events.offsets
         before = offsets_of(self._events.at_s < np.repeat(moment_s, self._lengths))[offsets]
         return np.asarray(np.minimum(np.maximum(offsets[:-1] + before[1:] - before[:-1], start), end))
@@ -153,19 +147,19 @@ class _Slices:
         )
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the slices of ``values`` end to end, as a view if they cover all values."""
+        """Return the slices of ``values`` end to end: ``values`` itself if the slices cover it."""
         return values if self._positions is None else values.take(self._positions, axis=0)
 
 
 def as_of(
     feature: Aggregated, events: EventTable, user: NDArray[np.int64], now_s: NDArray[np.float64]
 ) -> Column:
-    """Return the column of a feature for Q users: (Q, ...), or ragged.
+    """Return a feature's column for Q users: (Q, ...), or ragged.
 
     Args:
         feature: has an aggregate.
         events: the events of all users.
-        user: int64 (Q,), rows of the table.
+        user: int64 (Q,), table rows.
         now_s: float64 (Q,), epoch seconds. Only earlier events count.
     """
     return AsOf(events, user, now_s)(feature)
@@ -186,7 +180,7 @@ def _reduce(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], sli
     elif aggregate.kind == "count":
         result[nonempty] = lengths[nonempty]
     else:
-        # The order of additions in reduceat depends only on the segment's length, so the bits are reproducible.
+        # reduceat adds in an order that depends only on the segment's length, so the bits are reproducible.
         flat = slices.gather(values).astype(np.float64)
         total = np.add.reduceat(flat, slices.offsets[:-1][nonempty], axis=0)
         counts = lengths[nonempty].reshape(-1, *(1,) * (total.ndim - 1))

@@ -2,12 +2,12 @@
 
 A catalogue is a folder with these files:
 
-- ``catalogue.yaml``: the version, the feature hash and the names of the columns.
+- ``catalogue.yaml``: version, feature hash and column names.
 - ``<column>.npy`` for each column, ``ids.npy`` and ``keys.npy``.
 - ``details.npy`` and ``details_offsets.npy``: the items' GeoJSON details, end to end.
 
-Rows are ordered by key. An item's key is a 63-bit hash of its id. It is the same in every version of the
-catalogue. Histories hold keys. Batches hold rows.
+Rows are ordered by key. An item's key is a 63-bit hash of its id, the same in every catalogue version. Histories hold
+keys, batches hold rows.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ MANIFEST = "catalogue.yaml"
 
 
 class CatalogueManifest(BaseModel):
-    """The content of ``catalogue.yaml``."""
+    """Content of ``catalogue.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,22 +45,16 @@ class CatalogueManifest(BaseModel):
 
 
 def item_key(item_id: str) -> int:
-    """Return the 63-bit key of an item, which is the same in every version."""
+    """Return an item's 63-bit key, which is the same in every version."""
     digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 class Catalogue:
-    """A catalogue that is open for reading.
-
-    Its arrays are memory maps.
-    """
+    """A catalogue that is open for reading. Its arrays are memory maps, except ``ids``."""
 
     def __init__(self, root: Path, manifest: CatalogueManifest, columns: dict[str, NDArray[Any]]) -> None:
-        """Load keys, ids and details from ``root``.
-
-        Callers use ``Catalogue.open`` instead.
-        """
+        """Load keys, ids and details from ``root``. Call ``Catalogue.open`` instead."""
         self.root = root
         self.manifest = manifest
         self.columns = columns
@@ -103,14 +97,14 @@ class Catalogue:
         return {item_id: row for row, item_id in enumerate(self.ids)}
 
     def rows_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return int64 rows of the keys, with -1 for items that this version does not have."""
+        """Return the int64 row of each key, -1 for items that this version does not have."""
         rows = np.searchsorted(self.keys, keys).astype(np.int64)
         rows[rows == len(self.keys)] = 0
         rows[self.keys[rows] != keys] = -1
         return rows
 
     def details(self, row: int) -> bytes:
-        """Return the stored GeoJSON document of the item in ``row``."""
+        """Return the item's stored GeoJSON document."""
         start, end = self._detail_offsets[row], self._detail_offsets[row + 1]
         return bytes(self._details[start:end])
 
@@ -127,12 +121,12 @@ def write_catalogue(
     position_column: str | None = None,
     attribution: str = "",
 ) -> None:
-    """Write a catalogue completely or not at all, in place of an existing one, with the rows in the order of keys.
+    """Write a catalogue completely or not at all, with rows in key order, and replace an existing catalogue.
 
     Derived item features are computed here, so ``columns`` does not need them.
 
     Raises:
-        ArtifactError: ids repeat, or a column is missing or has another number of rows than there are ids.
+        ArtifactError: ids repeat, a column is missing, or there are not as many rows in a column as ids.
     """
     columns = _with_derived(name, features, columns)
     keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)

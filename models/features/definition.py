@@ -1,19 +1,19 @@
 """Feature definitions: training, serving and the stores share one declaration of each feature.
 
-A set of definitions has a content hash. Artifacts contain this hash. Stored rows and overlays contain the hash of their
-own groups. This way, a model never reads numbers that mean something else than in its training.
+A set of definitions has a content hash, which artifacts contain. Stored rows and overlays contain the hash of their own
+groups. So a model never reads numbers with another meaning than in its training.
 
 The groups are:
 
 - user, realtime: values by user, read from the feature store.
-- item: columns of the catalogue.
+- item: catalogue columns.
 - context: values that the caller sends.
-- global, cell: values that change over time for all items, or for all items of a cell. They are in an overlay.
-- live: values of single items that change while the catalogue stays the same.
+- global, cell: values that change over time for all items, or for all items in a cell. They are in an overlay.
+- live: values that change for single items while the catalogue stays the same.
 
-A feature has a value of its own, an ``aggregate`` over events (groups user and realtime), or a ``transform`` of another
-feature. A text is written by the caller, such as a query. It does not affect the meaning of any number, so it is not in
-the hash. It is never stored or logged.
+A feature is stored or sent, or it is an ``aggregate`` over events (groups user and realtime), or a ``transform`` of
+another feature. A text, such as a query, comes from the caller. It changes no number's meaning, so it is not in the
+hash. It is never stored or logged.
 """
 
 import hashlib
@@ -32,25 +32,25 @@ Group = Literal["user", "realtime", "item", "context", "global", "cell", "live"]
 KEYED: tuple[Group, ...] = ("user", "realtime")
 OVERLAID: tuple[Group, ...] = ("global", "cell")
 PER_CANDIDATE: tuple[Group, ...] = ("cell", "live")
-"""Groups with one value per candidate of a batch."""
+"""Groups with one value per candidate in a batch."""
 CELL = "cell"
-"""Catalogue column with the cell of each item: an index into the cell axis of the overlay, or -1 for no cell."""
+"""Catalogue column with each item's cell: an index into the overlay's cell axis, or -1 for no cell."""
 
 
 class Feature(BaseModel):
-    """The definition of one feature.
+    """Definition of one feature.
 
     Attributes:
-        dtype: of the numbers. "text" is a string in the context, empty by default.
+        dtype: numeric type. "text" is a string in the context, empty by default.
         shape: shape of one value, () for a scalar.
         default: replaces a missing value. A missing ragged feature is an empty sequence.
-        ragged: whether it is a sequence of values, oldest first.
-        max_length: maximum length of a ragged feature, or of a text in bytes of UTF-8.
-        fresh_for_s: maximum age in seconds at the time of the request. An older value counts as missing. An aggregate
+        ragged: whether the feature is a sequence of values, oldest first.
+        max_length: maximum length of a ragged feature, or of a text in UTF-8 bytes.
+        fresh_for_s: maximum age in seconds at request time. An older value counts as missing. An aggregate
             is as old as its newest event.
-        transform: computes it from features that are declared before it.
-        aggregate: computes it from events.
-        minimum: lower limit of a context value that a caller sends, one for all its numbers or one for each.
+        transform: computes the feature from features that are declared earlier.
+        aggregate: computes the feature from events.
+        minimum: lower limit for a context value that a caller sends, one limit for all its numbers or one per number.
         maximum: upper limit, in the same form.
     """
 
@@ -136,34 +136,28 @@ class Feature(BaseModel):
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a text.
-
-        All other features are numeric.
-        """
+        """Whether the feature is a text. All other features are numeric."""
         return self.dtype == "text"
 
     @property
     def column(self) -> str:
-        """Its column name in a batch, "<group>.<name>"."""
+        """Column name in a batch, "<group>.<name>"."""
         return f"{self.group}.{self.name}"
 
     @property
     def event_limit(self) -> int:
-        """Number of newest events that can matter to its aggregate. 0 without an aggregate."""
+        """Maximum number of newest events that the aggregate reads. 0 without an aggregate."""
         if self.aggregate is None:
             return 0
         return self.aggregate.max_events or (self.max_length if self.ragged else 1)
 
     def default_value(self) -> NDArray[Any]:
-        """Return the default as an array of the feature's shape and dtype."""
+        """Return the default as an array with the feature's shape and dtype."""
         return np.full(self.shape, self.default, dtype=self.dtype)
 
 
 class FeatureSet(BaseModel):
-    """The features of one pipeline.
-
-    Names are unique in each group.
-    """
+    """A pipeline's features. Names are unique in each group."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -209,11 +203,11 @@ class FeatureSet(BaseModel):
         return self
 
     def group(self, group: Group) -> tuple[Feature, ...]:
-        """Return the features of one group, in the order of declaration."""
+        """Return the group's features, in declaration order."""
         return tuple(f for f in self.features if f.group == group)
 
     def supplied(self, group: Group) -> tuple[Feature, ...]:
-        """Return the numeric features of one group that are stored or sent, without derived features."""
+        """Return the group's numeric features that are stored or sent, without derived features."""
         return tuple(f for f in self.group(group) if f.transform is None and not f.is_text)
 
     @property
@@ -228,17 +222,11 @@ class FeatureSet(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """16 hex digits over all fields that affect the meaning of the numbers.
-
-        Descriptions do not count.
-        """
+        """16 hex digits over all fields that change what the numbers mean. Descriptions do not count."""
         return _hash_of(self.features)
 
     def hash_of(self, *groups: Group) -> str:
-        """Return 16 hex digits over the stored features of some groups.
-
-        Changes in other groups do not affect it.
-        """
+        """Return 16 hex digits over the supplied features in some groups. Other groups do not affect them."""
         return _hash_of(tuple(f for group in groups for f in self.supplied(group)))
 
 

@@ -1,8 +1,8 @@
-"""Event tables: the actions of users, sorted by user and time.
+"""Event tables: user actions, sorted by user and time.
 
-Event-time aggregates read them. The events of one user are in the order of (time, sequence). The source numbers its
-events, and this number is the sequence. It orders events of the same time, in any order of arrival, and identifies an
-event that arrives twice.
+Event-time aggregates read them. A user's events are ordered by (time, sequence). The sequence is a number that the
+events' source assigns. It orders events with equal times, whenever they arrive, and identifies an event that arrives
+twice.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class EventTable:
 
     Attributes:
         offsets: int64 (U + 1,). User i has the events [offsets[i], offsets[i + 1]).
-        fields: arrays (T, ...) by name. It always has ``at_s``, float64 epoch seconds.
+        fields: arrays (T, ...) by name, always with ``at_s``, float64 epoch seconds.
     """
 
     offsets: NDArray[np.int64]
@@ -31,14 +31,11 @@ class EventTable:
 
     @property
     def at_s(self) -> NDArray[np.float64]:
-        """Times of the events (T,), epoch seconds."""
+        """Event times (T,), epoch seconds."""
         return self.fields[AT_S]
 
     def records(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the events (T,) as records, as in stored rows.
-
-        ``StoredEvents.types`` has their dtype.
-        """
+        """Return the events (T,) as records, as in stored rows. ``StoredEvents.types`` has the dtypes."""
         records = np.zeros(len(self.at_s), dtype=dtype)
         for name in dtype.names or ():
             records[name] = self.fields[name]
@@ -53,9 +50,7 @@ class EventTable:
         fields: Mapping[str, NDArray[Any]],
         users: int,
     ) -> Self:
-        """Sort events that are in any order.
-
-        Only one event is kept for each user, time and sequence.
+        """Sort events. Only one event is kept for each user, time and sequence.
 
         Raises:
             ValueError: a time is not finite, or a user is not from 0 to ``users`` - 1.
@@ -86,7 +81,7 @@ def first_at_or_after(
     end: NDArray[np.int64],
     moment_s: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Return the first position at or after a time in each of Q slices [start, end) of ascending times.
+    """Return the first position at or after ``moment_s`` in Q slices [start, end) of ascending times.
 
     The result is ``end`` for a slice with only earlier times. All slices are bisected together. The result is exact,
     because times are only compared.
@@ -105,13 +100,13 @@ def first_at_or_after(
 
 
 def inserted(events: NDArray[Any], event: NDArray[Any], capacity: int) -> NDArray[Any]:
-    """Return one user's events with one more, limited to the newest ``capacity`` events.
+    """Add an event to one user's events, and keep the newest ``capacity`` events.
 
     The result does not depend on the order of arrival.
 
     Args:
         events: records (n,), sorted by time and sequence.
-        event: record (1,). An event that is already in ``events`` is not added again.
+        event: record (1,). If it is already in ``events``, it is not added again.
         capacity: maximum number of events.
     """
     at_s, sequence = event[AT_S][0], event[SEQUENCE][0]

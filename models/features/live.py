@@ -1,10 +1,10 @@
-"""Live item features: values of single items that change while the catalogue stays the same, such as a closed street.
+"""Live item features: values that change for single items while the catalogue stays the same, such as a closed street.
 
-There is one current value per item and feature. The values are in a folder with ``keys.npy`` (K,), ``live.<name>.npy``
-(K, ...) and ``live.json``. The folder is written completely or not at all. Items that it does not list have the
-defaults. It has keys instead of rows, so it is also valid for the next version of the catalogue. A newer folder
-replaces it, as for overlays. Old values are not stored. Training reads these features from the served log, and uses the
-defaults for other data.
+There is one current value per item and feature, in a folder with ``keys.npy`` (K,), ``live.<name>.npy`` (K, ...) and
+``live.json``. The folder is written completely or not at all. Items that are not listed there have the defaults. The
+folder has keys instead of rows, so it is also valid for the next catalogue version. A newer folder replaces it, as for
+overlays. Old values are not stored. Training reads these features from the served log, and uses the defaults for other
+data.
 """
 
 import json
@@ -27,11 +27,7 @@ INDEX = "live.json"
 
 
 class LiveIndex(BaseModel):
-    """The content of ``live.json``.
-
-    Attributes:
-        feature_hash: hash of the group live.
-    """
+    """Content of ``live.json``. ``feature_hash`` covers the group live."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +59,7 @@ class LiveItems:
 
         Raises:
             ArtifactError: the folder is missing or damaged.
-            FeatureMismatch: it was written with other definitions.
+            FeatureMismatch: the folder was written with other definitions.
         """
         path = root / INDEX
         if not path.is_file():
@@ -101,7 +97,7 @@ class LiveItems:
         expect_declared("live item features", features, "live", self.values, (len(keys),))
 
     def write(self, root: Path, features: FeatureSet) -> None:
-        """Write the folder completely or not at all, in place of an existing one.
+        """Write the folder completely or not at all, and replace an existing folder.
 
         Raises:
             ArtifactError: the features do not pass ``check``.
@@ -115,7 +111,7 @@ class LiveItems:
             (staging / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
 
     def setting(self, features: FeatureSet, name: str, keys: NDArray[np.int64], value: object) -> Self:
-        """Return a copy in which feature ``name`` of the items ``keys`` has the value ``value``."""
+        """Return a copy in which feature ``name`` is ``value`` for the items ``keys``."""
         union = np.union1d(self.keys, keys)
         values = {}
         for feature in features.supplied("live"):
@@ -128,13 +124,10 @@ class LiveItems:
 
 
 class LiveColumns:
-    """Live item features by row of one version of the catalogue."""
+    """Live item features by row in one catalogue version."""
 
     def __init__(self, live: LiveItems, features: FeatureSet, catalogue: Catalogue) -> None:
-        """Copy the values into columns by row.
-
-        Items that are not in the catalogue are ignored.
-        """
+        """Copy the values into columns by row. Items that are not in the catalogue are ignored."""
         rows = catalogue.rows_of_keys(live.keys)
         present = rows >= 0
         self._columns: dict[str, NDArray[Any]] = {}
@@ -146,5 +139,5 @@ class LiveColumns:
             self._columns[feature.name] = column
 
     def columns(self, features: Sequence[Feature], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the columns "live.<name>" (N, ...) of the items in ``rows`` (N,)."""
+        """Return the columns "live.<name>" (N, ...) for the items in ``rows`` (N,)."""
         return {feature.column: self._columns[feature.name].take(rows, axis=0) for feature in features}

@@ -1,8 +1,9 @@
-"""Overlays: values that change over time for all requests (weather) or for the items of a cell (news, crowding).
+"""Overlays: values that change over time for all requests (weather) or for the items in a cell (news, crowding).
 
-An overlay is a series of snapshots, in memory or mapped from a folder with ``overlay.json`` and one ``.npy`` per
-feature. Its arrays never change. A newer folder is opened as a new overlay that replaces the old one. Training and
-serving read it with ``global_columns`` and ``cell_columns``. In training every list has its own time.
+An overlay is a series of snapshots, in memory or mapped from a folder with ``overlay.json``, ``times_s.npy`` and one
+``.npy`` per feature. Its arrays never change. A newer folder is opened as a new overlay, which replaces the old
+overlay. Training and serving read columns with ``global_columns`` and ``cell_columns``. In training every list has its
+own time.
 """
 
 import json
@@ -24,13 +25,7 @@ INDEX = "overlay.json"
 
 
 class OverlayIndex(BaseModel):
-    """The content of ``overlay.json``.
-
-    Attributes:
-        feature_hash: hash of the groups global and cell.
-        globals: names of the global features.
-        cells: names of the cell features.
-    """
+    """Content of ``overlay.json``. ``feature_hash`` covers the groups global and cell."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +59,7 @@ class Overlay:
 
         Raises:
             ArtifactError: there is no overlay, or it cannot be read.
-            FeatureMismatch: it was written with other definitions.
+            FeatureMismatch: the overlay was written with other definitions.
         """
         path = root / INDEX
         if not path.is_file():
@@ -94,7 +89,7 @@ class Overlay:
 
     @property
     def cell_count(self) -> int:
-        """Number of cells. 0 if there are no cell features."""
+        """Number of cells, 0 without cell features."""
         return next((values.shape[1] for values in self.cells.values() if values.ndim > 1), 0)
 
     def check(self, features: FeatureSet) -> None:
@@ -116,7 +111,7 @@ class Overlay:
         expect_declared("overlay", features, "cell", self.cells, (snapshots, self.cell_count))
 
     def write(self, root: Path, features: FeatureSet) -> None:
-        """Write the folder completely or not at all, in place of an existing one.
+        """Write the folder completely or not at all, and replace an existing folder.
 
         Raises:
             ArtifactError: the overlay does not pass ``check``.
@@ -139,8 +134,8 @@ class Overlay:
     ) -> dict[str, NDArray[Any]]:
         """Return the columns "global.<name>" (B, ...) for B times.
 
-        Each row comes from the newest snapshot at or before its time. If there is none, or if it is older than
-        ``fresh_for_s``, the row is the default.
+        Each row comes from the newest snapshot at or before its time. The row is the default if there is no such
+        snapshot, or if the snapshot is older than ``fresh_for_s``.
         """
         snapshot = self._snapshots(now_s)
         missing = self._missing(features, snapshot, now_s)
@@ -155,15 +150,15 @@ class Overlay:
         cell: NDArray[np.int64],
         request_of: NDArray[np.int64],
     ) -> dict[str, NDArray[Any]]:
-        """Return the columns "cell.<name>" (N, ...) for N candidates of B requests.
+        """Return the columns "cell.<name>" (N, ...) for N candidates in B requests.
 
-        A row is the default for the same reasons as in ``global_columns``, and for candidates outside all cells.
+        Rows are the default for the same reasons as in ``global_columns``, and for candidates outside all cells.
 
         Args:
             features: cell features.
             now_s: float64 (B,), epoch seconds.
-            cell: int64 (N,), the cell of each candidate.
-            request_of: int64 (N,), the request of each candidate.
+            cell: int64 (N,), the candidate's cell.
+            request_of: int64 (N,), the candidate's request.
         """
         count = self.cell_count
         snapshot = self._snapshots(now_s)
@@ -191,7 +186,7 @@ class Overlay:
     def _missing(
         self, features: Sequence[Feature], snapshot: NDArray[np.int64], now_s: NDArray[np.float64]
     ) -> dict[float | None, NDArray[np.bool_] | None]:
-        """Return by ``fresh_for_s`` a mask (B,) of the times without a fresh snapshot, or None if all have one."""
+        """Return masks (B,) by ``fresh_for_s``, True for times without a fresh snapshot. None if all times have one."""
         masks: dict[float | None, NDArray[np.bool_] | None] = {}
         no_snapshot = snapshot < 0
         for limit in {feature.fresh_for_s for feature in features}:
@@ -208,10 +203,7 @@ def _select(
     index: NDArray[np.int64],
     missing: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
-    """Return ``values[index]``, with the default for missing rows.
-
-    Without values every row is the default.
-    """
+    """Return ``values[index]``, with the default for missing rows, or for all rows if there are no values."""
     if values is None or len(values) == 0:
         return _default(feature, len(index))
     if missing is None:

@@ -1,15 +1,15 @@
-"""User rows: the stored features of one user and one group, as one compact value of a key-value store.
+"""User rows: one user's stored features in one group, as one compact value in a key-value store.
 
 A row has these parts:
 
-1. 8 bytes of the group's hash.
-2. One packed record. It has the features of fixed shape, the time of each feature with a freshness limit, and one
+1. The group's hash, 8 bytes.
+2. One packed record. It has the features with fixed shape, a time for each feature with a freshness limit, and one
    uint32 length per ragged feature and per event type.
-3. The values of the ragged features, end to end.
-4. The newest events of each type as packed records, oldest first.
+3. The ragged features' values, end to end.
+4. The newest events by type, as packed records, oldest first.
 
-The order within each part is that of the names, because the hash does not depend on the order of declaration. A whole
-batch is decoded without a Python object per feature.
+Each part is ordered by name, because the hash does not depend on the declaration order. A whole batch is decoded
+without a Python object per feature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,20 +33,20 @@ _NEVER_S = -np.inf
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
-    """Return the store's key for the row of a user and group.
+    """Return the store's key for a user's row in a group.
 
-    The braces keep a user on one node of a cluster.
+    The braces keep all rows of a user on one node of a Redis cluster.
     """
     return b"{" + user + b"}/" + group.encode()
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded rows of a batch.
+    """A batch's decoded rows.
 
     Attributes:
-        columns: by name "<group>.<name>".
-        unreadable: indices of rows that could not be read. They have the defaults.
+        columns: columns by name, "<group>.<name>".
+        unreadable: indices of rows that could not be read. Their features have the defaults.
     """
 
     columns: dict[str, Column]
@@ -54,13 +54,12 @@ class Decoded:
 
 
 class UserRowCodec:
-    """Encode and decode the stored features of one group."""
+    """Encode and decode one group's stored features."""
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
-        """Prepare the record layout of the group's features.
+        """Prepare the group's record layout.
 
-        Prefixes in the record: "@" is the time of a feature, "#" the length of a ragged feature, "!" the number of
-        events of a type.
+        Prefixes in the record: "@" is a feature's time, "#" a ragged feature's length, "!" an event type's count.
         """
         declared = sorted(features.supplied(group), key=lambda feature: feature.name)
         self.group: KeyedGroup = group
@@ -95,7 +94,7 @@ class UserRowCodec:
 
     @property
     def loadable(self) -> tuple[Feature, ...]:
-        """The features that can be loaded without a time: those without ``fresh_for_s``, and lists of events."""
+        """The features that can be loaded without a time: event lists, and plain features without ``fresh_for_s``."""
         return (*[f for f in self._plain if f.fresh_for_s is None], *self.events.lists)
 
     def encode(
@@ -107,12 +106,12 @@ class UserRowCodec:
     ) -> bytes:
         """Encode one user.
 
-        A missing feature gets its default. Sequences and events that are too long keep their newest values.
+        A missing feature gets its default. Sequences and event lists that are too long keep their newest values.
 
         Args:
             user: values by feature name.
-            events: records by event type, with the dtypes of ``events.types``, in order of time and sequence.
-            at_s: epoch seconds of each value with a freshness limit, by feature name.
+            events: records by event type, with the dtypes in ``events.types``, sorted by time and sequence.
+            at_s: epoch seconds by feature name, for features with a freshness limit.
 
         Raises:
             ValueError: a feature with a freshness limit has no time.
@@ -132,13 +131,13 @@ class UserRowCodec:
         users: Sequence[Mapping[str, NDArray[Any]]],
         events: Sequence[Mapping[str, NDArray[Any]]],
     ) -> list[bytes]:
-        """Encode B users as ``encode`` does, but features of fixed shape one column at a time.
+        """Encode B users as ``encode`` does, but features with fixed shape one column at a time.
 
         Args:
-            fixed: by feature name the values (G, ...) and a mask (B,) of the G users that have them. Features with a
+            fixed: values (G, ...) and a mask (B,) of the G users with values, by feature name. Features with a
                 freshness limit are not supported.
-            users: the ragged features of each user, by name.
-            events: the records of each user, by event type.
+            users: each user's ragged features, by name.
+            events: each user's records, by event type.
         """
         records = np.repeat(self._records(self.default_row[_HASH_BYTES:], 1), len(users))
         for name, (values, mask) in fixed.items():
@@ -154,7 +153,7 @@ class UserRowCodec:
     def with_event(
         self, row: Row | None, event: str, at_s: float, sequence: int, fields: Mapping[str, Any]
     ) -> bytes:
-        """Return the user's row with one more event.
+        """Add an event to a user's row, and return the new row.
 
         Events may arrive in any order. Event types and fields that no feature reads are not stored.
 
@@ -190,8 +189,8 @@ class UserRowCodec:
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
         """Decode B rows at the times ``now_s`` (B,), epoch seconds.
 
-        None and unreadable rows get the defaults. ``now_s`` is required if the group has aggregates or freshness
-        limits.
+        A row that is None or unreadable gets the defaults. ``now_s`` is required if the group has aggregates or
+        freshness limits.
         """
         rows, heads, unreadable = self._read(values)
         head, prefix = self._head_bytes, f"{self.group}."
@@ -206,27 +205,26 @@ class UserRowCodec:
             if name[0] == "#":
                 columns[prefix + name[1:]] = RaggedArray(flat, offsets)
                 continue
-            assert now_s is not None, f"{self.group} features depend on the moment: give now_s"
+            assert now_s is not None, f"now_s: required for the aggregates in group {self.group}"
             table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
             evaluate = AsOf(table, None, now_s)
             for feature in self.events.readers[name[1:]]:
                 columns[feature.column] = evaluate(feature)
         for feature in self._timed:
-            assert now_s is not None, f"{feature.column} has a freshness limit: give now_s"
+            assert now_s is not None, f"now_s: required for {feature.column}, which has a freshness limit"
             value_at_s = heads[f"@{feature.name}"]
             columns[feature.column] = _fresh(feature, columns[feature.column], now_s - value_at_s)
         return Decoded(columns, unreadable)
 
     def refusal(self, row: Row) -> str:
-        """Return a message with the reason why a row cannot be read, and the remedy."""
+        """Return a message that says why a row cannot be read, with the remedy."""
         return (
-            f"a stored {self.group} row of {len(row)} bytes has feature hash {bytes(row[:_HASH_BYTES]).hex()}, and "
-            f"these definitions have {self.tag.hex()}, or it is truncated; load the store again with the current "
-            f"definitions"
+            f"a stored {self.group} row cannot be read: must be complete and have feature hash {self.tag.hex()}, got "
+            f"{len(row)} bytes with {bytes(row[:_HASH_BYTES]).hex()}; load the store again with the current definitions"
         )
 
     def _read(self, values: Sequence[Row | None]) -> tuple[list[Row], NDArray[Any], list[int]]:
-        """Return the rows, their records (B,) and the indices of unreadable rows, which became default rows."""
+        """Return the rows, their records (B,), and the indices of unreadable rows, which become default rows."""
         default, tag, head = self.default_row, self.tag, self._head_bytes
         rows: list[Row] = [default if value is None else value for value in values]
         bad = [i for i, row in enumerate(rows) if row[:_HASH_BYTES] != tag or len(row) < head]
@@ -263,10 +261,7 @@ class UserRowCodec:
         return b"".join((self.tag, record.tobytes(), *[bodies[name].tobytes() for name in self._bodies]))
 
     def _records(self, data: Row, count: int) -> NDArray[Any]:
-        """Return the records in ``data``.
-
-        They are empty if the group has no stored features.
-        """
+        """Return the records in ``data``, empty if the group has no stored features."""
         if self._record.itemsize == 0:
             return np.zeros(count, dtype=self._record)
         return np.frombuffer(data, dtype=self._record)

@@ -1,4 +1,4 @@
-"""The layout of a group's events in its user rows: the event types, their fields and the number of events."""
+"""The layout of a group's events in user rows: event types, fields and maximum counts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from models.features.events import AT_S, SEQUENCE, EventTable
 
 
 class StoredEvents:
-    """The events that the aggregates of one group need, by event type.
+    """The events that one group's aggregates need.
 
     Attributes:
-        readers: the features with an aggregate over this type.
-        types: record dtype with the time, the sequence, and then the fields in the order of names.
-        capacity: number of newest events that are stored.
-        lists: the features that are lists of events without a window.
+        readers: features with an aggregate over the event type, by type.
+        types: record dtype by event type: time, sequence, then the fields by name.
+        capacity: maximum number of stored events by event type. The newest are kept.
+        lists: features that are lists of events without a window.
     """
 
     def __init__(self, aggregates: Sequence[Feature]) -> None:
@@ -30,13 +30,13 @@ class StoredEvents:
         self.types = {event: _record_of(features) for event, features in self.readers.items()}
         self.capacity = {event: max(f.event_limit for f in fs) for event, fs in self.readers.items()}
         self.lists = tuple(f for f in aggregates if f.aggregate and f.aggregate.window_s is None and f.ragged)
-        """The features that are lists of events without a window. ``of_lists`` reads them."""
+        """Features that are lists of events without a window. ``of_lists`` reads their values."""
 
     def of_lists(self, user: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return one user's events as records by type, from the values of ``lists`` in any order.
+        """Return one user's events as records by type, from the values of ``lists``, which may be in any order.
 
         Raises:
-            ValueError: a list is missing, or lists of one event type have different lengths.
+            ValueError: a list is missing, or lists for one event type have different lengths.
         """
         events: dict[str, NDArray[Any]] = {}
         for event, dtype in self.types.items():

@@ -1,7 +1,7 @@
 """Transforms: compute derived features from other features, in pure numpy.
 
-Training and serving both apply them in ``models.features.view`` at the time of the request. The catalogue applies those
-of items when it is written. Computations that run on the device (standardising, logarithms, cycles, distances to the
+Training and serving both apply them in ``models.features.view`` for the request's time. Item transforms are applied
+when the catalogue is written. Computations that run on the device (standardising, logarithms, cycles, distances to the
 candidates) are part of the model's graph instead: ``models.architectures.encoders``.
 """
 
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NOW = "context.now_s"
-"""The time of a request: epoch seconds, float64."""
+"""Request time: epoch seconds, float64."""
 
 Source = Annotated[str, Field(pattern=r"^(user|realtime|item|context|global|cell)\.[a-z][a-z0-9_]*$")]
 
 
 class _Transform(BaseModel):
-    """A transform of one feature.
-
-    The result has its shape and offsets.
+    """A transform of one feature. The result has that feature's shape and offsets.
 
     Attributes:
         of: the feature that is read, "<group>.<name>".
@@ -32,29 +30,23 @@ class _Transform(BaseModel):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The features that it reads."""
+        """The features that the transform reads."""
         return (self.of,)
 
 
 class Age(_Transform):
-    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``.
-
-    It is never below 0.
-    """
+    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``, and never below 0."""
 
     kind: Literal["age"] = "age"
     unit_s: float = Field(default=1.0, gt=0)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The features that it reads, with the time of the request."""
+        """The features that the transform reads, including the request time."""
         return (self.of, NOW)
 
     def apply(self, values: NDArray[Any], now_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ages.
-
-        ``now_s`` has the leading axis of ``values``.
-        """
+        """Return ages. ``now_s`` has the leading axis of ``values``."""
         now_s = now_s.reshape(-1, *(1,) * (values.ndim - 1))
         return np.asarray(np.maximum(now_s - values, 0.0) / self.unit_s)
 
@@ -117,7 +109,7 @@ class Buckets(_Transform):
 
 
 class Cycle(_Transform):
-    """Position in a repeated period, such as the hour of the day: ``((of + offset) mod period) / unit``."""
+    """Position in a repeated period, such as the hour in a day: ``((of + offset) mod period) / unit``."""
 
     kind: Literal["cycle"] = "cycle"
     period: float = Field(gt=0)
@@ -140,7 +132,7 @@ def transformed(
     """Apply a transform to values (T, ...).
 
     ``now_s`` (T,) is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so the
-    result does not depend on the memory layout of the values.
+    result does not depend on the values' memory layout.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     if isinstance(transform, Age):

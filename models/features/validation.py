@@ -1,7 +1,4 @@
-"""Check arrays against the feature definitions.
-
-Overlays and live item features use it.
-"""
+"""Check arrays against the feature definitions, for overlays and live item features."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,14 +17,14 @@ def expect_declared(
     columns: Mapping[str, NDArray[Any]],
     leading: Sequence[int],
 ) -> None:
-    """Check that the columns are the supplied features of a group, with their dtype and shape, and finite.
+    """Check that the columns are a group's supplied features, have the declared dtypes and shapes, and are finite.
 
     Args:
         label: name of the data for the error message.
         features: the definitions.
-        group: group of the features.
+        group: feature group.
         columns: arrays by feature name.
-        leading: leading axes of each array, before the shape of the feature.
+        leading: leading axes of each array, before the feature's shape.
 
     Raises:
         ArtifactError: a feature is missing or not declared, has another dtype or shape, or is not finite.
@@ -35,7 +32,8 @@ def expect_declared(
     declared = {f.name: f for f in features.supplied(group)}
     if set(declared) != set(columns):
         raise ArtifactError(
-            f"{label}: {group} features must be those of the definitions, {sorted(declared)}, got {sorted(columns)}"
+            f"{label}: {group} features must be exactly {sorted(declared)}, got {sorted(columns)}; write "
+            f"all features that the definitions declare"
         )
     for name, feature in declared.items():
         values, shape = columns[name], (*leading, *feature.shape)

@@ -1,6 +1,6 @@
-"""The feature view: reads and computes all feature columns of a batch for the time of each request.
+"""The feature view: reads and computes a batch's feature columns, for each request's time.
 
-Training completes its impressions with it, and serving completes its batches. So both see the same numbers.
+Training uses it for impressions and serving for batches, so both see the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from models.ragged import Column, RaggedArray, RaggedBatch
 
 
 class FeatureView:
-    """The features of one pipeline over one catalogue, with the current overlay and live item features."""
+    """A pipeline's features over one catalogue, with the current overlay and live item features."""
 
     def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
         """Prepare codecs and columns once.
 
-        Without an overlay, global and cell features have their defaults. Live features have theirs until ``live`` is
-        set.
+        Without an overlay, global and cell features have their defaults. Live features have their defaults until
+        ``live`` is set.
 
         Raises:
             ArtifactError: there are cell features, but the catalogue has no integer column "cell".
@@ -37,7 +37,7 @@ class FeatureView:
             group: UserRowCodec(features, group) for group in ("user", "realtime")
         }
         self.overlay = Overlay.empty() if overlay is None else overlay
-        """A newer one may replace it at any time, because a batch reads it once. The same is true of ``live``."""
+        """A newer overlay may replace it at any time, because a batch reads it once. The same holds for ``live``."""
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
         self._live = features.supplied("live")
         self._globals, self._cells = features.supplied("global"), features.supplied("cell")
@@ -48,18 +48,18 @@ class FeatureView:
             column = catalogue.columns.get(CELL)
             if column is None or column.dtype.kind != "i" or column.ndim != 1:
                 raise ArtifactError(
-                    f"catalogue {catalogue.manifest.name} has no integer column {CELL!r}, which the features of group "
-                    f"cell need; build it with one, and use -1 for items in no cell"
+                    f"catalogue {catalogue.manifest.name} has no integer column {CELL!r}, which the features in group "
+                    f"cell need; build it with this column, and use -1 for items in no cell"
                 )
             self._cell_of_row = np.asarray(column)
 
     def decoded(
         self, batch: RaggedBatch, rows: Mapping[KeyedGroup, Sequence[Row | None]]
     ) -> tuple[RaggedBatch, dict[KeyedGroup, list[int]]]:
-        """Return the batch with all its features, from the stored rows (B,) of each group.
+        """Return the batch with all its features, from each group's stored rows (B,).
 
         Returns:
-            The batch, and by group the indices of rows that could not be read. These users have the defaults.
+            The batch, and the indices of unreadable rows by group. These users' features have the defaults.
         """
         now_s = _request_times(batch)
         columns: dict[str, Column] = {}
@@ -78,8 +78,8 @@ class FeatureView:
     def completed(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with its global, cell, live and derived columns.
 
-        The batch already has the context and the stored features of its users. A column that it already has, such as
-        one from the served log, stays as it is.
+        The batch must have the context and the users' stored features. A column that already exists, such as one from
+        the served log, stays unchanged.
         """
         if not (self._globals or self._cells or self._live or self._derived):
             return batch

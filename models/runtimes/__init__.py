@@ -1,8 +1,8 @@
 """Runtimes load an artifact and execute it.
 
-- ``load_runtime`` loads it into one process.
-- ``load_rank_runtime`` loads the part of one rank of a shard group.
-- ``load_cut_runtime`` loads it as two graphs, so that encoded histories can be reused.
+- ``load_runtime`` loads the model into one process.
+- ``load_rank_runtime`` loads one rank's part in a shard group.
+- ``load_cut_runtime`` loads the model as two graphs, so that encoded histories can be reused.
 """
 
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
     """Load the artifact at ``root`` into this process.
 
     Raises:
-        RuntimeFailure: the artifact has no weights for the runtime, or they do not fit its signature or architecture.
-            Or the runtime needs a shard group, in which every rank loads its part.
+        RuntimeFailure: the artifact has no weights for the runtime, the weights do not fit its signature or
+            architecture, or the runtime needs a shard group.
     """
     kind = runtime_kind(config)
     path = root / _weights_for(artifact, config, kind)
@@ -45,7 +45,7 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
 def load_rank_runtime(
     root: Path, artifact: Artifact, config: RuntimeOptions, group: "ProcessGroup"
 ) -> Runtime:
-    """Load one rank's part of the artifact at ``root``, in a process of the group.
+    """Load one rank's part of the artifact at ``root``. Call this in every process of the group.
 
     Raises:
         RuntimeFailure: as for ``load_runtime``, or the model cannot be split over this number of ranks.
@@ -75,11 +75,11 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
 def check_runtime(config: RuntimeOptions) -> None:
     """Check everything that the options need besides the artifact, such as packages and a named class.
 
-    The packages of the engine are looked up before anything imports them.
+    The engine's packages are looked up before anything imports them.
 
     Raises:
         RuntimeFailure: something that the options name does not exist, or cannot be used.
-        MissingPackage: a package of the engine is not installed.
+        MissingPackage: one of the engine's packages is not installed.
     """
     kind = runtime_kind(config)
     if kind.extra is not None:
@@ -95,10 +95,10 @@ def check_runtime(config: RuntimeOptions) -> None:
 
 
 def held_weights(config: RuntimeOptions, weights: Weights) -> Held:
-    """Return the weights that one rank of the runtime holds in memory.
+    """Return the weights that one rank holds in memory.
 
     Raises:
-        RuntimeFailure: the code of another package's runtime failed.
+        RuntimeFailure: a plug-in runtime failed.
     """
     kind = runtime_kind(config)
     with _plugin_of(config):
@@ -135,7 +135,7 @@ def _engine_of(kind: AnyRuntimeKind, config: RuntimeOptions) -> Iterator[None]:
 def _plugin_of(config: RuntimeOptions) -> Iterator[None]:
     """Turn errors from another package's runtime into RuntimeFailure.
 
-    Unexpected errors of a built-in runtime pass unchanged.
+    Unexpected errors from a built-in runtime pass unchanged.
     """
     try:
         yield

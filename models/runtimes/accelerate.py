@@ -1,13 +1,13 @@
 """Accelerate's dispatch: distributes a model over GPUs, main memory and disk within memory budgets.
 
-The module is built without weights (``init_empty_weights``). The budgets give a device map (``infer_auto_device_map``),
-which fills the GPUs in order, then main memory, then disk.
+The module is built without weights (``init_empty_weights``). ``infer_auto_device_map`` makes a device map from the
+budgets: it fills the GPUs in order, then main memory, then disk.
 
-Weights on disk stay in the artifact's safetensors file. A hook maps the weights of a layer just before the layer runs,
-and releases them afterwards. So no second copy is written, and the operating system can drop the pages at any time.
-Part of the main memory budget, the size of the largest layer, stays free for this.
+Weights on disk stay in the artifact's safetensors file. A hook maps a layer's weights just before the layer runs, and
+releases them afterwards. So no second copy is written, and the operating system can drop the pages at any time. Room
+for the largest layer stays free in the main memory budget.
 
-If there is a GPU, all parts run on it. Parts in main memory or on disk are copied to it while they run.
+If there are GPUs, all parts run on them. Parts in main memory or on disk are copied to the first GPU while they run.
 """
 
 import warnings
@@ -35,20 +35,16 @@ from models.signature import Inputs
 _MIB = 1 << 20
 Device = Literal["cpu", "disk"] | int
 DeviceMap = dict[str, Device]
-"""The device of each part of a module, by the dotted name of the part. A GPU is its index."""
+"""Device by dotted name of a module part. A GPU is given by its index."""
 
 
 class AccelerateRuntime(ModuleRuntime):
-    """Runs the artifact's architecture with its weights distributed over devices.
-
-    Attributes:
-        device_map: the device of each part of the module.
-    """
+    """Runs the artifact's architecture with its weights distributed over devices."""
 
     def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig) -> None:
         """Build the architecture without weights, choose devices, and load the weights that do not stay on disk.
 
-        The number of threads applies to the whole process.
+        ``config.threads`` applies to the whole process.
 
         Raises:
             RuntimeFailure: the weights cannot be read or do not fit the architecture, or a device does not exist.
@@ -82,14 +78,14 @@ class AccelerateRuntime(ModuleRuntime):
 
 
 def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, torch.dtype]) -> DeviceMap:
-    """Return the device of each part of the module.
+    """Choose a device for each part of the module.
 
-    Without budgets, all free memory of the GPUs and then of the host is used.
+    Without budgets, all free memory is used, first on the GPUs, then on the host.
 
     Args:
         module: the module without weights.
         config: the budgets.
-        dtypes: the dtype of each tensor, by name.
+        dtypes: dtypes by tensor name.
 
     Raises:
         RuntimeFailure: a budget names a GPU that does not exist, or is too small to run the largest layer.
@@ -113,8 +109,8 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     )
     main = _main_device(inferred)
     modules = dict(module.named_modules())
-    # Hooks fetch weights before the call of a submodule. A parameter that the map lists by itself has no such call,
-    # so it lies on the main device.
+    # Hooks fetch weights before a submodule is called. A parameter that the map lists by itself has no such call, so it
+    # lies on the main device.
     device_map = {name: device if name in modules else main for name, device in inferred.items()}
     needed = _needed_bytes(module, device_map, main, dtypes)
     if needed > budgets.get(main, needed):
@@ -133,7 +129,7 @@ def _main_device(device_map: DeviceMap) -> Device:
 def _needed_bytes(
     module: nn.Module, device_map: DeviceMap, main: Device, dtypes: Mapping[str, torch.dtype]
 ) -> int:
-    """Return the bytes of weights on the main device: its own weights, and the largest layer fetched from elsewhere."""
+    """Return the weight bytes on the main device: its own weights, and the largest layer fetched from elsewhere."""
     parameters = {name for name, _ in module.named_parameters()}
     resident, fetched = 0, {"": 0}
     for name, tensor in module.state_dict().items():
@@ -148,16 +144,16 @@ def _needed_bytes(
 
 
 def _layer_classes(module: nn.Module) -> list[str]:
-    """Return the class names of the layers: the classes with instances in a module list."""
+    """Return the layers' class names: the classes with instances in a module list."""
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     return sorted({type(layer).__name__ for layers in lists for layer in layers})
 
 
 def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mapping[str, torch.dtype]) -> None:
-    """Load the weights that do not stay on disk, and add hooks that read the others from the file.
+    """Load the weights that do not stay on disk, and add hooks that read the other weights from the file.
 
     Raises:
-        ValueError: the tensors in the file are not those of the module.
+        ValueError: the file and the module have different tensors.
     """
     parameters = {name for name, _ in module.named_parameters()}
     main = _main_device(device_map)
@@ -183,16 +179,16 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
                 device_map,
                 main_device=main,
                 offload_index=on_disk or None,
-                force_hooks=True,  # with a single GPU too, a hook must move the inputs to it
+                force_hooks=True,  # even with a single GPU, a hook must move the inputs to it
             )
 
 
 def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
-    """Check that a safetensors file has the tensors of a module, by name and shape.
+    """Check that a safetensors file has a module's tensors, by name and shape.
 
     Args:
         file: the open safetensors file.
-        expected: the state of the module.
+        expected: the module's state.
 
     Raises:
         ValueError: a name or shape differs.
@@ -209,7 +205,7 @@ def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
 
 
 def _device_of(name: str, device_map: DeviceMap) -> Device:
-    """Return the device of a tensor: that of the innermost part in the map which contains it."""
+    """Return a tensor's device: the device of the innermost mapped part that contains the tensor."""
     while name not in device_map:
         name = name.rpartition(".")[0]
         if not name:

@@ -1,8 +1,8 @@
 """``runtime: {kind: auto}``: chooses one process, a shard group or dispatch, from weights, devices and the objective.
 
-The choice is a pure function of an estimate. The estimate is the larger of two times: the operations of a request at
-the device's rate, and reading all weights at its memory bandwidth. The rates are attainable orders of magnitude, not
-the best case of a data sheet. A profile (``rankway models bench``) measures the real time of a model.
+The choice is a pure function of weights, device and deadline. A model's time is estimated as the larger of two: a
+request's operations at the device's rate, and reading all weights at its memory bandwidth. The rates are attainable
+orders of magnitude, not a data sheet's best case. A profile (``rankway models bench``) measures a model's real time.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from models.runtimes.weight_sizes import MIB, Weights
 WEIGHTS_SHARE = 0.7
 """Share of a device's memory for weights. The rest is for the interpreter, activations and loading a new release."""
 OBJECTIVE_SHARE = 0.5
-"""Share of the deadline for a batch, because a request first waits for the previous batch."""
+"""Share of the deadline that a batch may take, because a request first waits for the previous batch."""
 SPEEDUP = 0.85
-"""n ranks are n ** SPEEDUP times as fast. Two ranks give 1.8, because they exchange sums."""
+"""n ranks are n ** SPEEDUP times as fast, two ranks 1.8 times. It is less than n, because ranks exchange sums."""
 DISK_BYTES_PER_S = 1e9
-"""Assumed rate of reading weights from disk."""
+"""Assumed read rate for weights on disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Attainable rates of a device.
+    """A device's attainable rates.
 
     Attributes:
         flops: 32-bit operations per second.
@@ -45,21 +45,19 @@ GPUS = {
     "A100": Rate(1.2e13, 1.4e12),
     "H100": Rate(3.5e13, 2.5e12),
 }
-"""Rates by Ray's accelerator type, without its memory size."""
+"""Rates by Ray's accelerator type, without the memory size in its name."""
 UNKNOWN_GPU = GPUS["T4"]
-"""Assumed for a GPU that is not listed: the slowest one."""
+"""Assumed for a GPU that is not listed. It is the slowest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The resources of one rank of a replica.
+    """One rank's resources.
 
     Attributes:
-        memory_bytes: memory of its GPU, or its main memory if it has none.
-        rate: attainable rates.
+        memory_bytes: GPU memory, or main memory if the rank has no GPU.
         ranks: number of ranks that fit on a node.
-        gpus: GPUs of the rank.
-        host_bytes: main memory of a rank with a GPU.
+        host_bytes: main memory beside a GPU.
     """
 
     memory_bytes: int
@@ -83,8 +81,8 @@ class Choice:
     """A chosen runtime.
 
     Attributes:
-        runtime: the options of the runtime.
-        rank_bytes: bytes of weights that one rank holds in memory.
+        runtime: the runtime's options.
+        rank_bytes: weight bytes that one rank holds in memory.
         why: the reason, in words.
     """
 
@@ -94,7 +92,7 @@ class Choice:
 
 
 def least(devices: "list[Device]") -> Device:
-    """Return the resources that a rank has in every pool: the minimum of each field over the devices."""
+    """Return the resources that a rank has in every pool: each field's minimum over the devices."""
     return Device(
         memory_bytes=min(device.memory_bytes for device in devices),
         rate=min((device.rate for device in devices), key=lambda rate: rate.flops),
@@ -105,12 +103,12 @@ def least(devices: "list[Device]") -> Device:
 
 
 def estimate_ms(weights: Weights, device: Device, candidates: int, ranks: int = 1) -> float:
-    """Return the estimated model time of a request in ms.
+    """Return a request's estimated model time in ms.
 
     Args:
-        weights: the sizes of the model.
-        device: the device of each rank.
-        candidates: candidates of the request.
+        weights: the model's sizes.
+        device: each rank's device.
+        candidates: candidates in the request.
         ranks: number of ranks that share the work.
     """
     products_s = 2 * weights.work * weights.tokens * candidates / device.rate.flops
@@ -122,25 +120,25 @@ def estimate_ms(weights: Weights, device: Device, candidates: int, ranks: int = 
 def choose(
     config: AutoConfig, weights: Weights, device: Device, *, candidates: int, deadline_ms: float
 ) -> Choice:
-    """Choose the runtime of a model.
+    """Choose a model's runtime.
 
     The first possible choice is taken:
 
     1. one process, if the weights fit the device and the estimate is within the objective;
-    2. the smallest number of tensor-parallel ranks whose parts fit and whose estimate is within the objective;
-    3. the largest number of tensor-parallel ranks whose parts fit, if no number of ranks is fast enough;
-    4. the smallest number of pipeline ranks whose layers fit: they need no heads to split, and almost no weight is on
-       two ranks;
+    2. the fewest tensor-parallel ranks whose parts fit and whose estimate is within the objective;
+    3. the most tensor-parallel ranks whose parts fit, if no number of ranks is fast enough;
+    4. the fewest pipeline ranks whose layers fit: a pipeline needs no heads to split, and almost no weight is on two
+       ranks;
     5. dispatch over memory and disk.
 
     A model that has only an ONNX graph always runs in one process.
 
     Args:
-        config: the options of ``kind: auto``.
-        weights: the sizes of the model.
-        device: the device of each rank.
-        candidates: candidates of a request.
-        deadline_ms: the deadline of a request. A share of it, ``OBJECTIVE_SHARE``, is the objective of a batch.
+        config: options for ``kind: auto``.
+        weights: the model's sizes.
+        device: each rank's device.
+        candidates: candidates in a request.
+        deadline_ms: a request's deadline. A batch's objective is the share ``OBJECTIVE_SHARE`` of it.
     """
     objective_ms = OBJECTIVE_SHARE * deadline_ms
     fitting = [n for n in _ranks(weights, device) if weights.of_a_rank(n) <= device.room]
@@ -174,7 +172,7 @@ def choose(
 
 
 def _ranks(weights: Weights, device: Device) -> list[int]:
-    """Return the possible numbers of tensor-parallel ranks, ascending from 1.
+    """Return the possible tensor-parallel rank counts, ascending from 1.
 
     They are powers of 2 that divide the attention heads and fit on a node.
     """
@@ -189,7 +187,7 @@ def _staged(config: AutoConfig, weights: Weights, ranks: int, why: str) -> Choic
 
 
 def _dispatched(config: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:
-    # A tensor cannot be fetched in pieces, so the budget is at least twice the largest one.
+    # A tensor cannot be fetched in pieces, so the budget is at least twice the largest tensor.
     room = max(device.room, 2 * weights.largest_bytes)
     budgets: dict[int | str, float] = {"cpu": room / MIB}
     if device.gpus:

@@ -1,4 +1,4 @@
-"""The interface of a runtime, the options common to all runtimes, and the descriptor of a kind."""
+"""The runtime interface, the options common to all runtimes, and the descriptor of a runtime kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class RuntimeOptions(BaseModel):
     """Options common to all runtimes.
 
     Attributes:
-        kind: the name of the runtime.
-        threads: CPU threads of one call. One thread per replica and more replicas give a higher throughput.
+        kind: runtime name.
+        threads: CPU threads per call. One thread each for more replicas gives a higher throughput.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,14 +40,14 @@ class RuntimeOptions(BaseModel):
 
 
 class GroupOptions(RuntimeOptions):
-    """Options of a runtime that splits one model over the processes of a shard group.
+    """Options for a runtime that splits one model over a shard group.
 
     ``threads`` applies to each rank.
 
     Attributes:
         shards: number of ranks, including the replica itself.
         placement: PACK puts the ranks on as few nodes as possible, SPREAD on as many as possible.
-        timeout_s: the longest time that a batch waits for a rank. A group that exceeds it is broken.
+        timeout_s: maximum seconds that a batch waits for a rank. A group that exceeds this limit is broken.
         transport: the transport between ranks on CPUs. None chooses shared memory if all ranks are on one x86-64
             host, else gloo.
     """
@@ -64,7 +64,7 @@ class GroupOptions(RuntimeOptions):
 
 
 def group_of(config: RuntimeOptions) -> GroupOptions | None:
-    """Return the options of the shard group that runs the model, or None if one process runs it."""
+    """Return the shard group's options, or None if one process runs the model."""
     return config if isinstance(config, GroupOptions) and config.is_grouped else None
 
 
@@ -82,12 +82,7 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The weights that one rank of a runtime holds in memory.
-
-    Attributes:
-        rank_bytes: bytes of weights.
-        why: the explanation, in words.
-    """
+    """The weights that one rank holds in memory, in bytes, with an explanation in words."""
 
     rank_bytes: int
     why: str
@@ -108,21 +103,21 @@ Options = TypeVar("Options", bound=RuntimeOptions)
 
 @dataclass(frozen=True, slots=True)
 class RuntimeKind(Generic[Options]):
-    """The descriptor of one kind of runtime.
+    """Descriptor of one runtime kind.
 
-    The module of a descriptor is imported by every process that reads a configuration with this kind. So it must not
-    import the engine. Only the functions below import it. If a module is missing there, the error names ``extra``.
+    Every process that reads a configuration with this kind imports the descriptor's module. So that module must not
+    import the engine. Only the functions below do. If a package is missing there, the error names ``extra``.
 
     Attributes:
-        config: the class of the options.
-        suffix: suffix of the artifact's file that the functions get. None: they get the folder.
+        config: class of the options.
+        suffix: file suffix. The functions get the artifact's file with this suffix. None: they get the folder.
         load: loads the model into this process.
-        load_rank: loads one rank's part of the model, in a process of the group.
+        load_rank: loads one rank's part of the model, in that rank's process.
         load_cut: loads the model cut in two after the encoded history.
         held: returns the weights that a rank holds.
         check: raises ``RuntimeFailure`` if the options cannot be used here. ``rankway check`` calls it.
-        packages: packages that the engine imports besides the dependencies of the core.
-        extra: the extra of rankway that installs these packages.
+        packages: packages that the engine imports in addition to the core's dependencies.
+        extra: rankway's extra that installs these packages.
     """
 
     config: type[Options]

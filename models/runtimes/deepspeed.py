@@ -1,13 +1,13 @@
 """DeepSpeed's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): one rank's part of a model.
 
-All ranks of the group load the model and run the same code. In each layer, attention and feed-forward are pairs of
-products. The first product of a pair is split by columns, the second by rows, and its result is all-reduced: twice per
-layer. Every rank has the complete weights outside of the layers (embeddings, encoders, heads). Weights are views of the
-mapped file until a layer is split. Then only the part of the rank is copied.
+All ranks in the group load the model and run the same code. In each layer, attention and feed-forward are pairs of
+products. In a pair, the first product is split by columns, the second by rows. The second result is all-reduced, so
+there are two all-reduces per layer. Every rank has the complete weights outside the layers (embeddings, encoders,
+heads). Weights are views of the mapped file until a layer is split. Then only the rank's part is copied.
 
 DeepSpeed's shared-memory all-reduce is not used, for two reasons. It waits in an endless loop, so that all ranks hang
-if one of them dies during a batch. And it supports only one group per process. The process group of the caller may
-use shared memory instead.
+if one rank dies during a batch. And it supports only one group per process. The caller's process group may use shared
+memory instead.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from models.runtimes.torch import ModuleRuntime
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITS = {"int8": 8, "int4": 4}
 _ROW_PARALLEL = ("o_proj", "down_proj")
-"""Projections of our own layers whose results are summed over the ranks."""
+"""Projections in our own layers whose results are summed over the ranks."""
 
 
 def use_group(group: ProcessGroup) -> None:
@@ -54,10 +54,10 @@ def use_group(group: ProcessGroup) -> None:
 
 
 class DeepSpeedRuntime(ModuleRuntime):
-    """One rank's part of a model. All ranks call ``run`` with the same inputs, and each gets the outputs."""
+    """One rank's part of a model. All ranks call ``run`` with the same inputs, and every rank gets the outputs."""
 
     def __init__(self, path: Path, artifact: Artifact, config: DeepSpeedConfig) -> None:
-        """Load this rank's part of the weights at ``path``. All ranks do so at the same time, after ``use_group``.
+        """Load this rank's part of the weights at ``path``. All ranks must load at the same time, after ``use_group``.
 
         Raises:
             RuntimeFailure: the weights cannot be read, or the model cannot be split over this number of ranks.
@@ -80,7 +80,7 @@ class DeepSpeedRuntime(ModuleRuntime):
 
 
 def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
-    """Replace each layer by this rank's part of it. Everything outside of the layers stays the same."""
+    """Replace each layer by this rank's part. Everything outside the layers stays the same."""
     own = [layer for layer in module.modules() if isinstance(layer, TransformerLayer)]
     inner = getattr(module, "model", None)
     if own:
@@ -116,8 +116,8 @@ def _check_heads(heads: int, config: DeepSpeedConfig) -> None:
 def _split_layer(layer: TransformerLayer) -> None:
     """Split one of our own layers, as ``init_inference`` would with an injection policy.
 
-    ``init_inference`` is slow: it imports half of transformers to compare one class, which adds four seconds to the
-    start of a group, and ends with a broadcast.
+    ``init_inference`` is slow. It imports half of transformers to compare one class, which adds four seconds to the
+    group's start, and it ends with a broadcast.
     """
     from deepspeed.inference.engine import InferenceEngine
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
@@ -140,7 +140,7 @@ def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:
 
 
 def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
-    """Quantise the weights of linear layers in groups. DeepSpeed supports this on CUDA only."""
+    """Quantise linear layers' weights in groups. DeepSpeed supports this on CUDA only."""
     if config.quantization is None:
         return
     from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
@@ -149,18 +149,18 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
         raise ValueError("runtime.quantization: needs a CUDA device; remove it")
     module.to("cuda")
     options = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
-    # The key is matched as a substring of module names, so "" matches all of them.
+    # The key is matched as a substring of module names, so "" matches all modules.
     _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": options}}})
 
 
 def _initialise(module: nn.Module, config: DeepSpeedConfig) -> None:
     import deepspeed
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints the layers that it finds
+    with contextlib.redirect_stdout(io.StringIO()):  # DeepSpeed prints the layers that it finds
         deepspeed.init_inference(
             module,
             tensor_parallel={"tp_size": config.shards, "tp_grain_size": 1},  # split into equal parts
-            # A conversion here would copy the whole model before it is split. Only kernels need their type now.
+            # A conversion here would copy the whole model before it is split. Only DeepSpeed's kernels need it.
             dtype=_DTYPES[config.dtype] if config.kernel_injection else torch.float32,
             replace_with_kernel_inject=config.kernel_injection,
         )

@@ -1,7 +1,7 @@
-"""Golden requests: inputs of a model and its scores for them at export, stored in the artifact.
+"""Golden requests: model inputs with the scores at export, stored in the artifact.
 
 A process that loads the artifact runs them first. So a damaged export, a runtime with different arithmetic or NaN
-weights are found before the first real request. ``artifact.yaml`` has the sha256 of the file, as of all files.
+weights are found before the first real request. ``artifact.yaml`` lists the file with its sha256.
 """
 
 from pathlib import Path
@@ -17,15 +17,15 @@ from models.signature import Inputs
 
 RELATIVE_TOLERANCE = 1e-2
 ABSOLUTE_TOLERANCE = 1e-3
-"""Large compared with the differences between runtimes (1e-4), small compared with those between models."""
+"""Large compared with differences between runtimes (1e-4), small compared with differences between models."""
 NARROW_TOLERANCE = 0.05
-"""Share of the largest score, for a runtime with fewer bits. The walks ranker in bfloat16 differs by 0.5%."""
+"""Share of the largest score, for a runtime with fewer bits. In bfloat16 the walks ranker's scores differ by 0.5%."""
 _REQUESTS, _CANDIDATES = 4, 64
 _INPUT, _OUTPUT = "input.", "output."
 
 
 def golden_batch(batch: RaggedBatch) -> RaggedBatch:
-    """Return at most 4 evenly spaced requests of a data set, each with its first 64 candidates at most."""
+    """Return at most 4 evenly spaced requests, each with at most its first 64 candidates."""
     count = min(_REQUESTS, len(batch))
     sample = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
     index = np.arange(sample.candidate_count) - sample.offsets[sample.request_of()]
@@ -34,17 +34,17 @@ def golden_batch(batch: RaggedBatch) -> RaggedBatch:
 
 
 def write_golden(root: Path, inputs: Inputs, outputs: Inputs) -> None:
-    """Write the inputs and outputs of the golden requests into the folder of the artifact."""
+    """Write the golden requests' inputs and outputs into the artifact's folder."""
     named = {_INPUT + name: values for name, values in inputs.items()}
     named |= {_OUTPUT + name: values for name, values in outputs.items()}
     save_file({name: np.ascontiguousarray(values) for name, values in named.items()}, root / GOLDEN)
 
 
 def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bool = False) -> bool:
-    """Run the golden requests of an artifact and compare the scores.
+    """Run an artifact's golden requests and compare the scores.
 
     Args:
-        root: the folder of the artifact.
+        root: the artifact's folder.
         artifact: its manifest.
         runtime: the loaded model.
         narrow: whether the runtime computes in fewer bits than the model was exported with.
@@ -53,7 +53,7 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
         False if the artifact has no golden requests, such as an imported model.
 
     Raises:
-        GoldenMismatch: the scores differ from those at export, or are not finite.
+        GoldenMismatch: the scores differ from the stored scores, or are not finite.
         RuntimeFailure: the model cannot be executed on the golden requests.
     """
     if GOLDEN not in artifact.files:

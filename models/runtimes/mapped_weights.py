@@ -38,9 +38,9 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
 
 
 def release_pages(path: Path) -> None:
-    """Release the pages of a mapped file that were read to split it. Pages that are used again are read again.
+    """Release a mapped file's pages that were read for the split. Pages that are used again are read again.
 
-    It does nothing on systems without ``/proc/self/maps``: it works on Linux only.
+    This works on Linux only. Systems without ``/proc/self/maps`` keep the pages.
     """
     if not _MAPS.exists():
         return

@@ -1,4 +1,4 @@
-"""Moves the tensors of an operation to one device, for a model whose layers are on several GPUs."""
+"""Moves an operation's tensors to one device, for a model whose layers are on several GPUs."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 
 class OnOneDevice(TorchFunctionMode):
-    """Moves all tensors of an operation to the device of the last one.
+    """Moves all tensors in an operation to the last tensor's device.
 
-    So the outputs of layers on several GPUs can be combined.
+    So outputs from layers on several GPUs can be combined.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Move tensors from other devices, then run the operation. Scalar tensors alone cause no move."""
+        """Move tensors from other devices, then run the operation. A scalar tensor on another device causes no move."""
         kwargs = kwargs or {}
         placed = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
         if len(placed) > 1 and any(tensor.device != placed[-1].device for tensor in placed):

@@ -18,17 +18,17 @@ class OnnxSession:
     The threads do not spin, because replicas share cores with the event loop.
 
     Attributes:
-        inputs: the names of the graph's inputs.
-        outputs: the names of the graph's outputs.
+        inputs: names of the graph's inputs.
+        outputs: names of the graph's outputs.
     """
 
     def __init__(self, model: str | bytes, name: str, *, threads: int) -> None:
         """Load a model.
 
         Args:
-            model: the path of the model, or its bytes.
-            name: name of the model in errors.
-            threads: CPU threads of one call.
+            model: a path, or the model's bytes.
+            name: model name in errors.
+            threads: CPU threads per call.
 
         Raises:
             RuntimeFailure: ONNX Runtime cannot load the model.
@@ -61,13 +61,13 @@ class OnnxSession:
 
 
 class OnnxRuntime:
-    """Executes the complete graph of an artifact."""
+    """Executes an artifact's complete graph."""
 
     def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
         """Load the model at ``path`` and compare its signature with the graph.
 
         Raises:
-            RuntimeFailure: the model cannot be loaded, or its inputs or outputs are not those of the signature.
+            RuntimeFailure: the model cannot be loaded, or the signature declares other inputs or outputs.
         """
         self._session = OnnxSession(str(path), str(path), threads=threads)
         declared = {spec.name for spec in signature.inputs}
@@ -75,13 +75,13 @@ class OnnxRuntime:
         if declared != graph_inputs:
             raise RuntimeFailure(
                 f"{path}: the graph has the inputs {sorted(graph_inputs)}, but artifact.yaml declares "
-                f"{sorted(declared)}; declare the inputs of the graph"
+                f"{sorted(declared)}; declare the graph's inputs"
             )
         self._outputs = [spec.name for spec in signature.outputs]
         missing = set(self._outputs) - self._session.outputs
         if missing:
             raise RuntimeFailure(
-                f"{path}: the graph has no output {sorted(missing)}; declare only outputs of the graph"
+                f"{path}: the graph has no output {sorted(missing)}; declare only the graph's outputs"
             )
 
     def run(self, inputs: Inputs) -> Inputs:

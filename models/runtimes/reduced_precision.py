@@ -1,8 +1,8 @@
 """Reduced precision: linear layers and attention compute in bfloat16, everything else in 32 bits.
 
-A module that is bfloat16 throughout would read other numbers than it was trained on. With 8 bits, a latitude of 60.17
-degrees becomes 60.25, which is 9 km away, and an age of 301 days becomes 300. So encoders, distances and norms stay in
-32 bits.
+A module that is bfloat16 throughout would read other numbers than in training. With 8 significant bits, a latitude of
+60.17 degrees becomes 60.25, which is 9 km away, and an age of 301 days becomes 300. So encoders, distances and norms
+stay in 32 bits.
 """
 
 from typing import Literal
@@ -14,9 +14,9 @@ Dtype = Literal["fp32", "bf16"]
 
 
 def narrowed_dtypes(module: nn.Module, dtype: Dtype) -> dict[str, torch.dtype]:
-    """Return the dtype of each tensor in the module's state, by name.
+    """Return dtypes by tensor name in the module's state.
 
-    With ``dtype`` bf16, the tensors of linear layers are bfloat16. The others keep their dtype.
+    With ``dtype`` bf16, linear layers' tensors are bfloat16. Other tensors keep their dtype.
     """
     linear = {
         f"{name}.{own}"

@@ -1,4 +1,4 @@
-"""Fast linear layers with one rank's part of the weights. DeepSpeed's own layers cost 40 us of Python per call."""
+"""Fast linear layers with one rank's part of the weights. DeepSpeed's own layers spend 40 us in Python per call."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from torch.nn.functional import linear
 class SummedLinear(nn.Module):
     """Computes x A^T + b with the columns of A distributed over the ranks.
 
-    Each rank has some columns of A and the same columns of x. The products of the ranks are summed.
+    Each rank has some columns of A and the same columns of x. The ranks' products are summed.
 
     Attributes:
-        bias: b, the same in all ranks. It is added once, after the sum.
+        bias: b, the same in all ranks. Added once, after the sum.
     """
 
     bias: nn.Parameter | None
@@ -47,9 +47,9 @@ class SummedLinear(nn.Module):
 
 
 def lighten(module: nn.Module) -> None:
-    """Replace DeepSpeed's split linear layers by faster ones, which support inference only.
+    """Replace DeepSpeed's split linear layers by faster layers, which support inference only.
 
-    Layers that gather their outputs stay, and so do other kinds of layers and layers in a group of one rank.
+    Not replaced are layers that gather their outputs, other layer types, and layers in a group of one rank.
     """
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
 
@@ -65,7 +65,7 @@ def lighten(module: nn.Module) -> None:
 
 
 def _plain(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
-    """Return a linear layer for this rank's part of the outputs, which needs no communication."""
+    """Return a linear layer for this rank's part of the outputs. It needs no communication."""
     with torch.device("meta"):
         plain = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     plain.weight = weight

@@ -1,8 +1,8 @@
 """A ranker's ONNX graph, cut in two after the encoded history, so that encoded histories can be cached.
 
-The artifact stays one file. The halves are made when it is loaded. This needs the package ``onnx``, which training
-installs and serving otherwise does not need. Both sessions hold a copy of a weight that both halves use, because ONNX
-Runtime rearranges weights for each session.
+The artifact keeps one graph, which is cut on loading. This needs the package ``onnx``, which training installs and
+serving otherwise does not need. If both halves use a weight, both sessions hold a copy, because ONNX Runtime rearranges
+weights for each session.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class CutRuntime:
-    """Two sessions of one graph. The first encodes histories, the second computes the outputs from them.
+    """Two sessions from one graph. The first encodes histories, the second computes the outputs from encoded histories.
 
     Attributes:
-        encode_signature: the inputs of the first half.
-        score_signature: the inputs of the second half, without the encoded histories.
+        encode_signature: inputs for the first half.
+        score_signature: inputs for the second half, without the encoded histories.
     """
 
     def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
@@ -32,8 +32,8 @@ class CutRuntime:
 
         Args:
             path: the ONNX graph.
-            signature: its inputs and outputs.
-            threads: CPU threads of one call.
+            signature: the graph's inputs and outputs.
+            threads: CPU threads per call.
 
         Raises:
             RuntimeFailure: the graph encodes no history or cannot be loaded, or the package onnx is not installed.
@@ -46,7 +46,7 @@ class CutRuntime:
         self.score_signature = _restricted(signature, self._score.inputs)
 
     def encode(self, inputs: Inputs) -> NDArray[Any]:
-        """Return the encoded histories (B, T, ...) for the inputs of ``encode_signature``.
+        """Return the encoded histories (B, T, ...) for the inputs in ``encode_signature``.
 
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
@@ -54,7 +54,7 @@ class CutRuntime:
         return self._encode.run([ENCODED_HISTORY], inputs)[ENCODED_HISTORY]
 
     def score(self, inputs: Inputs, encoded: NDArray[Any]) -> Inputs:
-        """Return the outputs by name for the inputs of ``score_signature`` and the encoded histories.
+        """Return the outputs by name for the inputs in ``score_signature`` and the encoded histories.
 
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
@@ -100,7 +100,7 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
 def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelProto":
     """Return the part of a model between the given inputs and outputs.
 
-    It contains only the nodes, weights and inputs that the outputs need, and no node that computes one of the inputs.
+    The part has only the nodes, weights and inputs that the outputs need, without nodes that compute a given input.
     """
     boundary = {value.name for value in inputs}
     needed = {value.name for value in outputs}

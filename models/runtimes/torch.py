@@ -21,13 +21,7 @@ class ModuleRuntime:
     """Runs a loaded module."""
 
     def __init__(self, module: Architecture, artifact: Artifact, device: str = "cpu") -> None:
-        """Take a module with its weights.
-
-        Args:
-            module: the loaded module.
-            artifact: its manifest.
-            device: the device for the inputs.
-        """
+        """Take a module with its weights. Inputs are moved to ``device``."""
         self._module = module.eval()
         self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
@@ -57,7 +51,7 @@ class TorchRuntime(ModuleRuntime):
         Args:
             path: the safetensors file.
             artifact: its manifest.
-            threads: CPU threads of a call. The number applies to the whole process, not only to this model.
+            threads: CPU threads per call, for the whole process, not only for this model.
 
         Raises:
             RuntimeFailure: the weights cannot be read or do not fit the architecture.
@@ -75,7 +69,7 @@ class TorchRuntime(ModuleRuntime):
 
 
 def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
-    """Return the error for a batch: OutOfMemory if memory was short, else RuntimeFailure.
+    """Return the error for a batch: OutOfMemory if memory was short, otherwise RuntimeFailure.
 
     PyTorch has no error type for missing memory on CPUs, so the message decides.
     """
@@ -85,10 +79,10 @@ def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:
-    """Check that an artifact names an architecture, from which PyTorch can build the module.
+    """Check that an artifact names an architecture, which PyTorch needs to build the module.
 
     Raises:
-        RuntimeFailure: it names none.
+        RuntimeFailure: the artifact names no architecture.
     """
     if not artifact.architecture:
         raise RuntimeFailure(

@@ -1,4 +1,4 @@
-"""Sizes of an artifact's weights and of the parts that can be split, read from the file headers only."""
+"""Sizes of an artifact's weights and of their divisible parts, read from file headers only."""
 
 import json
 import re
@@ -13,24 +13,24 @@ from models.errors import ArtifactError
 MIB = 1 << 20
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 PIPELINED = ("history_ranker", "hf_sequence_classification")
-"""Architectures whose layers can be distributed over the ranks of a pipeline."""
+"""Architectures whose layers can be distributed over pipeline ranks."""
 _TABLE = re.compile(r"embed|table")
 _LONGEST_HEADER = 100_000_000
-"""The limit of safetensors itself, in bytes."""
+"""Safetensors' own limit, in bytes."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Sizes of a model that are known before it is loaded.
+    """Model sizes that are known before loading.
 
     Attributes:
-        whole_bytes: bytes of all weights.
-        split_bytes: bytes of the matrices in its layers, which tensor parallelism splits.
-        largest_bytes: bytes of the largest tensor.
-        heads: attention heads of a layer. 0 if there are none to split.
-        layer_bytes: bytes of the layers that a pipeline distributes. 0 if the architecture does not support it.
-        layers: number of these layers.
+        whole_bytes: all weights.
+        split_bytes: the layers' matrices, which tensor parallelism splits.
+        largest_bytes: the largest tensor.
+        heads: attention heads per layer. 0 if there are no heads to split.
+        layer_bytes: the layers that a pipeline distributes. 0 if the architecture supports no pipeline.
+        layers: number of layers that a pipeline distributes.
         work: multiplications per token.
         tokens: maximum number of tokens per candidate.
         onnx: whether the artifact has an ONNX graph.
@@ -49,13 +49,13 @@ class Weights:
     torch: bool = True
 
     def of_a_rank(self, ranks: int) -> int:
-        """Return the bytes of one tensor-parallel rank: its share of the split matrices, and all other weights."""
+        """Return the bytes on one tensor-parallel rank: its share of the split matrices, and all other weights."""
         return self.whole_bytes - self.split_bytes + -(-self.split_bytes // ranks)
 
     def of_a_stage(self, ranks: int) -> int:
-        """Return an upper bound for the bytes of a pipeline rank: its layers, and all weights outside of layers.
+        """Return an upper bound for the bytes on a pipeline rank: its layers, and all weights outside layers.
 
-        With fewer layers than ranks, these are all bytes.
+        With fewer layers than ranks, it is ``whole_bytes``.
         """
         if self.layers < ranks:
             return self.whole_bytes
@@ -64,7 +64,7 @@ class Weights:
 
 
 def weights_of(root: Path, artifact: Artifact) -> Weights:
-    """Return the sizes of an artifact's weights, from the headers of its files.
+    """Return the sizes of an artifact's weights, from its file headers.
 
     Raises:
         ArtifactError: the safetensors file cannot be read.
@@ -104,9 +104,9 @@ def _layer_of(name: str) -> str:
 
 
 def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
-    """Return the shape and bytes of every tensor by name.
+    """Return each tensor's shape and bytes, by name.
 
-    A safetensors file begins with the length of a JSON header, 8 bytes, and the header.
+    A safetensors file begins with 8 bytes for the length of a JSON header. Then comes the header.
     """
     try:
         with path.open("rb") as file:

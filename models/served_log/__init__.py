@@ -1,4 +1,1 @@
-"""The served log: Parquet files of shown lists and of feedback.
-
-Training reads it.
-"""
+"""The served log: Parquet files with shown lists and feedback, which training reads."""

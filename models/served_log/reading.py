@@ -1,4 +1,4 @@
-"""Read the served log: shown lists in the order of time, with the relevance of each candidate."""
+"""Read the served log: shown lists in time order, with each candidate's relevance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,17 +30,17 @@ from models.served_log.writing import ShownLists
 
 
 def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, NDArray[np.float32]]:
-    """Read all lists, oldest first, and the relevance of their candidates.
+    """Read all lists, oldest first, and their candidates' relevance.
 
     A list that was logged twice is read once. Feedback is ignored if its list is not in the log, or if its item was not
     in the list.
 
     Args:
         paths: files, or folders with ``*.parquet``.
-        features: definitions that the lists must have been served with.
+        features: the definitions with which the lists must have been served.
 
     Returns:
-        The lists, with all catalogue rows -1 (unknown), and the relevance float32 (N,).
+        The lists, with all catalogue rows -1 (unknown), and the relevance, float32 (N,).
 
     Raises:
         ArtifactError: there are no lists, a file is damaged or not a log, or feedback has an unknown event.
@@ -63,7 +63,7 @@ def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, N
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of a log, in the order of the paths and then of their names.
+    """Return a log's files, in the order of the paths, then by name.
 
     Raises:
         ArtifactError: a path does not exist.
@@ -157,7 +157,7 @@ def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
         raise ArtifactError(f"feedback: unknown event, got {unknown[0]!r}; use {', '.join(EVENTS)}")
     rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
     relevance = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
-    # The code of an item in a list combines the number of the list and the number of the key.
+    # The code for an item in a list combines the list number and the key number.
     known_keys = np.unique(shown.keys)
     request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))
     request_of = request.fill_null(-1).to_numpy()

@@ -1,21 +1,21 @@
 """The schema of the served log, shared by its writer and its reader.
 
-There are two kinds of Parquet files. The metadata of the schema names the kind.
+There are two kinds of Parquet files. The schema's metadata names the kind.
 
-A file of lists has one row per shown list, with the exact inputs of the models and the order in the answer:
+A lists file has one row per shown list, with the models' exact inputs and the order in the answer:
 
 - request_id, at_s (epoch seconds), release and user_id.
-- keys, scores and positions: one list each, in the order of the answer. Positions count from 0.
+- keys, scores and positions: one list each, in answer order. Positions count from 0.
 - One column per feature, named by its source. user.*, realtime.*, context.* and global.* have one value or list per
   row. cell.* and live.* have a list with one value per candidate.
 
-Its metadata also has the content hash of the features.
+The metadata also has the features' content hash.
 
-A file of feedback has one row per event: request_id, key (of the item), event (opened, walked or rated), value (the
-rating from 0 to 1, or 1 for other events) and at_s. Its schema does not depend on the features.
+A feedback file has one row per event: request_id, key (of the item), event (opened, walked or rated), value (the rating
+from 0 to 1, or 1 for other events) and at_s. The schema does not depend on the features.
 
-The relevance of a candidate is that of its highest event: 0 without events, 0.25 for opened, 0.5 for walked, and 0.5 to
-1 by the rating.
+A candidate's relevance comes from its events: 0.25 for opened, 0.5 for walked, and 0.5 to 1 for rated, by the rating.
+The highest value counts. Without events the relevance is 0.
 """
 
 from typing import Literal, get_args
@@ -54,15 +54,12 @@ _OF_FEEDBACK = [
 
 
 def logged(features: FeatureSet) -> dict[str, Feature]:
-    """Return the logged features by source.
-
-    These are all features except texts and those of items, which are in the catalogue.
-    """
+    """Return the logged features by source: all except texts, and except item features, which are in the catalogue."""
     return {f"{f.group}.{f.name}": f for f in features.features if f.group != "item" and not f.is_text}
 
 
 def lists_schema(features: FeatureSet) -> pa.Schema:
-    """Return the schema of files of lists that were served with these definitions."""
+    """Return the schema for lists that were served with these definitions."""
     columns = [
         pa.field(name, _type_of(feature), nullable=False) for name, feature in logged(features).items()
     ]
@@ -71,7 +68,7 @@ def lists_schema(features: FeatureSet) -> pa.Schema:
 
 
 def feedback_schema() -> pa.Schema:
-    """Return the schema of files of feedback."""
+    """Return the schema for feedback."""
     return pa.schema(_OF_FEEDBACK, metadata={KIND: FEEDBACK})
 
 

@@ -43,10 +43,10 @@ class ShownLists:
 
 @dataclass(frozen=True)
 class Feedback:
-    """E events of feedback.
+    """E feedback events.
 
     Attributes:
-        request_ids: E ids of the lists.
+        request_ids: E request ids of the shown lists.
         keys: int64 (E,), item keys.
         events: E kinds: opened, walked or rated.
         values: float32 (E,), the rating from 0 to 1, or 1 for other events.
@@ -65,8 +65,8 @@ def lists_table(shown: ShownLists, features: FeatureSet, schema: pa.Schema | Non
 
     Args:
         shown: the lists.
-        features: definitions that the lists were served with.
-        schema: ``lists_schema`` of the features. A caller that makes many tables passes it to save time.
+        features: the definitions with which the lists were served.
+        schema: the result of ``lists_schema(features)``. Pass it to save time for many tables.
 
     Raises:
         KeyError: the batch does not have a column that the definitions declare.
@@ -105,10 +105,10 @@ def feedback_table(feedback: Feedback) -> pa.Table:
 def write_log_file(table: pa.Table, path: Path | str, filesystem: AbstractFileSystem | None = None) -> None:
     """Write one file completely or not at all, on the local file system by default.
 
-    Readers of the folder see the file only after it is complete.
+    Readers see the file only after it is complete.
 
     Raises:
-        OSError: the file cannot be written. No part of it is left.
+        OSError: the file cannot be written. Nothing is left behind.
     """
     target, path = LocalFileSystem() if filesystem is None else filesystem, str(path)
     staging = f"{path}.writing"
@@ -128,7 +128,7 @@ def _lists(offsets: NDArray[np.int64], values: NDArray[Any], kind: pa.DataType) 
 
 
 def _values(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Return values (T, ...) as an array of T values, converted to the declared dtype."""
+    """Return values (T, ...) as T array elements with the declared dtype."""
     if not pa.types.is_fixed_size_list(kind):
         return pa.array(np.ascontiguousarray(values, kind.to_pandas_dtype()))
     flat = np.ascontiguousarray(values, kind.value_type.to_pandas_dtype()).reshape(-1)

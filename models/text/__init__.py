@@ -1,1 +1,1 @@
-"""Texts for rankers that read them: tokens, micro-batches of pairs, and Hugging Face models as artifacts."""
+"""Text rankers: tokens, micro-batches of text pairs, and Hugging Face models as artifacts."""

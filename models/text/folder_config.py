@@ -1,4 +1,4 @@
-"""Read and check the configuration and the tokenizer of a Hugging Face folder."""
+"""Read and check configuration and tokenizer in a Hugging Face folder."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ _DROPPED = {"_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype"
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """Return the fields of config.json that define the model.
+    """Return the fields in config.json that define the model.
 
     Raises:
         ArtifactError: the file is missing or cannot be read, or the model comes with its own code.
@@ -57,7 +57,7 @@ def check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> Non
     """Check that the model has an embedding for every token.
 
     Raises:
-        ArtifactError: it has fewer embeddings than tokens.
+        ArtifactError: the model has fewer embeddings than the tokenizer has tokens.
     """
     size = int(config.get_text_config().vocab_size)
     if tokenizer.size > size:
@@ -77,16 +77,16 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
-    """Return the maximum number of tokens of a pair.
+    """Return the maximum number of tokens in a pair.
 
-    It is ``wanted``, if that is not None. Otherwise it is the limit of model and tokenizer, but at most 512.
+    It is ``wanted`` if given. Otherwise it is the lower limit of model and tokenizer, at most 512.
 
     Raises:
         ArtifactError: ``wanted`` is above the limit of model or tokenizer.
     """
     positions = config.get("max_position_embeddings")
     limits = [value for value in (positions, _tokenizer_config(folder).get("model_max_length")) if value]
-    # A RoBERTa starts its positions after the id of its padding token.
+    # RoBERTa numbers positions from the id of its padding token plus 1.
     if positions and config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "longformer"}:
         limits[0] = positions - int(config.get("pad_token_id") or 0) - 1
     limit = int(min(limits, default=512))
@@ -98,7 +98,7 @@ def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> i
 
 
 def reads_types(folder: Path, config: dict[str, Any]) -> bool:
-    """Return whether the folder's tokenizer in transformers has type ids, which separate the texts of a pair.
+    """Return whether the folder's tokenizer in transformers has type ids, which tell a pair's texts apart.
 
     Raises:
         ArtifactError: transformers cannot load the tokenizer.

@@ -31,10 +31,10 @@ _GOLDEN_PAIRS, _GOLDEN_TOKENS = 4, 16
 
 @dataclass(frozen=True, slots=True)
 class LoadedClassifier:
-    """The model of a folder.
+    """A folder's model.
 
     Attributes:
-        random: names of the weights that are missing in the folder and have random values.
+        random: names of weights that are missing in the folder and have random values.
     """
 
     module: SequenceClassifier
@@ -50,15 +50,15 @@ def load_folder(
     random_head: bool = False,
     seed: int = 0,
 ) -> LoadedClassifier:
-    """Load the model in ``folder`` as a model of the texts ``query`` and ``text``.
+    """Load the model in ``folder``, which will read the texts ``query`` and ``text``.
 
     Args:
         folder: written by ``save_pretrained``.
-        query: a text of the request, such as "context.query".
-        text: a text of the item, such as "details.summary".
-        max_length: maximum tokens of a pair. None: the limit of model and tokenizer, at most 512.
+        query: a request text, such as "context.query".
+        text: an item text, such as "details.summary".
+        max_length: maximum tokens per pair. None: the limit of model and tokenizer, at most 512.
         random_head: give an encoder without a classification head a head with random weights.
-        seed: seed of these weights.
+        seed: seed for the random head.
 
     Raises:
         ArtifactError: a file is missing, weights are missing or only pickled, or the model does not return one score.
@@ -139,10 +139,7 @@ def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set
 
 
 def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
-    """Return a few pairs of random tokens.
-
-    The last pair is shorter and padded.
-    """
+    """Return a few pairs of random tokens. The last pair is shorter and padded."""
     pair = module.options.pair
     template = PairTokenizer(tokenizer).template
     random = torch.Generator().manual_seed(0)

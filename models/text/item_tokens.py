@@ -1,9 +1,9 @@
-"""The tokens of all items' texts, made once for a catalogue and a tokenizer, and mapped by every replica.
+"""The tokens of all item texts, made once for a catalogue and a tokenizer, and mapped by every replica.
 
-They are cached beside the catalogue in ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy``
+The tokens are cached beside the catalogue in ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy``
 (offsets). The hash is over the items' details, the property, the tokenizer and the token limit. Texts are read,
 tokenised and written 4,096 at a time. A killed writer leaves a temporary file, which the next writer removes. If
-nothing can be written, for example on a read-only volume, a replica makes the tokens in its own memory at each load.
+nothing can be written, for example on a read-only volume, each replica makes the tokens in its own memory on loading.
 """
 
 import hashlib
@@ -29,22 +29,19 @@ _LAYOUT = "1"
 
 
 class _Details(msgspec.Struct):
-    """An item's details.
-
-    Only the properties are read.
-    """
+    """An item's details. Only the properties are read."""
 
     properties: dict[str, msgspec.Raw] = {}
 
 
 def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> RaggedArray:
-    """Return the tokens of every item's text, int32, from the cache or made now.
+    """Return the tokens of every item's text, int32, from the cache if it has them.
 
     Args:
         catalogue: the items, one text per row.
         source: "details.<property>".
         tokenizer: path of ``tokenizer.json``.
-        most: maximum number of tokens of a text.
+        most: maximum number of tokens per text.
 
     Raises:
         SignatureError: an item has no such text.
@@ -71,7 +68,7 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
-    """Yield the texts of the items in ``rows``.
+    """Yield the texts for the items in ``rows``.
 
     Raises:
         SignatureError: an item has no such text.
@@ -91,7 +88,7 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
 def _tokenise(
     catalogue: Catalogue, source: str, tokenizer: Path, most: int, file: BinaryIO
 ) -> NDArray[np.int64]:
-    """Write the tokens of all items to a file, and return their number for each item."""
+    """Write all items' tokens to a file, and return the token count per item."""
     reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
     for first in range(0, len(catalogue), _AT_ONCE):
@@ -103,10 +100,7 @@ def _tokenise(
 
 
 def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
-    """Map the tokens of ``count`` items.
-
-    Return None if a file is missing or incomplete, as after a power cut.
-    """
+    """Map the tokens of ``count`` items. Return None if a file is missing or incomplete, as after a power cut."""
     try:
         bounds, size_bytes = np.load(offsets), ids.stat().st_size
         ascends = (

@@ -1,6 +1,6 @@
-"""Micro-batches of pairs of texts.
+"""Micro-batches of text pairs.
 
-Pairs are sorted by length and divided into micro-batches within a budget of tokens. Each micro-batch is padded to its
+Pairs are sorted by length and divided into micro-batches within a token budget. Each micro-batch is padded to its
 longest pair.
 """
 
@@ -17,18 +17,18 @@ from models.text.tokenizer import Template
 
 Lengths = NDArray[np.int64]
 _LONGEST = 4
-"""Maximum number of stored tokens per text, as a multiple of a pair's room.
+"""Maximum number of stored tokens per text, as a multiple of ``PairBatcher.room``.
 
-If both texts of a pair have more tokens, the second counts as the longer one.
+If both texts in a pair have more tokens, the second text counts as the longer.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """P pairs for one call of the model.
+    """P pairs for one model call.
 
     Attributes:
-        positions: int64 (P,), indices of the pairs.
+        positions: int64 (P,), pair indices.
         inputs: the model's inputs (P, L), with L the longest pair.
     """
 
@@ -39,10 +39,10 @@ class MicroBatch:
 def kept_lengths(
     first: Lengths, second: Lengths, room: int, truncation: Literal["longest_first", "only_second"]
 ) -> tuple[Lengths, Lengths]:
-    """Return the numbers of tokens that are kept of both texts of P pairs, (P,) each.
+    """Return how many tokens are kept of the first and the second texts in P pairs, (P,) each.
 
-    Their sum is at most ``room``. The strategies are those of Hugging Face, with one exception. For only_second,
-    Hugging Face raises an error if the first text alone fills the room. Here the first text is truncated too.
+    Their sum is at most ``room``. The strategies are as in Hugging Face, with one exception. For only_second, Hugging
+    Face raises an error if the first text alone fills the room. Here the first text is truncated too.
     """
     if truncation == "only_second":
         first = np.minimum(first, room)
@@ -62,22 +62,22 @@ class PairBatcher:
     def __init__(
         self, template: Template, pair: PairSpec, inputs: tuple[InputSpec, ...], max_tokens: int
     ) -> None:
-        """Prepare the batcher of one model.
+        """Prepare the batcher for one model.
 
         Args:
             template: the tokens around the texts.
             pair: maximum length, truncation and padding.
-            inputs: the inputs of the model.
-            max_tokens: maximum slots of a micro-batch, including padding. A longer pair is a micro-batch of its own.
+            inputs: the model's inputs.
+            max_tokens: maximum slots per micro-batch, including padding. A longer pair is a micro-batch of its own.
         """
         self._template, self._pair, self._max_tokens = template, pair, max_tokens
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
-        """Maximum number of tokens of a pair's two texts together."""
+        """Maximum number of tokens in a pair's two texts together."""
         self.most = _LONGEST * self.room
         """Maximum number of stored tokens per text.
 
-        It exceeds ``room``, because the longer text of a pair gets the odd token.
+        It exceeds ``room``, so that the longer text in a pair can be told, which gets the odd token.
         """
 
     def __call__(
@@ -91,9 +91,9 @@ class PairBatcher:
 
         Args:
             queries: tokens of all queries.
-            query_of: int64 (P,), the query of each pair.
+            query_of: int64 (P,), each pair's query.
             texts: tokens of all texts.
-            text_of: int64 (P,), the text of each pair.
+            text_of: int64 (P,), each pair's text.
         """
         query_lengths = (queries.offsets[query_of + 1] - queries.offsets[query_of]).astype(np.int64)
         text_lengths = (texts.offsets[text_of + 1] - texts.offsets[text_of]).astype(np.int64)
@@ -130,10 +130,7 @@ class PairBatcher:
     def _around(
         self, starts: Lengths, middles: Lengths, ends: Lengths, field: Literal["ids", "types"]
     ) -> NDArray[np.int64]:
-        """Return all pairs end to end, with the tokens around their texts.
-
-        The caller fills the positions of the texts.
-        """
+        """Return all pairs end to end, with the tokens around their texts. The caller fills in the texts."""
         t = self._template
         parts = (
             (t.before, t.between, t.behind)
@@ -147,10 +144,7 @@ class PairBatcher:
 
 
 def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
-    """Divide pairs of descending lengths (P,) into runs of at most ``max_tokens`` padded slots.
-
-    Each run has at least one pair.
-    """
+    """Divide descending pair lengths (P,) into runs with at most ``max_tokens`` padded slots, or with one pair."""
     begin = 0
     while begin < len(lengths):
         end = min(len(lengths), begin + max(1, max_tokens // int(lengths[begin])))
@@ -159,7 +153,7 @@ def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
 
 
 def _spans(starts: Lengths, lengths: Lengths) -> NDArray[np.int64]:
-    """Return all positions of the spans [start, start + length), end to end."""
+    """Return all positions in the spans [start, start + length), end to end."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     positions: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(

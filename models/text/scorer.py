@@ -1,4 +1,4 @@
-"""Score the pairs of a request's query and its candidates' texts, with a model of layout pairs."""
+"""Score a request's query together with each candidate's text, using a model with layout pairs."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from models.text.tokenizer import TOKENIZER, PairTokenizer
 
 
 class TextConfig(BaseModel):
-    """Batching of texts.
+    """Text batching.
 
     Attributes:
-        max_tokens: maximum tokens in one call of the model, including padding. A longer pair is scored alone.
+        max_tokens: maximum tokens in one model call, including padding. A longer pair is scored alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,13 +29,10 @@ class TextConfig(BaseModel):
 
 
 class PairScorer:
-    """Score texts of one catalogue.
-
-    The texts of all items are tokenised on construction.
-    """
+    """Score texts in one catalogue. The constructor reads all item texts' tokens from the cache, or makes them."""
 
     def __init__(self, root: Path, signature: Signature, catalogue: Catalogue, config: TextConfig) -> None:
-        """Read the tokenizer of the artifact at ``root`` and tokenise the items' texts.
+        """Read the tokenizer in the artifact at ``root``, and get the item texts' tokens.
 
         Raises:
             RuntimeFailure: the tokenizer cannot be used.
@@ -49,15 +46,15 @@ class PairScorer:
         )
         if self._batcher.room < 1:
             raise SignatureError(
-                f"pair.max_length is {signature.pair.max_length}, but the tokenizer alone adds "
-                f"{self._tokenizer.template.added} tokens to a pair; raise it"
+                f"pair.max_length: must be above {self._tokenizer.template.added}, the tokens that the tokenizer adds "
+                f"to a pair, got {signature.pair.max_length}; raise it"
             )
         self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.most)
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         """Return the scores of all candidates, float32 (N,).
 
-        Candidates of a request without a query keep the score of an earlier stage, or get 0 if there is none.
+        If a request has no query, its candidates keep the score from an earlier stage, or get 0 without such a score.
 
         Raises:
             SignatureError: the query feature is not a text.
@@ -79,17 +76,14 @@ class PairScorer:
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:
-        """Return the tokens of each request's query.
-
-        A request without a query has none.
-        """
+        """Return the tokens of each request's query, none for a request without a query."""
         column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
         return self._tokenizer.tokens(texts, self._batcher.most)
 
 
 def check_texts(root: Path, pair: PairSpec, catalogue: Catalogue, batch: RaggedBatch) -> None:
-    """Check that the artifact has a tokenizer, the first item of the catalogue a text, and the batch queries.
+    """Check that the artifact has a tokenizer, the catalogue's first item has a text, and the batch has queries.
 
     Raises:
         RuntimeFailure: the tokenizer cannot be used.

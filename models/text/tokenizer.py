@@ -1,8 +1,8 @@
-"""The tokenizer of an artifact.
+"""An artifact's tokenizer.
 
-It tokenises each text separately, and pairs are joined from the tokens of two texts. So an item's text is tokenised
-once instead of once per request, and a query once instead of once per candidate. The tokenizer adds tokens around the
-texts of a pair. They are found by encoding a sample pair.
+It tokenises each text separately, and pairs are joined from two texts' tokens. So an item's text is tokenised once
+instead of once per request, and a query once instead of once per candidate. The tokenizer adds tokens around a pair's
+texts, which are found by encoding a sample pair.
 """
 
 import os
@@ -23,11 +23,11 @@ _PROBES = ("1", "2")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The tokens before, between and behind the texts of a pair, with their type ids.
+    """The tokens before, between and behind a pair's texts, with their type ids.
 
     Attributes:
-        first_type: type id of the tokens of the first text.
-        second_type: type id of the tokens of the second text.
+        first_type: type id for the first text's tokens.
+        second_type: type id for the second text's tokens.
     """
 
     before: NDArray[np.int64]
@@ -52,7 +52,7 @@ class PairTokenizer:
         """Read the file at ``path``.
 
         Raises:
-            RuntimeFailure: the file is missing or damaged, it does not join a pair as its first text and then its
+            RuntimeFailure: the file is missing or damaged, the tokenizer does not put a pair's first text before its
                 second, or the package tokenizers is not installed.
         """
         try:
@@ -61,11 +61,11 @@ class PairTokenizer:
             raise RuntimeFailure(
                 "the package tokenizers is not installed; pip install 'rankway[text]'"
             ) from error
-        # By default it starts one thread per core of the machine, but a replica has only its share of them.
+        # By default tokenizers starts one thread per core, but a replica has only a share of the cores.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # its errors have no other common class
+        except Exception as error:  # the library's errors have no other common class
             raise RuntimeFailure(f"{path} cannot be read as a tokenizer: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

@@ -1,1 +1,1 @@
-"""Training: builds artifacts from impressions, which are lists of shown items with their labels."""
+"""Training: builds artifacts from impressions, which are shown lists with labels."""

@@ -1,8 +1,7 @@
-"""Checkpoints: a killed training continues from the last one. On the CPU its result is the same, bit for bit.
+"""Checkpoints: a killed training continues from its last checkpoint. On the CPU the result is the same, bit for bit.
 
-A checkpoint is a folder next to the future artifact. It is written atomically, as safetensors and JSON, never pickle.
-It contains the key of the training, a hash of everything that it is made from. A checkpoint with another key is
-ignored.
+A checkpoint is a folder next to the future artifact, written atomically as safetensors and JSON, never pickle. It
+contains the training's key, a hash of everything that the model is made from. A checkpoint with another key is ignored.
 """
 
 import json
@@ -23,12 +22,12 @@ _RANDOM = "random"
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """The progress of a training.
+    """A training's progress.
 
     Attributes:
         step: optimiser steps taken.
-        best: the best NDCG@10 so far on the selection lists.
-        misses: evaluations since then without a better NDCG@10.
+        best: best NDCG@10 so far on the selection lists.
+        misses: evaluations since ``best`` was reached.
     """
 
     step: int
@@ -44,10 +43,9 @@ class Snapshot:
     """The state that the loop needs to continue, except the random state.
 
     Attributes:
-        reached: the progress.
-        weights: the current weights.
-        best_weights: the weights with the best NDCG@10.
-        moments: the state of the optimiser, as ``moments_of`` returns it.
+        weights: current weights.
+        best_weights: weights with the best NDCG@10.
+        moments: optimiser state, as from ``moments_of``.
     """
 
     reached: TrainingProgress
@@ -57,15 +55,10 @@ class Snapshot:
 
 
 class TrainingCheckpoint:
-    """The checkpoint of a training. A later one replaces it."""
+    """A training's checkpoint. A later checkpoint replaces it."""
 
     def __init__(self, root: Path, key: str) -> None:
-        """Set the folder and the key.
-
-        Args:
-            root: the folder of the checkpoint.
-            key: hash of everything that the training is made from.
-        """
+        """Set the checkpoint's folder, and the key: a hash of everything that the model is made from."""
         self._root = root
         self._key = key
 
@@ -79,10 +72,10 @@ class TrainingCheckpoint:
             (staging / _STATE).write_text(json.dumps({"key": self._key, **asdict(snapshot.reached)}))
 
     def load(self) -> Snapshot | None:
-        """Return the saved snapshot, and restore the random state.
+        """Return the saved snapshot, and restore torch's random state.
 
         Returns:
-            None if there is no checkpoint, or it belongs to another training or is damaged.
+            None if there is no checkpoint, or if it is damaged or has another key.
         """
         try:
             state = json.loads((self._root / _STATE).read_text())
@@ -104,13 +97,13 @@ class TrainingCheckpoint:
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> Weights:
-    """Return the state of an optimiser as tensors by name, "<parameter index>.<state name>"."""
+    """Return an optimiser's state as tensors by name, "<parameter index>.<state name>"."""
     state: dict[int, Weights] = optimizer.state_dict()["state"]
     return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
 
 
 def set_moments(optimizer: torch.optim.Optimizer, moments: Weights) -> None:
-    """Restore the state of an optimiser from the result of ``moments_of``."""
+    """Restore an optimiser's state from the result of ``moments_of``."""
     state: dict[int, Weights] = {}
     for key, value in moments.items():
         index, _, name = key.partition(".")

@@ -14,20 +14,20 @@ SizeName = Literal["default", "large"]
 
 
 class FitConfig(BaseModel):
-    """Options of fitting one model.
+    """Options for fitting one model.
 
     Attributes:
-        max_lists: maximum number of training lists, evenly spaced over their time. None uses all.
+        max_lists: maximum number of training lists, spaced evenly over time. None uses all.
         epochs: passes over the training lists.
         lists_per_step: lists in one optimiser step.
-        learning_rate: the peak learning rate. It is reached after the warm-up, then decays to zero along a cosine.
-        weight_decay: weight decay of AdamW.
-        warmup: share of the steps in which the learning rate rises.
-        clip_norm: the largest norm of the gradient. Larger ones are scaled down.
-        evaluations_per_epoch: evaluations on the selection half of the validation data per epoch.
+        learning_rate: peak learning rate, after the warm-up. It then decays to zero along a cosine.
+        weight_decay: AdamW's weight decay.
+        warmup: share of steps in which the learning rate rises.
+        clip_norm: maximum gradient norm. Larger gradients are scaled down.
+        evaluations_per_epoch: evaluations per epoch, on the selection half of the validation data.
         patience: evaluations without a better NDCG@10 before the training stops.
         checkpoint_every_s: seconds between checkpoints. A killed training loses at most this much work.
-        loss: cross-entropy of the list's softmax, or binary cross-entropy of each candidate.
+        loss: cross-entropy over the list's softmax, or binary cross-entropy per candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,16 +46,16 @@ class FitConfig(BaseModel):
 
 
 class RankerTraining(BaseModel):
-    """The ranker: the features that it reads, its size, and the options of its training."""
+    """The ranker: features to read, size, and training options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: tuple[str, ...] = Field(
-        min_length=1, description="catalogue columns read of candidates and history"
+        min_length=1, description="catalogue columns, read for candidates and history"
     )
     number: str | None = Field(
         default=None,
-        description="item column of small whole numbers, each with a learned embedding; 0 is unknown",
+        description="item column with small whole numbers, each with a learned embedding; 0 is unknown",
     )
     repeats: bool = Field(
         default=False,
@@ -66,13 +66,13 @@ class RankerTraining(BaseModel):
     history: str = "history"
     history_values: tuple[ScalarColumn, ...] = Field(
         default=(ScalarColumn(name="history_rating"), ScalarColumn(name="history_age_days", encoding="log")),
-        description="ragged user features with one value for each item of the history",
+        description="ragged user features with one value per history item",
     )
     distances: tuple[Distance, ...] = ()
     request: tuple[str, ...] = Field(
-        default=(), description="other features of the request: global.<name>, realtime.<name>, user.<name>"
+        default=(), description="other request features: global.<name>, realtime.<name>, user.<name>"
     )
-    cells: tuple[str, ...] = Field(default=(), description="features of the map cell of each candidate")
+    cells: tuple[str, ...] = Field(default=(), description="features of the candidate's map cell")
     size: SizeName | Size = "default"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     fit: FitConfig = FitConfig()
@@ -88,10 +88,8 @@ class DistilledTraining(BaseModel):
 
     Attributes:
         model: its name under ``models``.
-        size: its size.
-        temperature: temperature of the softmax over the scores of both models.
-        label_weight: weight of the labels in the loss. The rest is the weight of the ranker's scores.
-        fit: the options of its training.
+        temperature: softmax temperature for the scores of both models.
+        label_weight: the labels' weight in the loss. The rest is the weight of the ranker's scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,7 +112,7 @@ class RerankerTraining(BaseModel):
 
 
 class OverCatalogueConfig(BaseModel):
-    """Options for data that contain only chosen items. The other items of a list come from the whole catalogue.
+    """Options for data that contain only chosen items. A list's other items come from the whole catalogue.
 
     Attributes:
         negatives: items drawn for each training list, again at each step.
@@ -128,25 +126,22 @@ class OverCatalogueConfig(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """Options of ``rankway train``.
+    """Options for ``rankway train``.
 
     Attributes:
         data: folder with the impressions ``train`` and ``valid``, relative to the home.
-        events: the public event log from which data, catalogue and definitions are built first, if there is one.
+        events: public event log from which data, catalogue and definitions are built first.
         over_catalogue: options for data that contain only chosen items. None: the lists are the shown lists.
-        max_train_lists: a larger training split is thinned evenly over its time. None keeps all lists.
+        max_train_lists: a larger training split is thinned evenly over time. None keeps all lists.
         max_valid_lists: the same for the validation split.
-        unknown_share: share of the training lists, by group (user, realtime), whose users count as unknown to the
-            store. So the model learns to rank for unknown users.
-        log_valid_share: share of the lists of a served log, the latest ones, that are used for validation.
-        seed: seed of all random choices.
-        threads: CPU threads. One is fastest for models as small as the default. More pay off from a width of several
-            hundred.
-        precision: precision of the products in training. bfloat16 is faster only on a GPU.
+        unknown_share: share of training lists, by group (user, realtime), in which the user is treated as unknown. So
+            the model learns to rank for unknown users.
+        log_valid_share: share of lists in a served log, the latest, that are used for validation.
+        seed: seed for all random choices.
+        threads: CPU threads. One is fastest for models as small as the default. More threads pay off from a width of
+            several hundred.
+        precision: precision of matrix products in training. bfloat16 is faster only on a GPU.
         reference: item column that orders the popularity reference. None leaves the reference out.
-        ranker: the ranker.
-        reranker: the reranker, if there is one.
-        distilled: the distilled ranker, if there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

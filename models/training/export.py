@@ -1,6 +1,6 @@
-"""Writes a trained module as the files of an artifact: safetensors for PyTorch, and an ONNX graph for ONNX Runtime.
+"""Writes a trained module as an artifact's files: safetensors for PyTorch, and an ONNX graph for ONNX Runtime.
 
-It also writes the golden requests, with the scores of the module itself.
+Also writes the golden requests, with the module's own scores.
 """
 
 import warnings
@@ -34,12 +34,12 @@ _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.
 def weight_writer(
     module: Architecture, signature: Signature, golden: Inputs | None = None, *, onnx: bool = True
 ) -> Callable[[Path], None]:
-    """Return the function that writes the files of a module into the folder of an artifact.
+    """Return the function that writes a module's files into an artifact's folder.
 
     Args:
         module: the trained module.
-        signature: its inputs and outputs.
-        golden: the inputs of golden requests. None writes none.
+        signature: the module's signature.
+        golden: inputs for the golden requests. None writes none.
         onnx: whether to write the ONNX graph as well as the safetensors file.
     """
 
@@ -55,7 +55,7 @@ def weight_writer(
 
 
 def outputs_of(module: Architecture, signature: Signature, inputs: Inputs) -> Inputs:
-    """Return the outputs of the module by name."""
+    """Return the module's outputs by name."""
     with torch.inference_mode():
         scores: Tensor = module({name: torch.from_numpy(values) for name, values in inputs.items()})
     return {signature.outputs[0].name: scores.numpy()}
@@ -64,15 +64,15 @@ def outputs_of(module: Architecture, signature: Signature, inputs: Inputs) -> In
 def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     """Write the module as an ONNX graph whose leading axes all have dynamic sizes.
 
-    It uses torch's TorchScript-based exporter. For these modules, its graphs run as fast as those of the newer
-    exporter. It takes 0.3 s instead of 10 s, which would be most of a small training.
+    It uses torch's TorchScript-based exporter. Graphs from the newer exporter run no faster for these
+    modules, and exporting takes 10 s instead of 0.3 s, which would be most of a small training.
     """
     names = [spec.name for spec in signature.inputs]
     encodes = isinstance(module, EncodesHistory)
     axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)  # shapes that it cannot infer, which is harmless
+        warnings.simplefilter("ignore", UserWarning)  # shapes that are not inferred, which is harmless
         warnings.simplefilter("ignore", TracerWarning)  # shape checks in Hugging Face models
         torch.onnx.export(
             _Positional(
@@ -91,7 +91,7 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
 
 
 def _keep_inside(path: Path) -> None:
-    """Turn the encoded history from an output of the graph into an inner value.
+    """Turn the encoded history from a graph output into an inner value.
 
     It was exported as an output only to get a name.
     """

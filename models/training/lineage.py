@@ -1,4 +1,4 @@
-"""Lineage: hashes of everything that a model is made from. With equal hashes, training again changes nothing."""
+"""Lineage: hashes of everything that a model is made from. If they are equal, training again changes nothing."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ _CODE = Path(__file__).resolve().parent.parent
 
 
 def hash_of_data(folders: Sequence[Path]) -> str:
-    """Return a hash of the names and contents of all files in the folders, 16 hex digits."""
+    """Hash all file names and contents in the folders. Return 16 hex digits."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -24,7 +24,7 @@ def hash_of_data(folders: Sequence[Path]) -> str:
 
 
 def hash_of_training_code() -> str:
-    """Return a hash of the code that determines the result of a training, 16 hex digits."""
+    """Hash the code that determines a training's result. Return 16 hex digits."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     files += [_CODE / name for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py")]
@@ -32,7 +32,7 @@ def hash_of_training_code() -> str:
 
 
 def hash_of(parts: dict[str, Any]) -> str:
-    """Return a hash of JSON values, 16 hex digits."""
+    """Hash JSON values. Return 16 hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

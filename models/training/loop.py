@@ -28,13 +28,13 @@ from models.training.scoring import score_ndcg
 
 
 class Progress(Protocol):
-    """A callback for the progress of long work."""
+    """A callback that reports the progress of long work."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         """Report progress.
 
         Args:
-            what: name of the work.
+            what: the work's name.
             done: steps done.
             total: steps in total.
             note: further text to show.
@@ -44,10 +44,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """The result of the loop.
+    """The loop's result.
 
     Attributes:
-        selection_ndcg: NDCG@10 of the final weights on the selection lists.
+        selection_ndcg: the final weights' NDCG@10 on the selection lists.
         steps: optimiser steps taken.
     """
 
@@ -78,9 +78,9 @@ def fit(
         train: the training lists.
         select: the lists that select the best weights and stop the training.
         config: the options.
-        loss_of: the loss of scores on a step.
-        seed: seed of the order of the lists.
-        what: name of the model in errors and progress.
+        loss_of: computes the loss from scores and step.
+        seed: seed for the list order.
+        what: model name in errors and progress.
         progress: called after every step.
         accelerator: moves data to the device and synchronises processes.
         checkpoint: the checkpoint to continue from and to write. None writes none.
@@ -100,7 +100,7 @@ def fit(
 
     def select_ndcg() -> float:
         value = torch.tensor(score_ndcg(module, select), dtype=torch.float64, device=accelerator.device)
-        return float(broadcast(value).item())  # all processes use the value of the first one
+        return float(broadcast(value).item())  # all processes use the first process's value
 
     saved = None if checkpoint is None else checkpoint.load()
     if saved is None:
@@ -145,7 +145,7 @@ def fit(
 
 
 def _steps(train: Lists, config: FitConfig, seed: int, accelerator: Accelerator) -> list[NDArray[np.int64]]:
-    """Return this process's share of the steps of all epochs. All processes have the same number of steps."""
+    """Return this process's share of all epochs' steps. All processes have the same number of steps."""
     random = np.random.default_rng(seed)
     epochs = [train.shuffled(config.lists_per_step, random) for _ in range(config.epochs)]
     steps = [requests for epoch in epochs for requests in epoch]

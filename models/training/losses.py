@@ -1,4 +1,4 @@
-"""Losses over padded lists: against labels, and against the scores of a teacher."""
+"""Losses over padded lists: against labels, and against a teacher's scores."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ LossFunction = Callable[[Tensor, Step], Tensor]
 
 
 def list_loss(scores: Tensor, step: Step, loss: Loss) -> Tensor:
-    """Return the loss of scores (B, M) against the labels of a step.
+    """Return the loss of scores (B, M) against a step's labels.
 
-    - ``softmax``: cross-entropy between the softmax of the scores over the list and the labels divided by their sum
+    - ``softmax``: cross-entropy between the scores' softmax over the list and the labels divided by their sum
       (ListNet's top one, Cao et al. 2007). Lists without a label above 0 do not count.
-    - ``bce``: binary cross-entropy of each candidate.
+    - ``bce``: mean binary cross-entropy over the candidates.
     """
     if loss == "bce":
         each = binary_cross_entropy_with_logits(scores, step.labels, reduction="none")
@@ -32,14 +32,14 @@ def distillation_loss(scores: Tensor, step: Step, *, temperature: float, label_w
     """Return the loss of a student's scores (B, M) against its teacher's scores and the labels.
 
     The teacher's part is the cross-entropy between the softmax of both score lists at ``temperature`` (over lists as in
-    RankDistil, Reddi et al. 2021). It is multiplied by the square of the temperature, so that gradients keep their
-    size (Hinton et al. 2015, arXiv:1503.02531).
+    RankDistil, Reddi et al. 2021). It is multiplied by the squared temperature, so that gradients keep their size
+    (Hinton et al. 2015, arXiv:1503.02531).
 
     Args:
         scores: the student's scores, (B, M).
         step: the labels, and the teacher's scores in ``step.teacher``.
-        temperature: divides the scores of both before the softmax.
-        label_weight: weight of the softmax loss of the labels, 0 to 1. The rest is the weight of the teacher's part.
+        temperature: divides both models' scores before the softmax.
+        label_weight: weight of the labels' softmax loss, 0 to 1. The rest is the weight of the teacher's part.
     """
     assert step.teacher is not None
     teacher_shares = _log_shares(step.teacher / temperature, step).exp()

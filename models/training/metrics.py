@@ -1,6 +1,6 @@
 """Ranking quality of scored lists, vectorised over padded lists (B, M).
 
-All functions take scores and labels (N,) of candidates, and offsets (B + 1,) that cut them into lists.
+All functions take scores (N,), labels (N,), and the offsets (B + 1,) that cut the candidates into lists.
 """
 
 import numpy as np
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 from models.padding import mask_of, to_lists
 
 TOP = 10
-"""Length of the list head that NDCG and recall look at."""
+"""Number of best candidates that NDCG and recall read."""
 RELEVANT = 0.5
-"""A candidate with a label of at least this value counts as relevant for MRR and recall."""
+"""Minimum label of a candidate that counts as relevant for MRR and recall."""
 
 
 def ndcg(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Return the mean NDCG@10 of the lists with a label above 0, or NaN if there is none."""
+    """Return the mean NDCG@10 over lists with a label above 0, or NaN without such lists."""
     return _mean(list_ndcg(scores, labels, offsets))
 
 
 def mrr(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Return the mean reciprocal rank of the lists with a relevant candidate, or NaN if there is none."""
+    """Return the mean reciprocal rank over lists with a relevant candidate, or NaN without such lists."""
     return _mean(list_reciprocal_rank(scores, labels, offsets))
 
 
 def list_ndcg(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return NDCG@10 (Järvelin and Kekäläinen 2002) of each list with linear gain, (B,).
+    """Return each list's NDCG@10 (Järvelin and Kekäläinen 2002) with linear gain, (B,).
 
     It is NaN for a list without a label above 0. Candidates with equal scores keep their order.
     """
@@ -42,7 +42,7 @@ def list_ndcg(
 def list_reciprocal_rank(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the reciprocal rank of the first relevant candidate of each list, (B,). NaN if there is none."""
+    """Return the reciprocal rank of each list's first relevant candidate, (B,), or NaN if it has none."""
     order = _order(to_lists(scores, offsets), mask_of(offsets))
     hits = np.take_along_axis(to_lists(labels, offsets) >= RELEVANT, order, axis=1)
     ranks = hits.argmax(axis=1) + 1.0
@@ -52,7 +52,7 @@ def list_reciprocal_rank(
 def list_recall(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return recall@10 of each list, (B,): the share of its relevant candidates among its best 10. NaN without any."""
+    """Return each list's recall@10, (B,): the share of relevant candidates that are in the best 10. NaN without any."""
     relevant = to_lists(labels, offsets) >= RELEVANT
     order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
     hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
@@ -67,7 +67,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 def quality(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64], prefix: str = ""
 ) -> dict[str, float]:
-    """Return the mean NDCG@10 and the mean reciprocal rank by name. ``prefix`` starts both names."""
+    """Return the mean NDCG@10 and the mean reciprocal rank by name. Both names begin with ``prefix``."""
     return {
         f"{prefix}ndcg_at_10": ndcg(scores, labels, offsets),
         f"{prefix}mrr": mrr(scores, labels, offsets),

@@ -18,14 +18,14 @@ LISTS_SCORED_TOGETHER = 256
 CANDIDATES_SCORED_TOGETHER = 65_536
 """Maximum number of candidates, including padding, in a forward pass over several lists.
 
-Lists of a whole catalogue are long, and activations take a few hundred bytes per candidate and layer.
+Lists over a whole catalogue are long, and activations take a few hundred bytes per candidate and layer.
 """
 
 
 def score(
     module: Architecture, lists: Lists, progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
-    """Return the scores (N,) of all lists. ``progress`` is called with the number of lists that are done."""
+    """Return all scores (N,). ``progress`` is called with the number of lists that are done."""
     module.eval()
     device = next(module.parameters()).device
     scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
@@ -45,5 +45,5 @@ def score(
 
 
 def score_ndcg(module: Architecture, lists: Lists) -> float:
-    """Return the mean NDCG@10 of the lists in the module's order."""
+    """Return the mean NDCG@10 of the lists, ordered by the module's scores."""
     return ndcg(score(module, lists), lists.labels, lists.batch.offsets)

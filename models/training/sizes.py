@@ -1,4 +1,4 @@
-"""Builds the options of the architectures from the YAML, and adds the shapes of the features."""
+"""Builds architecture options from the YAML, and adds the features' shapes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +22,7 @@ Shapes = dict[str, tuple[int, ...]]
 def ranker_options(
     config: RankerTraining, features: FeatureSet, catalogue: Catalogue
 ) -> HistoryRankerOptions:
-    """Return the options of the ranker.
+    """Return the ranker's options.
 
     Raises:
         TrainingError: a named feature or column does not exist or is unsuitable, or a column is not finite.
@@ -50,14 +50,14 @@ def ranker_options(
 
 
 def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> PooledRankerOptions:
-    """Return the options of a pooled ranker that reads the features of its teacher."""
+    """Return options for a pooled ranker that reads its teacher's features."""
     return PooledRankerOptions(**_reads(teacher), **config.size.model_dump())
 
 
 def listwise_options(
     config: RerankerTraining, ranker: HistoryRankerOptions, catalogue: Catalogue
 ) -> ListwiseOptions:
-    """Return the options of a reranker that reads the features of the ranker and further item columns.
+    """Return options for a reranker that reads the ranker's features and further item columns.
 
     Raises:
         TrainingError: a named column does not exist, or is not finite.

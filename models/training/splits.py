@@ -30,14 +30,10 @@ Labelled = tuple[RaggedBatch, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class TrainingFolders:
-    """The folders of a training.
+    """A training's folders. ``ranker``, ``reranker`` and ``distilled`` are artifacts, which are written.
 
     Attributes:
-        catalogue: the catalogue.
         data: the impressions ``train`` and ``valid``.
-        ranker: the ranker's artifact, which is written.
-        reranker: the reranker's artifact.
-        distilled: the distilled ranker's artifact.
         overlay: the overlay with values that change between catalogues.
     """
 
@@ -50,7 +46,7 @@ class TrainingFolders:
 
 
 class Splits:
-    """The splits ``train`` and ``valid`` of a data set. Each is read once and cached."""
+    """A data set's splits ``train`` and ``valid``. Each split is read once and cached."""
 
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, catalogue: Catalogue
@@ -98,11 +94,11 @@ class Splits:
         name: str,
         count: int | None = None,
     ) -> Labelled:
-        """Return a split with the scores of a ranker in the candidate column "score".
+        """Return a split with a ranker's scores in the candidate column "score".
 
         Args:
             ranker: the ranker's artifact.
-            root: its folder.
+            root: the artifact's folder.
             device: the device that computes the scores.
             progress: called with the number of scored lists.
             name: ``train`` or ``valid``.

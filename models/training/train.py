@@ -1,4 +1,4 @@
-"""Trains the artifacts of a pipeline: the ranker first, then the reranker and the distilled ranker on its scores."""
+"""Trains a pipeline's artifacts: first the ranker, then the reranker and the distilled ranker on the ranker's scores."""
 
 import math
 import time
@@ -36,7 +36,7 @@ from models.training.sizes import listwise_options, pooled_options, ranker_optio
 from models.training.splits import Labelled, Splits, TrainingFolders
 
 STANDARDISED_ON = 4000
-"""Maximum number of training lists to which the constants of the encoders are fitted."""
+"""Maximum number of training lists to which the encoders' constants are fitted."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Trained:
     """A trained artifact.
 
     Attributes:
-        artifact: its manifest.
-        root: its folder.
+        artifact: the manifest.
+        root: the folder.
         fresh: whether it was trained in this run. False: it was up to date.
     """
 
@@ -56,16 +56,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """A model to train. Its options are computed and its lists read only when it is trained.
+    """A model to train. Options are computed and lists are read only when it is trained.
 
     Attributes:
-        name: name of the model.
-        root: folder of its artifact.
-        config: its part of the configuration, for the lineage.
-        fit: the options of its training.
-        options: computes the options of its architecture.
-        loss_of: its loss.
-        read: returns a split with its labels, from its name and the maximum number of lists.
+        name: model name.
+        root: artifact folder.
+        config: the model's part of the configuration, for the lineage.
+        fit: training options.
+        options: computes the architecture options.
+        loss_of: the loss.
+        read: returns a split and its labels, given the split's name and the maximum number of lists.
     """
 
     name: str
@@ -78,7 +78,7 @@ class _Recipe:
 
 
 class Trainer:
-    """Trains the models of one pipeline that are out of date."""
+    """Trains the models in one pipeline that are out of date."""
 
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, progress: Progress
@@ -86,7 +86,7 @@ class Trainer:
         """Open the catalogue and the overlay.
 
         Raises:
-            ArtifactError: one of them cannot be used.
+            ArtifactError: catalogue or overlay cannot be used.
         """
         self._config = config
         self._features = features
@@ -134,7 +134,7 @@ class Trainer:
         return [ranker, *(self._make(r, made_from, force) for r in self._after(ranker, made_from))]
 
     def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[_Recipe]:
-        """Return the recipes of the models that learn from the ranker's scores."""
+        """Return recipes for the models that learn from the ranker's scores."""
         config, folders = self._config, self._folders
         made_from["ranker"] = ranker.artifact.version
         reads = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
@@ -227,9 +227,9 @@ class Trainer:
         return Trained(Artifact.load(root), root, fresh=True)
 
     def _metrics(self, what: str, scores: NDArray[np.float32], lists: Lists) -> dict[str, float]:
-        """Return the quality of the model and, with a prefix, of reference orders of the same lists.
+        """Return the quality of the model's order and, with prefixes, of reference orders over the same lists.
 
-        The references are a random order, the popularity, and the order of the ranker, if the lists have its scores.
+        The references are a random order, the popularity, and the ranker's order if the lists have its scores.
 
         Raises:
             TrainingError: no list has a label of 0.5 or more, so that the quality is undefined.

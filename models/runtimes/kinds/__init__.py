@@ -1,1 +1,1 @@
-"""One file per kind of runtime, with its options and its descriptor. The engine is imported when a model is loaded."""
+"""One file per runtime kind, with options and descriptor. The engine is imported when a model is loaded."""

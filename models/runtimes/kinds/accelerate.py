@@ -1,4 +1,4 @@
-"""``kind: accelerate``: Accelerate's dispatch in one process, or a pipeline over the ranks of a shard group."""
+"""``kind: accelerate``: Accelerate's dispatch in one process, or a pipeline over a shard group's ranks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -22,8 +22,8 @@ class AccelerateConfig(GroupOptions):
     Attributes:
         max_memory_mib: weight budget in MiB per device, "cpu" or a GPU index, including weights paged in from disk.
             Devices not listed are unused. Weights that fit nowhere stay on disk. Default: all free memory.
-        dtype: type of linear layers and their outputs.
-        micro_batches: maximum number of parts into which a pipeline cuts a batch. With several parts, its ranks
+        dtype: dtype of linear layers and their outputs.
+        micro_batches: maximum number of parts into which a pipeline cuts a batch. With several parts, the ranks
             compute at the same time.
     """
 
@@ -42,7 +42,7 @@ class AccelerateConfig(GroupOptions):
         if self.max_memory_mib and self.shards > 1:
             raise ValueError(
                 f"max_memory_mib: allowed only with shards: 1, got shards: {self.shards}; remove it, or set shards: 1. "
-                f"A rank of a pipeline holds all of its layers in memory"
+                f"A pipeline rank holds all its layers in memory"
             )
         return self
 

@@ -6,7 +6,7 @@ from models.runtimes.base import RuntimeKind, RuntimeOptions
 
 
 class AutoConfig(RuntimeOptions):
-    """Another kind of runtime, in 32 bits.
+    """Another runtime kind, in 32 bits.
 
     It is chosen once, before a pipeline is deployed, so that all replicas have the same runtime.
     """

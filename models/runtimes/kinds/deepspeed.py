@@ -17,9 +17,9 @@ class DeepSpeedConfig(GroupOptions):
     """DeepSpeed's tensor parallelism.
 
     Attributes:
-        dtype: type of the layers' weights and products.
-        quantization: quantised weights. Only on CUDA, with one rank and fp16.
-        kernel_injection: use DeepSpeed's own kernels. Only on CUDA, for the Hugging Face architectures that have some.
+        dtype: dtype for the layers' weights and products.
+        quantization: quantise the weights. Only on CUDA, with one rank and fp16.
+        kernel_injection: use DeepSpeed's own kernels. Only on CUDA, for Hugging Face architectures that have kernels.
         cuda_graph: compile a CUDA graph per shape. Only on CUDA, with one rank.
     """
 

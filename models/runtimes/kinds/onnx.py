@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class OnnxConfig(RuntimeOptions):
-    """Options of ONNX Runtime."""
+    """Options for ONNX Runtime."""
 
     kind: Literal["onnx"] = "onnx"
 

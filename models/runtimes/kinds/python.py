@@ -1,4 +1,4 @@
-"""``kind: python``: a class of the user, named by its module and class name."""
+"""``kind: python``: the user's own class, given by module and class name."""
 
 import inspect
 from pathlib import Path
@@ -15,26 +15,26 @@ from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 
 
 class PythonRuntime(Protocol):
-    """The interface of the class that ``target`` names. A call makes a ``Runtime`` from an artifact."""
+    """The interface of the class that ``target`` names. Calling it makes a ``Runtime`` from an artifact."""
 
     def __call__(self, folder: Path, artifact: Artifact, *, threads: int, **options: Any) -> Runtime:
-        """Load the model. Any error that it raises is reported with its type and message.
+        """Load the model. Any error is reported with its type and message.
 
         Args:
-            folder: the folder of the artifact. Its files have been verified.
+            folder: the artifact's folder. Its files have been verified.
             artifact: its ``artifact.yaml``.
-            threads: CPU threads of one call.
+            threads: CPU threads per call.
             **options: the fields under ``options``.
         """
         ...
 
 
 class PythonConfig(RuntimeOptions):
-    """A class of the user.
+    """The user's own class.
 
     Attributes:
-        target: the class as "package.module:Class". The pipeline must list its package under ``trust``.
-        options: further arguments of the class, by name.
+        target: the class as "package.module:Class". The pipeline must list the package under ``trust``.
+        options: further arguments for the class, by name.
     """
 
     kind: Literal["python"]

@@ -1,4 +1,4 @@
-"""The registry of runtimes, and their options as written in YAML.
+"""The registry of runtimes, and their options in YAML.
 
 A new runtime needs a file in this folder and a line here.
 """
@@ -30,7 +30,7 @@ _ADAPTER: TypeAdapter[RuntimeOptions] = TypeAdapter(RuntimeConfig)
 
 
 def runtime_config(**options: Any) -> RuntimeConfig:
-    """Return the options of a runtime from the fields in a pipeline's YAML, including ``kind``.
+    """Parse a runtime's options from a pipeline's YAML, including ``kind``.
 
     Raises:
         pydantic.ValidationError: the kind or a field is unknown, or a value is out of range.

@@ -8,7 +8,7 @@ from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 
 
 class TorchConfig(RuntimeOptions):
-    """Options of eager PyTorch."""
+    """Options for eager PyTorch."""
 
     kind: Literal["torch"] = "torch"
 

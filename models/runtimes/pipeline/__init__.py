@@ -1,7 +1,7 @@
-"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): each rank runs some consecutive layers of a model.
+"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): each rank runs some consecutive layers.
 
 A rank loads only its own layers, and sends its activations to the next rank. A batch is cut into micro-batches, so that
-a rank works on one micro-batch while the next rank works on the previous one. ``stage_of`` builds the stage of a rank.
+a rank works on one micro-batch while the next rank works on the previous one. ``stage_of`` builds a rank's stage.
 ``runtime`` moves activations between ranks.
 """
 
@@ -11,13 +11,13 @@ from models.signature import Signature
 
 
 def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) -> PipelineStage:
-    """Return the stage of one rank.
+    """Return one rank's stage.
 
     Args:
         module: the module, without weights.
-        signature: its inputs.
-        rank: the index of the rank.
-        ranks: the number of ranks.
+        signature: the module's signature.
+        rank: rank index.
+        ranks: number of ranks.
 
     Raises:
         ValueError: the module has fewer layers than ranks, or its architecture is not supported.

@@ -1,4 +1,4 @@
-"""The interface of a pipeline stage, and functions that share out layers and cut batches into micro-batches."""
+"""The interface of pipeline stages, and functions that share out layers and cut batches into micro-batches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Protocol
 from torch import Tensor, nn
 
 FEWEST_ROWS = 32
-"""Fewest rows of activations in a micro-batch. Fewer rows are not faster, because reading the weights dominates."""
+"""Minimum activation rows in a micro-batch. Fewer rows are not faster, because reading the weights dominates."""
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A part of a batch that goes through the stages together.
+    """A part of a batch that passes the stages as one.
 
     Attributes:
-        shape: shape of the activations between any two stages.
-        work: maps incoming activations, None at the first stage, to outgoing ones. At the last stage it returns
+        shape: activation shape between any two stages.
+        work: maps incoming activations to outgoing activations. The first stage gets None. The last stage returns
             scores, or None if this part has no scores.
     """
 
@@ -27,12 +27,12 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The parts of a batch, the same at all ranks.
+    """A batch's parts, the same at all ranks.
 
     Attributes:
-        parts: the parts, in the order in which they go through the stages.
-        shape: shape of the scores of the whole batch.
-        axis: axis along which the scores of the parts are concatenated.
+        parts: the parts, in the order in which they pass the stages.
+        shape: score shape for the whole batch.
+        axis: axis along which the parts' scores are concatenated.
     """
 
     parts: Sequence[MicroBatch]
@@ -44,15 +44,15 @@ class PipelineStage(Protocol):
     """One rank's part of a model."""
 
     def owns(self, name: str) -> bool:
-        """Return whether this stage needs the named tensor of the whole module's state."""
+        """Return whether this stage needs the tensor with this name in the whole module's state."""
         ...
 
     def ready(self) -> None:
-        """Prepare the module to run this stage only. Its tensors are loaded at this time."""
+        """Prepare the module to run this stage only. Call this after the stage's tensors are loaded."""
         ...
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
-        """Return the parts in which the batch goes through the stages. It computes no activations.
+        """Cut the batch into parts, without computing activations.
 
         Args:
             inputs: the inputs by name.
@@ -66,16 +66,16 @@ class PipelineStage(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's share of a module: some of its layers, and submodules outside of them.
+    """One rank's share of a module: some layers, and submodules outside the layers.
 
     Submodules that are neither in the layers nor in ``before`` or ``beside`` run after the last layer.
 
     Attributes:
-        path: dotted name of the list of layers.
-        layers: the indices of this rank's layers.
-        total: number of layers of the module.
-        before: names of the submodules that run before the layers.
-        beside: names of the submodules that the layers of all ranks use.
+        path: dotted name of the layer list.
+        layers: indices of this rank's layers.
+        total: number of layers in the module.
+        before: names of submodules that run before the layers.
+        beside: names of submodules that the layers on all ranks use.
     """
 
     path: str
@@ -104,7 +104,7 @@ class Share:
 
 
 def share_of(layers: nn.ModuleList, rank: int, ranks: int) -> range:
-    """Return the indices of one rank's layers. All ranks get about the same bytes of layers.
+    """Return the indices of one rank's layers. All ranks get about the same layer bytes.
 
     Submodules before and after the layers do not count: an embedding lookup takes almost no time, and the ranks should
     take equally long.
@@ -141,11 +141,11 @@ def runs(count: int, rows: int, most: int) -> list[tuple[int, int]]:
 
     Args:
         count: number of elements, such as chunks.
-        rows: rows of activations per element.
+        rows: activation rows per element.
         most: maximum number of runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
 
     Returns:
-        The start and length of each run.
+        Each run's start and length.
     """
     number = max(1, min(count, most, count * rows // FEWEST_ROWS))
     ends = [count * run // number for run in range(number + 1)]

@@ -1,6 +1,6 @@
-"""A pipeline stage of the history ranker.
+"""A pipeline stage for the history ranker.
 
-The history goes through the stages first. Each stage keeps its keys and values for the candidates, which follow.
+The history passes the stages first. Each stage keeps the history's keys and values for the candidates, which follow.
 Candidates do not attend to each other. So a batch can be cut between chunks, or inside all chunks.
 """
 
@@ -19,7 +19,7 @@ _AFTER = ("score_norm", "score_proj")
 
 
 class HistoryStage:
-    """Some of the layers of a history ranker. Each layer processes the history first, and then the candidates."""
+    """Some layers of a history ranker. Each layer processes the history first, and then the candidates."""
 
     def __init__(self, module: HistoryRanker, signature: Signature, rank: int, ranks: int) -> None:
         """Take this rank's share of the layers.
@@ -40,10 +40,10 @@ class HistoryStage:
         return self._share.owns(name)
 
     def ready(self) -> None:
-        """Do nothing: layers of other ranks are never called."""
+        """Do nothing: other ranks' layers are never called."""
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
-        """Return the history as the first part, then the candidates, cut along the longer of their two axes."""
+        """Return the history as the first part. The candidates follow, cut along the longer of their two axes."""
         requests, longest = inputs["history_mask"].shape
         chunks, count = inputs[self._candidate_input].shape[:2]
         axis = 0 if chunks > count else 1
@@ -57,7 +57,7 @@ class HistoryStage:
 
 
 class _Batch:
-    """A batch in this stage, with the keys and values of the history that the later parts need."""
+    """A batch in this stage, with the history's keys and values, which the later parts need."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class _Batch:
         self._candidates: Tensor | None = None
 
     def encode(self, history: Tensor | None) -> Tensor | None:
-        """Store the keys and values of the history, and return the history after these layers.
+        """Store the history's keys and values, and return the history after these layers.
 
-        The last stage returns None, as no layer follows.
+        The last stage returns None, because no layer follows.
         """
         if history is None:
             history = self._module.embed_history(self._inputs)
@@ -87,12 +87,12 @@ class _Batch:
         return None if is_last else history
 
     def score(self, start: int, length: int, candidates: Tensor | None) -> Tensor:
-        """Return a run of the candidates after these layers. The last stage returns their scores.
+        """Pass a run of candidates through these layers. The last stage returns scores, the others activations.
 
         Args:
-            start: index of the first element of the run, along the axis of the cut.
+            start: index of the run's first element, along the cut axis.
             length: number of elements.
-            candidates: the activations of the previous stage, or None at the first stage.
+            candidates: the previous stage's activations, or None at the first stage.
         """
         if candidates is None:
             if self._candidates is None:

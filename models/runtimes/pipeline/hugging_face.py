@@ -1,7 +1,7 @@
-"""A pipeline stage of a Hugging Face model of any architecture: its own forward without the parts of other ranks.
+"""A pipeline stage for any Hugging Face model: the model's own forward without the parts of other ranks.
 
-The list of layers is cut to those of this rank. In all ranks but the first, the submodules before the layers return
-the activations from the previous rank. In all ranks but the last, the forward ends after the last layer of the rank.
+The layer list is cut to this rank's layers. In all ranks but the first, the submodules before the layers return the
+activations from the previous rank. In all ranks but the last, the forward ends after this rank's last layer.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, sha
 
 
 class _ForwardEnded(Exception):
-    """Ends the forward after the last layer of this rank.
+    """Ends the forward after this rank's last layer.
 
     Attributes:
-        activations: the output of that layer.
+        activations: that layer's output.
     """
 
     def __init__(self, activations: Tensor) -> None:
@@ -26,13 +26,13 @@ class _ForwardEnded(Exception):
 
 
 class HuggingFaceStage:
-    """Some of the layers of an encoder. The first rank also has the embeddings, the last one the head."""
+    """Some layers of an encoder. The first rank also has the embeddings, the last rank the head."""
 
     def __init__(self, module: SequenceClassifier, rank: int, ranks: int) -> None:
         """Take this rank's share of the layers.
 
         Raises:
-            ValueError: the model has no list of layers, or fewer layers than ranks.
+            ValueError: the model has no layer list, or fewer layers than ranks.
         """
         self._module = module
         self._width = int(module.model.config.hidden_size)
@@ -55,7 +55,7 @@ class HuggingFaceStage:
         return self._share.owns(name)
 
     def ready(self) -> None:
-        """Remove the layers of other ranks, and hook the forward to the previous and the next rank."""
+        """Remove other ranks' layers, and hook the forward to the previous and the next rank."""
         share = self._share
         parent, _, name = share.path.rpartition(".")
         whole = self._module.get_submodule(share.path)

@@ -1,8 +1,8 @@
-"""One rank of a pipeline: it loads its own layers, and passes activations from the previous to the next rank.
+"""One pipeline rank: loads its own layers, and passes activations from the previous to the next rank.
 
 Every message ends with a number: 0, or 1 plus the rank that failed. So a batch that one rank cannot execute still
-passes through all later ranks, and reaches rank 0, to which the last rank sends the scores. The ranks stay in step, and
-the group can serve the next batch.
+passes all later ranks, and the last rank still sends its result to rank 0. The ranks stay in step, and the group can
+serve the next batch.
 """
 
 import logging
@@ -32,7 +32,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class PipelineRuntime:
-    """One rank of a pipeline. All ranks call ``run`` with the same inputs. Only the result of rank 0 is the output."""
+    """One pipeline rank. All ranks call ``run`` with the same inputs. Only rank 0 returns the scores."""
 
     def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig, group: ProcessGroup) -> None:
         """Load this rank's layers from the weights at ``path``. The ranks need not load at the same time.
@@ -59,7 +59,7 @@ class PipelineRuntime:
         """Execute this rank's part of a batch.
 
         Raises:
-            BatchFailure: a rank could not execute its part, and the other ranks know it.
+            BatchFailure: a rank could not execute its part, and all ranks have been told.
             OutOfMemory: this rank has no memory for the batch.
             RuntimeFailure: a rank has ended or does not answer.
         """
@@ -80,7 +80,7 @@ class PipelineRuntime:
         return {self._output: scores.cpu().numpy()}
 
     def _run(self, inputs: Inputs, schedule: Schedule, links: "_Links") -> Tensor:
-        """Run this rank's parts and return the scores, which only rank 0 receives, from the last rank.
+        """Run all parts on this rank. Rank 0 returns the scores, which the last rank sends it.
 
         After a failure, the ranks only exchange messages.
         """
@@ -105,10 +105,10 @@ class PipelineRuntime:
 
 
 class _Links:
-    """The messages of one batch.
+    """The messages for one batch.
 
     Attributes:
-        failed: 1 plus the rank that failed, or 0 if none has failed.
+        failed: 1 plus the rank that failed, or 0.
     """
 
     def __init__(self, group: ProcessGroup, rank: int, device: torch.device) -> None:
@@ -127,7 +127,7 @@ class _Links:
         self._sent.append((work, message))
 
     def receive(self, rank: int, tag: int, shape: tuple[int, ...]) -> Tensor:
-        """Wait for activations from a rank. They are meaningless if ``failed`` is not 0 afterwards."""
+        """Wait for a rank's activations, which are meaningless if ``failed`` is not 0 afterwards."""
         message = torch.empty(prod(shape) + 1, device=self._device)
         dist.recv(message, group=self._group, group_src=rank, tag=tag)
         self.failed = self.failed or int(message[-1])
@@ -142,10 +142,10 @@ class _Links:
 def _load(
     module: Architecture, path: Path, stage: PipelineStage, config: AccelerateConfig, device: torch.device
 ) -> None:
-    """Load the tensors of this stage into the module. The others take no memory.
+    """Load this stage's tensors into the module. The other tensors take no memory.
 
     Raises:
-        ValueError: the tensors in the file are not those of the module.
+        ValueError: the file and the module have different tensors.
     """
     dtypes = narrowed_dtypes(module, config.dtype)
     with safe_open(path, framework="pt") as file:
@@ -160,10 +160,10 @@ def _load(
 
 
 def _as_batch_failure(error: RuntimeFailure) -> RuntimeFailure:
-    """Return the error of a batch as a BatchFailure, of which all ranks know.
+    """Turn a batch's error into a BatchFailure, which all ranks are told of.
 
     Raises:
-        OutOfMemory: ``error`` is one. The other ranks do not know of it, and it ends this rank.
+        OutOfMemory: ``error`` is an OutOfMemory. The other ranks are not told, and this rank ends.
     """
     if isinstance(error, OutOfMemory):
         raise error

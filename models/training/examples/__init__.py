@@ -1,1 +1,1 @@
-"""Training examples: lists of impressions, sampled negatives, and users treated as unknown."""
+"""Training examples: lists from impressions, sampled negatives, and users treated as unknown."""

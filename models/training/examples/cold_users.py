@@ -1,7 +1,7 @@
 """Users without stored features in the training lists: input dropout by whole feature groups.
 
-In a data set every user is known. The feature store of a service lacks the recent positions of some users, or their
-whole row. A model that was never trained on such users orders their lists badly.
+In a data set every user is known. A service's feature store lacks some users' recent positions, or their whole row. A
+model that was never trained on such users orders their lists badly.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,13 @@ def some_unknown(
 ) -> RaggedBatch:
     """Return the batch with some requests treated as unknown users.
 
-    Their supplied features, which caller or store would provide, get default values. Call this function before derived
-    features are computed from them.
+    Their stored features in the groups get default values. Call this function before derived features are computed.
 
     Args:
         batch: the lists.
         features: the feature definitions.
-        shares: share of the requests by feature group. The requests of each group are drawn independently.
-        seed: seed of the draws.
+        shares: share of requests by feature group. Each group's requests are drawn independently.
+        seed: seed for the draws.
     """
     requests: dict[str, Column] = dict(batch.requests)
     for number, (group, share) in enumerate(sorted(shares.items())):

@@ -1,4 +1,4 @@
-"""Builds a data set from a served log: the older lists for training, the latest ones for validation."""
+"""Builds a data set from a served log: the older lists for training, the latest lists for validation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,10 +17,10 @@ def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet
     """Write the impressions ``train`` and ``valid`` into the folder ``root`` atomically.
 
     Args:
-        paths: files or folders of the log.
+        paths: log files or folders.
         root: the folder to write.
         features: the feature definitions.
-        valid_share: share of the lists, the latest ones, for validation. Each split needs at least two lists.
+        valid_share: share of lists for validation, the latest. Each split needs at least two lists.
 
     Raises:
         ArtifactError: the log cannot be read.
@@ -32,7 +32,7 @@ def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet
     valid = max(2, round(count * valid_share))
     if count - valid < 2:
         raise TrainingError(
-            f"the log: too few lists to train and validate, got {count}; serve more requests, or name more of the log"
+            f"the log: too few lists to train and validate, got {count}; serve more requests, or name more log files"
         )
     batch = shown.batch.adding(candidates={"label": labels, "key": shown.keys})
     with written_whole(root) as staging:

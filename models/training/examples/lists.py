@@ -1,4 +1,4 @@
-"""Training lists: impressions, grouped into optimiser steps of lists with similar length, as tensors by input name."""
+"""Training lists: impressions as tensors by input name, in optimiser steps with lists of similar length."""
 
 import zlib
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ _HISTORY_GROUPS = 8
 
 @dataclass(frozen=True)
 class Step:
-    """The data of one optimiser step.
+    """The data for one optimiser step.
 
     Attributes:
-        inputs: the inputs of the model by name.
+        inputs: the model's inputs by name.
         labels: (B, M).
         present: bool (B, M), True for slots with a candidate, False for padding.
-        teacher: (B, M), the scores of an earlier model, from the column "score". None if there is no such column.
+        teacher: (B, M), an earlier model's scores, from the column "score". None if there is no such column.
     """
 
     inputs: dict[str, Tensor]
@@ -41,10 +41,9 @@ class Lists:
     """Impressions with their labels.
 
     Attributes:
-        batch: the impressions.
-        labels: (N,), the label of each candidate.
-        assembler: assembles the inputs of the model. Serving uses the same one.
-        sampler: adds negatives to the lists of a step. None adds none.
+        labels: (N,).
+        assembler: assembles the model's inputs, as in serving.
+        sampler: adds negatives to the lists in a step. None adds none.
     """
 
     batch: RaggedBatch
@@ -79,10 +78,10 @@ class Lists:
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Return the steps of one epoch, as indices of lists. Lists of similar size are together to save padding.
+        """Return one epoch's steps, as list indices. Lists of similar size are together to save padding.
 
         The lists are shuffled and cut into large chunks. Each chunk is sorted by history length and cut into groups.
-        Each group is sorted by the number of candidates and cut into steps. The steps are shuffled again.
+        Each group is sorted by candidate count and cut into steps. Then the steps are shuffled.
 
         Args:
             size: lists per step.
@@ -134,7 +133,7 @@ def without_unknown_items(
 def thinned(
     batch: RaggedBatch, labels: NDArray[np.float32], count: int | None
 ) -> tuple[RaggedBatch, NDArray[np.float32]]:
-    """Return at most ``count`` lists, evenly spaced in the order of the data, which is the order of time."""
+    """Return at most ``count`` lists, evenly spaced over the data, which are in time order."""
     if count is None or len(batch) <= count:
         return batch, labels
     indices = np.linspace(0, len(batch) - 1, count).astype(np.int64)
@@ -167,7 +166,7 @@ def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -
     Args:
         what: name of the data in errors.
         batch: the impressions.
-        labels: (N,), the label of each candidate.
+        labels: (N,).
 
     Raises:
         TrainingError: a column or the labels have NaN or infinite values, or a label is below 0.

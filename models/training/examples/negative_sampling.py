@@ -1,8 +1,8 @@
 """Lists over the whole catalogue, for data that contain only chosen items.
 
 Training uses a sampled softmax: each list gets uniformly drawn items, again at each step (Jean et al. 2015,
-arXiv:1412.2007). For uniform draws, the correction of the softmax is a constant. Validation ranks all items, because a
-sampled metric may order models differently from the full metric (Krichene and Rendle 2020,
+arXiv:1412.2007). For uniform draws, the softmax correction is a constant. Validation ranks all items, because a sampled
+metric may order models differently from the full metric (Krichene and Rendle 2020,
 doi:10.1145/3394486.3403226).
 """
 
@@ -22,7 +22,7 @@ class NegativeSampler:
     """Adds uniformly drawn items to every list. Drawn items that are already in the list are dropped.
 
     Attributes:
-        items: number of rows of the catalogue.
+        items: number of catalogue rows.
         count: items drawn for each list.
     """
 
@@ -30,13 +30,13 @@ class NegativeSampler:
     count: int
 
     def __call__(self, batch: RaggedBatch, *, seed: int) -> RaggedBatch:
-        """Return the batch with the drawn items, of label 0, after the items of each list.
+        """Return the batch with drawn items, with label 0, after each list's own items.
 
-        The result has no candidate column but the labels.
+        The result's only candidate column is the labels.
 
         Args:
             batch: the lists.
-            seed: seed of the draws. It is derived from the lists of the step, not from a random stream, so that a
+            seed: seed for the draws. The caller derives it from the step's lists, not from a random stream, so that a
                 resumed training draws the same items.
         """
         lists = np.repeat(np.arange(len(batch)), self.count)
@@ -60,11 +60,11 @@ def over_catalogue(
     """Return every list extended to the whole catalogue in row order. Added items have label 0.
 
     Args:
-        batch: the lists of chosen items.
-        labels: (N,), the label of each item.
+        batch: lists with chosen items.
+        labels: (N,).
         catalogue: the catalogue.
-        history: the user feature with the items of the history.
-        repeats: whether to keep items of the history. Otherwise only those with a label above 0 stay.
+        history: the user feature with the history's items.
+        repeats: whether to keep history items. If not, only history items with a label above 0 stay.
     """
     items = len(catalogue)
     full = np.zeros((len(batch), items), dtype=np.float32)

@@ -105,7 +105,7 @@ WHOLE: dict[str, NDArray[Any]] = {"closed": np.zeros(2, np.uint8), "price": np.z
         (LiveItems(KEYS[::-1], WHOLE), "keys must be int64 and ascending"),
         (
             LiveItems(KEYS, {"closed": WHOLE["closed"]}),
-            r"must be those of the definitions, \['closed', 'price'\], got \['closed'\]",
+            r"must be exactly \['closed', 'price'\], got \['closed'\]",
         ),
         (
             LiveItems(KEYS, {**WHOLE, "closed": np.zeros(2)}),

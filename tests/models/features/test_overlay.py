@@ -81,7 +81,7 @@ def changed(**arrays: Any) -> Overlay:
         (changed(times_s=np.array([1.0, np.nan])), "times_s must be finite and ascending"),
         (
             changed(globals={"snow": np.zeros(2, np.float32)}),
-            "global features must be those of the definitions",
+            "global features must be exactly",
         ),
         (
             changed(globals={"rain_mm": np.zeros(2)}),
