@@ -62,7 +62,7 @@ class Artifact(BaseModel):
     def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
         """Read the artifact at ``root`` and verify its files.
 
-        The feature hash is compared only if both ``feature_hash`` and the model have one.
+        The feature hashes are compared only if ``feature_hash`` is given and the model has one.
 
         Raises:
             ArtifactError: there is no artifact, its manifest cannot be read, or a file is missing or altered.

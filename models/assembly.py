@@ -20,7 +20,7 @@ class _Call:
     """State of one assembly.
 
     Attributes:
-        row_offsets: int64 (R + 1,), the first candidate of each row in a padded layout.
+        row_offsets: int64 (R + 1,), candidate offsets for the rows in a padded layout.
         history_rows: catalogue rows by history feature, shared by the inputs.
         slots_by_offsets: padded positions by offsets, shared by the inputs.
     """

@@ -9,7 +9,7 @@ Sizes: N candidates, B requests, T values of a ragged feature. An input's source
     cell.<name>                  a feature of the candidate's cell                     (N, ...)
     live.<name>                  a live feature of the candidate                       (N, ...)
     user.<name>:offsets          a ragged feature's offsets, int64                     (B + 1,)
-    user.<name>:list             its values, padded with zeros to the longest, L       (B, L, ...)
+    user.<name>:list             a ragged feature's values, zero-padded to length L    (B, L, ...)
     user.<name>:mask             True for slots of :list that hold a value             (B, L)
     item.<column>@user.<name>:list  the column for the history, padded the same way    (B, L, ...)
     candidate.<name>             a column that an earlier stage computed               (N, ...)

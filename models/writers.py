@@ -1,7 +1,7 @@
 """The writers' folder beside an atomically written folder.
 
 One writer at a time works in the writers' folder. It has the lock and the writer's new folder, and is removed after the
-write. The system frees a killed process's lock, and the next writer removes the files that it left.
+write. The system frees a killed process's lock, and the next writer removes the files that were left.
 """
 
 import errno

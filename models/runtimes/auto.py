@@ -1,7 +1,7 @@
 """``runtime: {kind: auto}``: chooses one process, a shard group or dispatch, from weights, devices and the objective.
 
-The choice is a pure function of weights, device and deadline. A model's time is estimated as the larger of two: a
-request's operations at the device's rate, and reading all weights at its memory bandwidth. The rates are attainable
+The choice is a pure function of weights, device and deadline. The model time is the larger of two times: for a
+request's operations at the device's rate, and for reading all weights at its memory bandwidth. The rates are attainable
 orders of magnitude, not a data sheet's best case. A profile (``rankway models bench``) measures a model's real time.
 """
 
@@ -20,7 +20,7 @@ WEIGHTS_SHARE = 0.7
 OBJECTIVE_SHARE = 0.5
 """Share of the deadline that a batch may take, because a request first waits for the previous batch."""
 SPEEDUP = 0.85
-"""n ranks are n ** SPEEDUP times as fast, two ranks 1.8 times. It is less than n, because ranks exchange sums."""
+"""n ranks are n ** SPEEDUP times as fast, two ranks 1.8 times. This is less than n, because ranks exchange sums."""
 DISK_BYTES_PER_S = 1e9
 """Assumed read rate for weights on disk."""
 
@@ -47,7 +47,7 @@ GPUS = {
 }
 """Rates by Ray's accelerator type, without the memory size in its name."""
 UNKNOWN_GPU = GPUS["T4"]
-"""Assumed for a GPU that is not listed. It is the slowest."""
+"""Assumed for unlisted GPUs: the slowest listed GPU."""
 
 
 @dataclass(frozen=True, slots=True)

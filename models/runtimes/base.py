@@ -25,7 +25,7 @@ class RuntimeOptions(BaseModel):
 
     Attributes:
         kind: runtime name.
-        threads: CPU threads per call. One thread each for more replicas gives a higher throughput.
+        threads: CPU threads per call. More replicas with one thread each give a higher throughput.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,7 +91,7 @@ class Held:
 def held_whole(config: RuntimeOptions, weights: Weights) -> Held:
     """Return the weights that a single process holds: all of them.
 
-    A narrow runtime halves the products in the layers.
+    A narrow runtime halves the bytes of the layers' matrices.
     """
     narrowed = weights.split_bytes // 2 if config.is_narrow else 0
     why = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights"

@@ -23,7 +23,7 @@ class SummedLinear(nn.Module):
         """Take this rank's part of the weights.
 
         Args:
-            weight: (out, this rank's part of in).
+            weight: (out, columns), this rank's columns of A.
             bias: (out,), the same in all ranks.
             group: the ranks.
         """
@@ -36,7 +36,7 @@ class SummedLinear(nn.Module):
         """Return the product (..., out), the same in all ranks.
 
         Args:
-            x: (..., this rank's part of in).
+            x: (..., columns), the same columns.
 
         Raises:
             RuntimeError: another rank has ended or does not answer.

@@ -39,7 +39,7 @@ def weight_writer(
     Args:
         module: the trained module.
         signature: the module's signature.
-        golden: inputs for the golden requests. None writes none.
+        golden: inputs for the golden requests. None: no golden requests.
         onnx: whether to write the ONNX graph as well as the safetensors file.
     """
 

@@ -83,7 +83,7 @@ def fit(
         what: model name in errors and progress.
         progress: called after every step.
         accelerator: moves data to the device and synchronises processes.
-        checkpoint: the checkpoint to continue from and to write. None writes none.
+        checkpoint: the checkpoint to continue from and to write. None: no checkpoint.
 
     Raises:
         TrainingError: there are too few training lists, no label above 0 in ``select``, or the loss is not finite.

@@ -52,7 +52,7 @@ def list_reciprocal_rank(
 def list_recall(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return each list's recall@10, (B,): the share of relevant candidates that are in the best 10. NaN without any."""
+    """Return each list's recall@10, (B,): the share of relevant candidates in the best 10. NaN if none is relevant."""
     relevant = to_lists(labels, offsets) >= RELEVANT
     order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
     hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Trains a pipeline's artifacts: first the ranker, then the reranker and the distilled ranker on the ranker's scores."""
+"""Trains a pipeline's artifacts: the ranker, then the reranker and the distilled ranker on the ranker's scores."""
 
 import math
 import time

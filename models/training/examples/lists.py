@@ -43,7 +43,7 @@ class Lists:
     Attributes:
         labels: (N,).
         assembler: assembles the model's inputs, as in serving.
-        sampler: adds negatives to the lists in a step. None adds none.
+        sampler: adds negatives to the lists in a step. None: no negatives.
     """
 
     batch: RaggedBatch

@@ -87,5 +87,5 @@ def test_rejects_weights_that_are_not_a_model(tmp_path: Path, catalogue: Catalog
     write_artifact(
         tmp_path / "own", name="own", signature=signature, weights="model.onnx", write_files=nonsense
     )
-    with pytest.raises(ModelError, match="ONNX Runtime cannot load it"):
+    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
         scorer(tmp_path, catalogue)
