@@ -2,7 +2,7 @@
 
 uvicorn creates one object per HTTP request, its request cycle. It passes two methods of the cycle to the application,
 as ``receive`` and ``send``. The cycle can therefore be found from either method, and the connection's transport from
-the cycle. Another server has no cycle. There, both shortcuts use plain ASGI.
+the cycle. Behind another server there is no cycle, and plain ASGI is used.
 """
 
 from asyncio import WriteTransport
@@ -15,21 +15,21 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 FAST_PATH = "rankway.fast_path"
-"""Key of the ASGI scope. Its value tells whether the request came by the fast path."""
+"""A key of the ASGI scope. Its value tells whether the request came by the fast path."""
 
 
 def request_cycle(channel: Receive | Send) -> Any:
     """Return uvicorn's request cycle behind ``receive`` or ``send``. Behind another server, return None.
 
-    The attribute ``disconnected`` tells whether the client has left, and ``more_body`` whether more of the body is due.
-    With ASGI alone, an application can detect a client that leaves only by a task that waits in ``receive``.
+    Its attribute ``disconnected`` tells whether the client has left, and ``more_body`` whether more body is due.
+    With ASGI alone, only a task that waits in ``receive`` can detect that the client has left.
     """
     cycle: Any = getattr(channel, "__self__", None)
     return cycle if hasattr(cycle, "disconnected") and hasattr(cycle, "more_body") else None
 
 
 async def send_at_once(send: Send, start: Message, body: Message) -> None:
-    """Send the head and the body of an answer. Behind uvicorn both leave in one write to the socket.
+    """Send an answer's head and body. Behind uvicorn both leave in one write to the socket.
 
     uvicorn writes each message as soon as it is sent. If a replica is killed between two writes, it has sent only the
     head. A proxy then can no longer ask another replica, and the client gets no answer. Therefore the cycle gets a

@@ -1,11 +1,11 @@
-"""Read a request's body, with limits on its size and on the time that it takes to arrive."""
+"""Read a request body, with limits on its size and its arrival time."""
 
 import asyncio
 
 from services.errors import BodyTooLarge, BodyTooSlow
 from services.ingress.asgi import Receive, Scope, request_cycle
 
-_BODY_LIMIT_S = 10.0  # a slow client must not occupy one of max_ongoing_requests for longer
+_BODY_LIMIT_S = 10.0  # a slow client must not hold one of the max_ongoing_requests slots for longer
 _READ_PAST_BYTES = 16 * 1024 * 1024
 
 
@@ -57,7 +57,7 @@ async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"body: larger than {max_bytes} bytes; send fewer candidates, or raise requests.max_body_bytes",
+        f"body: larger than {max_bytes} bytes; send a smaller body, or raise requests.max_body_bytes",
         field="body",
     )
 

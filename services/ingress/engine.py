@@ -1,4 +1,4 @@
-"""The engine of an ingress turns a typed request into a typed answer. It knows nothing of HTTP."""
+"""The engine turns a typed request into a typed answer. It knows nothing about HTTP."""
 
 import math
 import time
@@ -52,7 +52,7 @@ class Engine:
             closing: closes the parts.
             log: the served log, if the pipeline has one.
             cache: the response cache, if the pipeline has one.
-            other_units: the other units that run stages of this pipeline.
+            other_units: the other units that run stages of the pipeline.
             clock: the clock of all deadlines, in seconds.
         """
         self.config, self.live, self.runner = config, live, runner
@@ -99,7 +99,7 @@ class Engine:
             self.live.leave(loaded)
 
     def shed(self, body: bytes) -> None:
-        """Refuse a body without parsing it if the queue alone shows that its answer would be late.
+        """Refuse a body without parsing it, if the queue alone shows that the answer would be late.
 
         A pipeline with a cache does not refuse here, because the answer may be in the cache.
 
@@ -117,7 +117,7 @@ class Engine:
             return  # parsing reports the error
         refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
         if refused is not None:
-            # The body is not parsed, so it counts with the mean number of candidates of earlier requests.
+            # The body is not parsed, so its candidates are unknown. The mean of earlier requests is counted.
             requests = self.metrics.arrived_requests
             mean = self.metrics.arrived_candidates / requests if requests else self.config.candidates.count
             self.metrics.arrived(1, round(mean))

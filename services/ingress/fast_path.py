@@ -1,8 +1,8 @@
 """The fast path: requests go from the replica's HTTP server straight to the application object.
 
-Serve wraps every direct-ingress request in its own context, tracing, access log, time-out and disconnect tasks. They
-cost about 0.24 ms of CPU. This middleware is placed before that wrapper and skips it. It keeps three functions that the
-cluster depends on:
+Serve wraps every direct-ingress request in a context, tracing, an access log, and tasks for time-outs and disconnects.
+The wrapper costs about 0.24 ms of CPU time. This middleware is placed before it and skips it, but keeps three functions
+that the cluster depends on:
 
 - Requests are counted in the replica's own in-flight counter, for draining, autoscaling and HAProxy.
 - Routes that begin with ``/-/`` stay with Serve.
@@ -71,11 +71,13 @@ def find_target(app: Any) -> ReplicaTarget[RankApp] | None:
         return ReplicaTarget(replica, application)
     except (AttributeError, ImportError, TypeError) as error:
         logger.warning(
-            "the fast path is off and requests take Serve's path: the replica class of this Ray differs (%s)",
+            "the fast path is off, and requests take Serve's path: this Ray version has another replica class (%s)",
             error,
         )
         return None
 
 
 def _full() -> Overloaded:
-    return Overloaded("the replica already serves max_ongoing_requests; send again later", retry_after_s=1)
+    return Overloaded(
+        "this replica already serves max_ongoing_requests requests; send again later", retry_after_s=1
+    )

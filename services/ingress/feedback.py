@@ -1,4 +1,4 @@
-"""The request of ``POST /v1/feedback``: an event that links a user to an item of an answered list."""
+"""The body of ``POST /v1/feedback``: an event about an item of an earlier answer."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
     if (feedback.value is not None) != (feedback.event == "rated"):
         remedy = "send the rating, 0 to 1" if feedback.value is None else "leave it out"
         raise Unprocessable(
-            f"value: required for event rated and for no other event, got event {feedback.event}; {remedy}",
+            f"value: event rated requires it and other events must not have it, got event {feedback.event}; {remedy}",
             field="value",
         )
     return feedback
@@ -61,7 +61,7 @@ def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog
     if row is None:
         raise Unprocessable(
             f"item_id: not in catalogue {catalogue.manifest.name}, got {feedback.item_id[:_SHOWN]!r}; "
-            f"send the id of an item from an answer",
+            f"send an item id from an answer",
             field="item_id",
         )
     value = 1.0 if feedback.value is None else feedback.value

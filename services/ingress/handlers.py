@@ -1,4 +1,4 @@
-"""The route table, and the handlers of its routes. Each handler returns a complete answer or raises a ``ServiceError``.
+"""The route table and its handlers. Each handler returns a complete answer or raises a ``ServiceError``.
 
 To add a route, add one line to ``ROUTES`` and one method to ``Handlers``, which may call another class.
 """
@@ -56,13 +56,13 @@ class Handlers:
         return 200, _JSON, self._encode(answer), answer.degraded
 
     async def feedback(self, scope: Scope, receive: Receive, _request_id: str) -> Reply:
-        """Record an event that links a user to an item of an answered list."""
+        """Write an event about an item of an earlier answer to the served log."""
         feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
         log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
         return 202, _JSON, b"{}", None
 
     async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
-        """Return an item of the catalogue as GeoJSON."""
+        """Return a catalogue item as GeoJSON."""
         catalogue = self._engine.release.catalogue
         row = item_row(catalogue, scope["path_params"]["id"])
         return 200, _GEOJSON, catalogue.details(row), None

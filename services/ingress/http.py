@@ -25,7 +25,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class RankApp:
-    """The application object of one ingress replica."""
+    """One ingress replica's application object."""
 
     def __init__(self, engine: Engine) -> None:
         """Answer requests with ``engine``."""
@@ -56,7 +56,7 @@ class RankApp:
             return
         except (
             Exception
-        ) as error:  # a bug: the caller still gets a problem document, and the log gets the traceback
+        ) as error:  # a bug: the caller gets a problem document, and the log gets the traceback
             logger.exception("request %s failed", request_id)
             failure = ServiceError(
                 f"request {request_id}: unexpected {type(error).__name__}; search the replica's log for this id"

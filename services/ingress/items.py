@@ -1,4 +1,4 @@
-"""Look up the catalogue rows of items that a caller names."""
+"""Look up a named item in the catalogue."""
 
 from models.features.catalogue import Catalogue
 from services.errors import NotFound

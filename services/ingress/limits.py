@@ -1,4 +1,4 @@
-"""The check of a request against the pipeline's limits."""
+"""The pipeline's limits on a request."""
 
 from services.config.limits import RequestsConfig
 from services.errors import Unprocessable

@@ -1,6 +1,6 @@
 """Misses: requests that more replicas could have answered completely and in time. Autoscaling policies use the count.
 
-Requests with another cause are not counted: an error, a slow feature store, or a short deadline of the caller.
+A miss with another cause is not counted: an error, a slow feature store, or a caller's short deadline.
 """
 
 from services.config.pipeline import PipelineConfig
@@ -13,10 +13,10 @@ _STORE_SHARE = 0.5
 
 
 class Misses:
-    """Counts the misses of one ingress replica in its metrics."""
+    """Counts one ingress replica's misses in its metrics."""
 
     def __init__(self, config: PipelineConfig, metrics: UnitMetrics) -> None:
-        """Compare answers with the objective, or with the default deadline if the pipeline has none."""
+        """Compare answers with the objective, or with the default deadline if the pipeline has no objective."""
         scaling = config.autoscaling
         self._objective_ms = config.requests.default_deadline_ms if scaling is None else scaling.p99_ms
         self._metrics = metrics

@@ -1,7 +1,7 @@
 """The rehearsal: before a replica is ready, every batch shape runs on the path that requests take.
 
-Warm-up runs the stages where they are loaded. A rehearsal covers more: the runner's threads and queues, every rung of
-the fallback ladder, and the calls to other units. Its batches are not counted, and no expected times are learned.
+Warm-up runs only the stages of this replica. A rehearsal also covers the runner's threads and queues, and the calls to
+other units. Its batches are not counted, and no expected times are learned.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from services.errors import ServiceError
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 2.0
 _START_LIMIT_S = 120.0
-"""After this time, a replica starts without the other units. An answer of a lower rung is better than none."""
+"""After this time, a replica starts without the other units. A lower rung's answer is better than none."""
 logger = logging.getLogger("ray.serve")
 
 
@@ -20,7 +20,7 @@ class Rehearsal:
     """The rehearsal of one replica.
 
     Attributes:
-        waits_for: the units that have not taken part yet.
+        waits_for: the other units, until they have answered every shape.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class Rehearsal:
         """Prepare the rehearsal.
 
         Args:
-            run: runs one batch. It takes the number of requests and the rung.
-            shapes: the numbers of requests per batch.
+            run: runs one batch. Its arguments are the request count and the rung index.
+            shapes: the request counts of the batches to run.
             rungs: the length of the longest ladder.
             other_units: the units that the first rungs call.
-            start_limit_s: seconds to wait for them before the replica starts without them.
+            start_limit_s: seconds to wait for the other units before the replica starts without them.
         """
         self._run, self._shapes, self._rungs = run, shapes, rungs
         self.start_limit_s = start_limit_s
@@ -82,7 +82,7 @@ class Rehearsal:
         )
 
     async def _until_answered(self) -> None:
-        """Run every shape with the other units, and repeat each one until it succeeds."""
+        """Run every shape with the other units. Repeat each shape until it succeeds."""
         for requests in self._shapes:
             wait_s = _FIRST_RETRY_S
             while not await self._went_well(requests):

@@ -1,4 +1,4 @@
-"""Build the response to one request from its part of a finished batch."""
+"""Build a response from the request's part of a finished batch."""
 
 from services.ingress.schema import RankedItem, RankRequest, RankResponse
 from services.releases.release import Release
@@ -8,7 +8,7 @@ _EXPLAINED = ("ranker", "reranker")
 
 
 def rank_response(request: RankRequest, request_id: str, answer: Answer, release: Release) -> RankResponse:
-    """Return the response. ``release`` is the release that made the answer."""
+    """Return the response to a request. ``release`` made the answer."""
     batch = answer.batch
     first = int(batch.offsets[answer.first])
     last = int(batch.offsets[answer.first + 1])

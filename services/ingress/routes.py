@@ -11,13 +11,13 @@ from services.errors import MethodNotAllowed, NotFound
 from services.ingress.asgi import Receive, Scope
 
 Reply = tuple[int, bytes, bytes, str | None]
-"""Status, content type and body of an answer, and why it is degraded: None, or reasons joined by commas."""
+"""An answer: status, content type, body, and the reasons for which it is degraded, joined by commas, or None."""
 Answer = Callable[[Scope, Receive, str], Awaitable[Reply]]
 """Answers one request. The string is the request's id."""
 
 UNKNOWN = "unknown"
 """The metric label of paths that match no route."""
-_SHOWN = 200  # characters of a path that are repeated in an error
+_SHOWN = 200  # characters of a path that an error repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Route:
         handler: a method that takes scope, receive and the request's id. HEAD is answered like GET.
         body: the JSON document that comes in, if its fields are fixed.
         answer: the JSON document that goes out, if its fields are fixed.
-        status_while_waiting: replaces the status of the answer while the replica waits for another unit. With None,
-            the route is served as usual meanwhile.
+        status_while_waiting: replaces the answer's status while the replica waits for another unit. With None, the
+            status stays.
     """
 
     method: Literal["GET", "POST"]
@@ -47,7 +47,6 @@ class Endpoint:
     """A bound route.
 
     Attributes:
-        answer: the function that answers it.
         label: the route's label in metrics.
     """
 
@@ -56,7 +55,7 @@ class Endpoint:
 
 
 class RouteTable:
-    """Finds the endpoint of a request. A path without parameters costs only a dictionary look-up."""
+    """Finds a request's endpoint. A path without parameters costs only a dictionary look-up."""
 
     def __init__(self, routes: Sequence[Route], bind: Callable[[Route], Answer]) -> None:
         """Build the table. ``bind`` returns the function that answers a route."""
@@ -75,7 +74,7 @@ class RouteTable:
         self._remedy = f"use {', '.join(paths[:-1])} or {paths[-1]}"
 
     def find(self, scope: Scope) -> Endpoint:
-        """Return the endpoint of a request, and put the parameters of its path into the scope.
+        """Return a request's endpoint, and put its path parameters into the scope.
 
         Raises:
             NotFound: no route has this path.
@@ -87,7 +86,7 @@ class RouteTable:
             return self._search(scope)
 
     def allowed(self, scope: Scope) -> str:
-        """Return the methods of a request's path, for the header ``Allow``."""
+        """Return the methods that a request's path allows, for the header ``Allow``."""
         return ", ".join(self._methods(scope))
 
     def label(self, scope: Scope) -> str:
@@ -108,7 +107,7 @@ class RouteTable:
         return endpoint
 
     def _methods(self, scope: Scope) -> Mapping[str, Endpoint]:
-        """Return the endpoints of a request's path by method. Empty if the path is no route."""
+        """Return the path's endpoints by method. The result is empty if no route has this path."""
         methods = self._exact.get(scope["path"])
         if methods is not None:
             return methods

@@ -1,4 +1,4 @@
-"""The request and answer of ``POST /v1/rank``. Requests are parsed straight into typed values and validated."""
+"""The request and answer of ``POST /v1/rank``. Parsing a request validates it."""
 
 import re
 from typing import Annotated, TypeVar
@@ -10,7 +10,7 @@ from services.errors import RequestError, Unprocessable
 from services.stages.context import ContextValue
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_SHOWN = 120  # characters of the caller's text that are repeated in an error
+_SHOWN = 120  # characters of the caller's text that an error repeats
 Body = TypeVar("Body")
 
 
@@ -27,7 +27,7 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Urgency(msgspec.Struct, gc=False):
-    """The fields of a body that decide whether there is time for it. Other fields are skipped and not checked."""
+    """The fields by which a request may be refused before it is parsed. Other fields are skipped and not checked."""
 
     priority: int = 0
     deadline_ms: float | None = None
@@ -38,7 +38,7 @@ _urgency_decoder = msgspec.json.Decoder(Urgency)
 
 
 def read_urgency(body: bytes) -> Urgency | None:
-    """Return the priority and deadline of a body, or None if it cannot be decoded. Full parsing reports the error."""
+    """Return a body's priority and deadline. None if it cannot be decoded: full parsing reports the error."""
     try:
         return _urgency_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -59,7 +59,7 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
     """Parse a body into the decoder's type.
 
     Raises:
-        RequestError: the body is not JSON. Broken UTF-8, NaN and endless nesting are not JSON either.
+        RequestError: the body is not JSON. Broken UTF-8, NaN and too deep nesting are not JSON either.
         Unprocessable: a field is missing, unknown, of another type or out of range. The error names it.
     """
     try:
@@ -79,7 +79,7 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
 
 
 def _named_field(message: str) -> str:
-    """Return the field that a message of msgspec names without a path: a missing or unknown field."""
+    """Return the missing or unknown field that a msgspec message names. Such a message has no path."""
     match = re.search(r"field `([^`]*)`", message)
     return match[1] if match else ""
 
@@ -100,7 +100,7 @@ class RankResponse(msgspec.Struct, gc=False):
     """The answer of ``POST /v1/rank``.
 
     Attributes:
-        models: the versions of the release.
+        models: the model versions by name, and the release's name as ``release``.
         degraded: why the answer is degraded, as reasons joined by commas. None if it is not.
         timings_ms: milliseconds in the queue and in each stage.
     """

@@ -1,11 +1,11 @@
-"""Scheduling: admission, batching, and the choice of a rung for each request.
+"""Scheduling: admission, batching, and choosing a rung for each request.
 
 A request becomes these objects, in order:
 
-    Work         an entry of the queue, with the caller's payload (``batcher``)
+    Work         a queue entry, with the caller's payload (``batcher``)
     Job          a batch of works on its way through the stages (``job``)
     RaggedBatch  the arrays of a job, which stages take and return (``models.ragged``)
-    Answer       a finished batch, and the index of the caller's request in it (``job``)
+    Answer       a finished batch, and the index of the caller's request (``job``)
 
 The modules, in the order of a request: ``runner`` -> ``work_queue`` -> ``executor`` -> stages -> ``runner``.
 """

@@ -1,6 +1,6 @@
 """Admission decides whether a request is queued or refused, and how much time the queue leaves to a batch.
 
-Both follow from the time that recent batches took. Time is an argument.
+Both follow from recent batch times. The present is an argument.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from services.scheduling.deadlines import too_late
 
 
 class Admission:
-    """The expected time of a batch, and the decisions that follow from it.
+    """The expected batch time, and the decisions that follow from it.
 
     ``refusal`` and ``share_s`` may be called by any thread, without a lock.
 
     Attributes:
         max_in_flight: batches that may be in flight at once.
-        seconds_per_batch: the expected time of a full batch, 0 at the start.
+        seconds_per_batch: a full batch's expected time, 0 at the start.
     """
 
     def __init__(
@@ -34,22 +34,22 @@ class Admission:
 
         Args:
             batcher: the queue.
-            max_candidates: candidates of a full batch.
+            max_candidates: candidates in a full batch.
             max_in_flight: batches that may be in flight at once.
             promises: every admitted request gets an answer, if necessary from memory.
-            horizon_s: the default deadline of requests. Work that is due later does not lower the quality.
+            horizon_s: the default deadline as a duration. Work that is due later does not lower quality.
         """
         self._batcher = batcher
         self._max_candidates, self.max_in_flight = max_candidates, max_in_flight
         self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
         self._overloaded_at_s = float("-inf")
-        """The last refusal that shows an overload."""
+        """The time of the last refusal that shows an overload."""
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
         """Learn from a batch of ``candidates``, which may be more than a full batch.
 
-        At most the horizon is learned. After it, a batch no longer counts as in flight and delays no others.
+        Time beyond the horizon is ignored, because such a batch no longer counts as in flight and delays no others.
         """
         self.seconds_per_batch = rules.learned_batch_s(
             self.seconds_per_batch,
@@ -67,9 +67,9 @@ class Admission:
 
         Args:
             priority: the request's priority.
-            deadline_s: when the request's answer becomes worthless.
+            deadline_s: when the answer becomes worthless.
             now_s: the present.
-            due_s: the deadline by which the request is queued, if it is not ``deadline_s``.
+            due_s: the deadline that decides its place in the queue. Default: ``deadline_s``.
         """
         batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
         left_s = deadline_s - now_s
@@ -80,17 +80,17 @@ class Admission:
         if rules.shows_overload(priority, left_s, self._horizon_s):
             self._overloaded_at_s = now_s
         return DeadlinePassed(
-            f"deadline_ms: too short for the work that is served before, got {left_s * 1e3:.0f}; send again later, or "
-            f"send a longer one",
+            f"deadline_ms: too short for the work ahead of this request, got {left_s * 1e3:.0f}; send again later, or "
+            f"send a longer deadline",
             retry_after_s=1,
         )
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Return the time that the queue leaves to a batch of this priority, in equal parts for all waiting batches.
+        """Return the time that a batch of this priority may take. All waiting batches get equal parts.
 
-        The queue is to be served within the horizon, whatever deadlines callers ask for. Otherwise a short deadline
-        would lower the quality of other requests. A long deadline would keep the quality high and the queue long. The
-        result is 0 for a while after a request was refused that had nearly the whole horizon left.
+        The queue is to be served within the horizon, whatever deadlines callers send. Otherwise one request with a
+        short deadline would lower the quality for others, and long deadlines would keep the queue long. The result is
+        0 for a short time after a refusal that shows an overload.
         """
         batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
         return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

@@ -1,8 +1,8 @@
 """The batcher forms batches from waiting requests. Their size is counted in candidates.
 
-Higher priority goes first, then the earlier deadline, then the earlier arrival. A batch holds one release and at most
-``max_candidates``. A single larger request goes alone. Work that can no longer make its deadline is returned to the
-caller instead of being served. Time is an argument: the batcher has no clock and no thread.
+Higher priority goes first, then the earlier deadline, then the earlier arrival. A batch has one release and at most
+``max_candidates``. A larger request goes alone. Work that cannot meet its deadline is returned to the caller, not
+served. Time is an argument: the batcher has no clock and no thread.
 """
 
 import heapq
@@ -19,12 +19,12 @@ from services.scheduling.work import Payload, Work
 
 
 class BatchingConfig(BaseModel):
-    """The limits of a unit's queue and of its batches."""
+    """The limits of a unit's queue and batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_candidates: int = Field(default=512, ge=1, le=1_000_000, description="most candidates of a batch")
-    max_waiting_candidates: int = Field(default=65_536, ge=1, description="beyond it, requests get 429")
+    max_candidates: int = Field(default=512, ge=1, le=1_000_000, description="most candidates in a batch")
+    max_waiting_candidates: int = Field(default=65_536, ge=1, description="with more, requests get 429")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Batcher(Generic[Payload]):
         self._sequence = itertools.count()
         self._due = DueByPriority()
         self._least_urgent: LeastUrgent[Work[Payload]] | None = None
-        """None until the queue is full for the first time, which rarely happens."""
+        """None unless the queue was full recently, which is rare."""
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -63,8 +63,7 @@ class Batcher(Generic[Payload]):
         """Enqueue the work. Return the less urgent work that was removed to make room.
 
         Raises:
-            QueueFull: the limit of waiting candidates is reached, and the less urgent work is not enough to make room.
-                An empty queue accepts a request of any size.
+            QueueFull: removing all less urgent work would not make enough room. An empty queue accepts any size.
         """
         displaced = self._make_room(work)
         sequence = next(self._sequence)
@@ -84,30 +83,30 @@ class Batcher(Generic[Payload]):
             self._remove(work)
 
     def batches_ahead(self, priority: int, deadline_s: float) -> int:
-        """Return the number of full batches that are served before work of this urgency if it is offered now.
+        """Return how many full batches would be served before work that is offered now.
 
-        They hold the work of higher priority, and the work of the same priority with an earlier deadline.
+        They contain the work with a higher priority, and the work with the same priority and an earlier deadline.
         """
         if self.waiting_candidates < self._config.max_candidates:
             return 0
         return self._due.before(priority, deadline_s) // self._config.max_candidates
 
     def due_with(self, priority: int, deadline_s: float) -> int:
-        """Return the waiting candidates of this priority or a higher one that are due by ``deadline_s``."""
+        """Count the waiting candidates with this or a higher priority that are due by ``deadline_s``."""
         return self._due.at_least(priority, deadline_s) if self.waiting_requests else 0
 
     def take(
         self, now_s: float, expected_service_s: float = 0.0, *, release: str | None = None
     ) -> Taken[Payload]:
-        """Form the next batch, of ``release`` or of the release with the most urgent work.
+        """Form the next batch, for ``release`` or for the release with the most urgent work.
 
-        The batch may be empty although some work was late. If no work is expected to be in time, the most urgent work
+        The batch may be empty even if there is late work. If no work is expected to be in time, the most urgent work
         with time left is served anyway. Otherwise a wrong expectation would never be corrected.
 
         Args:
             now_s: the present.
             expected_service_s: work with less time left than this is late.
-            release: the release of the batch.
+            release: the batch's release. Default: the one with the most urgent work.
 
         Returns:
             The batch, and the work that is not worth serving.

@@ -1,4 +1,4 @@
-"""The part of the work queue that belongs to one executor."""
+"""One executor's part of the work queue."""
 
 import threading
 from collections import deque
@@ -13,13 +13,12 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True, eq=False)
 class Consumer(Generic[Payload]):
-    """The jobs of one executor, and the condition on which it sleeps. The work queue's lock guards it.
+    """One executor's jobs, and the condition that it waits on. The work queue's lock guards them.
 
     Attributes:
-        max_in_flight: the batches that the executor may have in flight.
         wake: a condition of the work queue's lock.
         ready: the jobs that the executor runs next.
-        in_flight: the batches that the executor took and has not finished.
+        in_flight: the number of unfinished batches, without calls that take longer than the horizon.
         is_asleep: the executor waits for work.
     """
 
@@ -40,7 +39,7 @@ class Consumer(Generic[Payload]):
         self.ready.append(Job(works, now_s))
 
     def refuse(self, works: list[Work[Payload]], now_s: float) -> None:
-        """Add a job that refuses these works for being late. Without works, add none."""
+        """Add a job that refuses these works as late. Without works, do nothing."""
         if works:
             self.ready.append(Job(works, now_s, in_flight=False, is_late=True))
 

@@ -1,4 +1,4 @@
-"""The last moment before a deadline, and the refusal of a late request."""
+"""The last moment before a deadline, and the error for a late request."""
 
 from autoscale.serving_rules import rescue_s
 from services.errors import DeadlinePassed
@@ -11,8 +11,8 @@ def last_moment_s(work: Work[Payload]) -> float:
 
 
 def too_late() -> DeadlinePassed:
-    """Return the refusal of a request whose deadline has passed."""
+    """Return the error for a request whose deadline has passed."""
     return DeadlinePassed(
-        "deadline_ms: passed before the answer was ready; send again, or send a longer one",
+        "deadline_ms: passed before the answer was ready; send again, or send a longer deadline",
         retry_after_s=1,
     )

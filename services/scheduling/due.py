@@ -1,7 +1,7 @@
 """Waiting candidates, counted by priority and deadline.
 
-Deadlines fall into buckets of 20 ms. The cost of a count depends on the number of buckets in use, not on the number of
-waiting requests.
+Deadlines fall into buckets of 20 ms. A count costs time in proportion to the buckets in use, not to the waiting
+requests.
 
 Only one thread at a time may change the counts. Any thread may read them without a lock, because a reader iterates over
 a copy of each dict, and copying a dict is atomic.
@@ -13,7 +13,7 @@ _BUCKETS_PER_S = 50
 
 
 class DueCandidates:
-    """Counts candidates by the bucket of their deadline.
+    """Counts candidates by deadline bucket.
 
     Attributes:
         total: all candidates.
@@ -44,13 +44,13 @@ class DueCandidates:
             self._counts.pop(bucket, None)
 
     def by(self, deadline_s: float) -> int:
-        """Return the candidates that are due before the end of the bucket of ``deadline_s``."""
+        """Count the candidates that are due before the end of ``deadline_s``'s bucket."""
         last = _bucket(deadline_s)
         return sum(count for bucket, count in self._counts.copy().items() if bucket <= last)
 
 
 class DueByPriority:
-    """The waiting candidates of every priority."""
+    """Counts waiting candidates by priority and deadline."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -71,7 +71,7 @@ class DueByPriority:
             del self._due[priority]
 
     def before(self, priority: int, deadline_s: float) -> int:
-        """Return the candidates of a higher priority, and those of this priority that are due by ``deadline_s``."""
+        """Count all candidates with a higher priority, and those with this priority that are due by ``deadline_s``."""
         return sum(
             due.total if other > priority else due.by(deadline_s)
             for other, due in self._due.copy().items()
@@ -79,7 +79,7 @@ class DueByPriority:
         )
 
     def at_least(self, priority: int, deadline_s: float) -> int:
-        """Return the candidates of this priority or a higher one that are due by ``deadline_s``."""
+        """Count the candidates with this or a higher priority that are due by ``deadline_s``."""
         return sum(due.by(deadline_s) for other, due in self._due.copy().items() if other >= priority)
 
 

@@ -6,12 +6,11 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Queued(Protocol):
-    """An entry of the queue.
+    """A queue entry.
 
     Attributes:
         priority: higher is more urgent.
-        candidate_count: the candidates of the entry.
-        due_s: the deadline by which it is queued.
+        due_s: the deadline that decides its place in the queue.
         queued: False once it has left the queue.
     """
 
@@ -25,10 +24,10 @@ Entry = TypeVar("Entry", bound=Queued)
 
 
 class LeastUrgent(Generic[Entry]):
-    """A heap with the lowest priority, latest deadline and last arrival on top. It skips entries that have left."""
+    """A heap with the lowest priority, latest deadline and last arrival on top. ``pop`` skips entries that left."""
 
     def __init__(self, entries: Iterable[tuple[int, Entry]]) -> None:
-        """Build the heap from pairs of arrival number and entry."""
+        """Build the heap. Each entry comes with its arrival number."""
         self._heap = [(e.priority, -e.due_s, -sequence, e) for sequence, e in entries if e.queued]
         heapq.heapify(self._heap)
 
@@ -37,7 +36,7 @@ class LeastUrgent(Generic[Entry]):
         heapq.heappush(self._heap, (entry.priority, -entry.due_s, -sequence, entry))
 
     def pop(self, candidates: int) -> list[Entry]:
-        """Remove the least urgent waiting entries, until they have ``candidates`` together. Return them."""
+        """Remove and return the least urgent waiting entries, enough for at least ``candidates`` candidates."""
         popped: list[Entry] = []
         while candidates > 0 and self._heap:
             entry = heapq.heappop(self._heap)[3]
@@ -47,5 +46,5 @@ class LeastUrgent(Generic[Entry]):
         return popped
 
     def is_stale(self, waiting: int) -> bool:
-        """Return whether most entries have left the queue. ``waiting`` is the number of requests in the queue."""
+        """Return whether most entries have left the queue, in which ``waiting`` requests remain."""
         return len(self._heap) > 2 * waiting + 64

@@ -1,14 +1,14 @@
 """The executor takes batches from the work queue, runs their stages, and passes the results on.
 
-Each kind of stage runs in another place:
+Each kind of stage runs in its own place:
 
 - Synchronous stages run on the one model thread.
 - A ``RemoteStage`` is awaited on the event loop.
 - A ``WaitingStage`` blocks on a socket and runs on an I/O thread, which saves the loop two wake-ups per batch.
 
-Batches from the loop or an I/O thread return to the model thread for the next stage. The number of batches in flight is
-bounded. A request whose stage fails or would be late falls to the next rung. If no rung is left, it is answered from
-memory.
+After the loop or an I/O thread, a batch returns to the model thread for its next stage. The batches in flight are
+bounded. If a stage fails or would be late for a request, the request gets the next rung. If no rung is left, it is
+answered from memory.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ class Memory(Protocol[Payload_contra]):
     """Answers from data in memory, without a stage or a store. Any thread may call it."""
 
     def __call__(self, payloads: Sequence[Payload_contra], release: str, why: Why, /) -> RaggedBatch:
-        """Return the finished batch of these requests, marked as degraded for the reason ``why``."""
+        """Return a finished batch for these requests, marked as degraded because of ``why``."""
         ...
 
 
 class Executor(Generic[Payload]):
-    """One model thread of a unit, with its I/O threads and its calls to other units."""
+    """One model thread, with its I/O threads and its calls to other units."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Executor(Generic[Payload]):
 
         Args:
             queue: the queue to take batches from.
-            merge: makes a ragged batch of payloads and their release.
-            ladders_of: returns the ladders of a release, one per stage.
-            on_done: is called on the event loop with a finished job, and the error of all its requests or None.
+            merge: merges payloads for one release into a ragged batch.
+            ladders_of: returns a release's ladders, one per stage.
+            on_done: is called on the event loop with a finished job, and with its error or None.
             max_in_flight: batches that may be in flight at once.
             memory: answers requests that no rung can serve. With None, they get an error.
             clock: the clock of all deadlines, in seconds.
@@ -69,19 +69,19 @@ class Executor(Generic[Payload]):
         self._on_done, self._clock = on_done, clock
         self._loop = asyncio.get_running_loop()
         self._calls = RemoteCalls(queue, self._consumer, rescues=memory is not None, clock=clock)
-        # The pool starts threads only as it needs them.
+        # The pool starts threads only when it needs them.
         self._io = ThreadPoolExecutor(max_in_flight, thread_name_prefix="io")
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
     @property
     def batches_in_flight(self) -> int:
-        """The batches that were begun and not finished, without calls that take longer than the default deadline."""
+        """The number of unfinished batches, without calls that take longer than the default deadline."""
         return self._consumer.in_flight
 
     @property
     def calls_in_flight(self) -> int:
-        """The calls to other units that have not ended."""
+        """The number of unfinished calls to other units."""
         return len(self._calls.tasks)
 
     def run(self, job: Job[Payload]) -> None:
@@ -102,7 +102,7 @@ class Executor(Generic[Payload]):
                 self._finish(job, too_late())
             else:
                 self._run(job)
-            del job  # otherwise an idle thread would keep the batch and its release in memory
+            del job  # otherwise an idle thread would keep the batch in memory, and the release
 
     def _run(self, job: Job[Payload]) -> None:
         try:
@@ -138,7 +138,7 @@ class Executor(Generic[Payload]):
         self._finish(job, None)
 
     def _choose(self, job: Job[Payload]) -> Sequence[Job[Payload]]:
-        """Choose the rung of the job's next stage. Return the requests that need a lower rung, as jobs of their own."""
+        """Choose the rung for the job's next stage. Return the requests that need a lower rung as new jobs."""
         count = len(job.ladder.rungs)
         if job.rehearsed is not None:
             job.rung = count if job.error is not None else min(job.rehearsed, count - 1)
@@ -148,7 +148,7 @@ class Executor(Generic[Payload]):
         return ()
 
     def _begin(self, job: Job[Payload], rung: Rung) -> RaggedBatch | None:
-        """Return the batch for a stage of this thread. Otherwise pass the job on to its thread and return None."""
+        """Return the batch if the stage runs on this thread. Otherwise start the stage elsewhere and return None."""
         if job.batch is None:
             job.batch = self._merge([work.payload for work in job.works], job.release)
         if isinstance(rung.stage, RemoteStage):

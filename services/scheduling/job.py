@@ -1,4 +1,4 @@
-"""A batch on its way through the stages, and the answers of its requests."""
+"""A batch on its way through the stages, and the answers to its requests."""
 
 import logging
 from collections.abc import Sequence
@@ -25,8 +25,7 @@ class Answer:
     """The answer to one request, within a finished batch.
 
     Attributes:
-        batch: the finished batch.
-        first: the index of the request in it, or of the first one if the caller has several.
+        first: the request's index in ``batch``. If the caller sent several requests, the first one's index.
         queued_ms: milliseconds in the queue.
         timings_ms: milliseconds by stage.
     """
@@ -42,23 +41,22 @@ class Job(Generic[Payload]):
     """A batch on its way through the stages.
 
     Attributes:
-        works: the works of the batch, in its order.
+        works: the queue entries, in the batch's order.
         dispatched_s: when the batch left the queue.
-        ladders: the ladders of all stages.
-        batch: the ragged batch. None until the works are merged.
-        next_stage: the first stage that is not done.
-        rung: the first rung of that stage that has not been tried.
+        batch: None until the works are merged.
+        next_stage: the index of the first unfinished stage.
+        rung: the index of that stage's next rung.
         why: why ``rung`` is not the best rung. None if it is.
         is_settled: ``rung`` was chosen for exactly these requests.
-        is_probe: ``rung`` was chosen in order to check its expected time.
-        error: the last failure of a rung.
+        is_probe: ``rung`` was chosen to check its expected time.
+        error: the last failed rung's error.
         fell: a lower rung or memory has answered a stage.
         in_flight: the job counts as a batch in flight.
         is_part: its requests left another batch.
-        is_late: its requests are refused and pass no stage.
-        rehearsed: in a rehearsal, the rung of every stage. A rehearsal teaches nothing and ends at the first failure.
+        is_late: its requests are refused before any stage.
+        rehearsed: in a rehearsal, the rung index for every stage. Nothing is learned, and the first failure ends it.
         timings_ms: milliseconds by stage.
-        size: the requested candidates. The times of stages are learned by this size.
+        size: the number of requested candidates. Stage times are learned by this size.
     """
 
     works: list[Work[Payload]]
@@ -106,14 +104,14 @@ class Job(Generic[Payload]):
         return self.batch is not None and "score" in self.batch.candidates
 
     def reserve_s(self, now_s: float) -> float:
-        """Return the expected time of the stages after the next one, each at its cheapest working rung."""
+        """Return the expected time that the stages after the next need, each at its cheapest working rung."""
         return sum([ladder.cheapest_s(self.size, now_s) for ladder in self.ladders[self.next_stage + 1 :]])
 
     def settle(self, share_s: float, now_s: float) -> list[Self]:
-        """Choose the rung of the next stage. Return the requests that need a lower rung, as jobs of their own.
+        """Choose the rung for the next stage. Return the requests that need a lower rung as new jobs.
 
         Args:
-            share_s: the time that the queue leaves to this batch, from its dispatch to its end.
+            share_s: the time that this batch may take from dispatch to end, because of the queue.
             now_s: the present.
         """
         reserve_s = self.reserve_s(now_s)
@@ -147,7 +145,7 @@ class Job(Generic[Payload]):
         self._set_works([*self.works, *works])
 
     def leave(self, groups: Sequence[Sequence[int]]) -> list[Self]:
-        """Remove groups of works, given by their indices, and return each group as a job."""
+        """Remove groups of works, given as indices, and return each group as a job."""
         leaving = [
             replace(
                 self,
@@ -165,7 +163,7 @@ class Job(Generic[Payload]):
         return leaving
 
     def request_indices(self, members: Sequence[int]) -> NDArray[np.int64]:
-        """Return the indices (int64) of these works' requests in the ragged batch."""
+        """Return the works' request indices in the ragged batch, int64."""
         first = np.cumsum([0, *(work.request_count for work in self.works)])
         return np.concatenate([np.arange(first[member], first[member + 1]) for member in members])
 
@@ -183,7 +181,7 @@ class Job(Generic[Payload]):
             batch: the result.
             elapsed_s: the time that the rung took.
             now_s: the present.
-            size: the candidates that the rung ran on, if they are not those of the job.
+            size: the number of candidates that the rung ran on. Default: the job's size.
         """
         ladder = self.ladder
         rung = ladder.rungs[self.rung]
@@ -199,7 +197,7 @@ class Job(Generic[Payload]):
     def failed(self, error: BaseException, elapsed_s: float, now_s: float) -> None:
         """Record that the present rung failed after ``elapsed_s``. The rung below is next.
 
-        Another unit that has no time for these requests has not failed. Other requests may have later deadlines.
+        If another unit has no time for these requests, the rung has not failed: other requests may have more time.
         """
         self.error = self.failure(error)
         if self.rehearsed is None and not isinstance(error, DeadlinePassed):
@@ -220,7 +218,7 @@ class Job(Generic[Payload]):
         self.is_settled = self.is_probe = False
 
     def failure(self, error: BaseException) -> ServiceError:
-        """Return the error for the requests if nothing is left to try after ``error``, and log it if it is a fault."""
+        """Return the error that the requests get if no rung is left after ``error``. A fault is logged."""
         if (
             isinstance(error, Overloaded | RequestError) or error is self.error
         ):  # not a fault, or already in the log

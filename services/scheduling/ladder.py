@@ -1,12 +1,11 @@
-"""The fallback ladder: the alternatives for one stage, best first, and the choice among them for a batch.
+"""The fallback ladder: a stage's alternatives, best first, and the choice among them for a batch.
 
-A rung is skipped in three cases: it fails (its circuit breaker is open), it is expected to miss the deadline, or it
-would make the waiting requests late. Deadlines count per request, so one batch may be divided among several rungs.
+A rung is skipped if its circuit breaker is open, if it is expected to miss the deadline, or if it would make the
+waiting requests late. Each request has its own deadline, so one batch may be divided among several rungs.
 
-The expected time of a rung may come from one slow batch. Therefore a rung that only its expected time excludes is run
-again from time to time, which is called a probe. A probe runs if the expectation is at least one second old, and if the
-rung below would still meet the deadline. After a slow probe, the next one follows after ten times its duration. Time is
-an argument.
+A rung's expected time may come from one slow batch. If only that time excludes the rung, it is run again from time to
+time, as a probe. A probe runs if the expected time is at least one second old, and if the rung below would still meet
+the deadline. Each probe is followed by a pause of nine times its duration. Time is an argument.
 """
 
 from collections.abc import Sequence
@@ -18,18 +17,17 @@ from services.stages.base import AnyStage, Why
 
 PROBE_AFTER_S = 1.0
 _PAUSE_PER_PROBE_TIME = 9.0
-"""A slow probe is followed by a pause of this many times its duration, so probes take at most a tenth of the time."""
+"""A probe's pause, as a multiple of its duration. Probes therefore take at most a tenth of the time."""
 _HUNG_FACTOR, _HUNG_MIN_S = 4.0, 0.1
 """A batch hangs if it takes this many times its expected time, and at least this many seconds."""
 
 
 @dataclass(slots=True, eq=False)
 class Rung:
-    """One alternative of a stage.
+    """One alternative for a stage.
 
     Attributes:
         name: the rung's name in degraded answers.
-        stage: the stage to run.
         latency: its expected time.
         breaker: whether it works.
         probe_from_s: no probe begins before this time.
@@ -56,10 +54,10 @@ class Rung:
         self.breaker = self.breaker.failed(now_s)
 
     def gave_up(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
-        """Learn from a batch that no request waits for any more. It would have taken longer than ``elapsed_s``.
+        """Learn from a batch that no request waits for any more, after ``elapsed_s``.
 
-        It counts as a failure only if it ran for far longer than its expected time. A caller with a short deadline must
-        not open the breaker for all callers.
+        It is a failure only if it ran for far longer than its expected time. Otherwise, a caller with a short deadline
+        could open the breaker for all callers.
         """
         expected_s = self.latency.expected_s(size)
         if elapsed_s >= max(_HUNG_FACTOR * expected_s, _HUNG_MIN_S):
@@ -84,13 +82,13 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The requests of a batch that take one rung.
+    """The requests in a batch that take one rung.
 
     Attributes:
-        rung: the index of the rung. None if no remaining rung can serve them in time.
-        members: the indices of the requests in the batch, ascending.
+        rung: the rung's index. None if no remaining rung can serve them in time.
+        members: the request indices in the batch, ascending.
         why: why they do not take a better rung. None if there is no better rung.
-        is_probe: the rung runs in order to check its expected time.
+        is_probe: the rung runs to check its expected time.
     """
 
     rung: int | None
@@ -100,16 +98,16 @@ class Part:
 
 
 class Ladder:
-    """The rungs of one stage. Most stages have a single rung."""
+    """One stage's rungs. Most stages have a single rung."""
 
     def __init__(self, name: str, rungs: Sequence[Rung]) -> None:
-        """Create the ladder of the stage ``name``, with its rungs best first."""
+        """Create the ladder for the stage ``name``, with the rungs best first."""
         self.name = name
         self.rungs = tuple(rungs)
 
     @classmethod
     def from_stage(cls, stage: AnyStage) -> "Ladder":
-        """Return the ladder of a stage without alternatives."""
+        """Return a ladder for a stage without alternatives."""
         return cls(stage.name, [Rung(stage.name, stage)])
 
     def divide(
@@ -118,11 +116,11 @@ class Ladder:
         """Divide a batch among the rungs from ``first`` on. Each request takes the best rung that meets its deadline.
 
         Args:
-            sizes: the candidates of each request.
-            left_s: the time that each request leaves to this stage.
+            sizes: the candidate count per request.
+            left_s: the time per request that its deadline leaves to this stage.
             share_s: the time that the waiting requests leave to this stage.
             now_s: the present.
-            first: the index of the best rung that may be taken.
+            first: the index of the best allowed rung.
 
         Returns:
             The parts, better rungs first. Every request is in exactly one part.
@@ -130,7 +128,7 @@ class Ladder:
         if first < len(self.rungs) and self.rungs[first].takes_all(sum(sizes), min(share_s, *left_s)):
             return [Part(first, tuple(range(len(sizes))), None)]
         parts: list[Part] = []
-        # The requests with the most time come first, so the requests that a rung would make late come last.
+        # The most patient requests come first, so the requests that a rung would make late come last.
         remaining = list(range(len(sizes)))
         if len(remaining) > 1:
             remaining.sort(key=lambda member: -left_s[member])
@@ -160,7 +158,7 @@ class Ladder:
         return [*parts, Part(None, tuple(sorted(remaining)), why)]
 
     def cheapest_s(self, size: int, now_s: float) -> float:
-        """Return the expected time of the fastest working rung. 0 if no rung works."""
+        """Return the fastest working rung's expected time. 0 if no rung works."""
         return min(
             [rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]],
             default=0.0,
@@ -169,7 +167,7 @@ class Ladder:
     def _still_safe(
         self, below: int, members: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
     ) -> int:
-        """Return how many requests the next working rung could serve in time. An answer from memory takes no time."""
+        """Return how many requests the next working rung could serve in time. Memory answers at once."""
         for rung in self.rungs[below:]:
             if rung.breaker.asked(now_s)[0]:
                 return _in_time(rung.latency, members, sizes, left_s)
@@ -177,7 +175,7 @@ class Ladder:
 
 
 def _in_time(latency: Latency, members: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
-    """Return how many of the requests with the most time would all be in time as one batch."""
+    """Return how many requests would all be in time as one batch, if the most patient ones are taken first."""
     count, size = len(members), sum(sizes[member] for member in members)
     while count and latency.expected_s(size) > left_s[members[count - 1]]:
         count -= 1

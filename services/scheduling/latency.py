@@ -1,10 +1,10 @@
-"""The expected time of a stage, learned from its last batches by their size.
+"""The expected time of a rung, learned from its last batches by size.
 
-Sizes fall into powers of two. For each of them, the last 16 times are kept, and the expected time is their 0.9
-quantile, rounded down. Once two times are known, the slowest is never expected, because one slow batch (a cold cache,
-another process on the core) tells little about the next. A lasting change is learned within a window.
+Sizes are grouped by powers of two. Each group keeps its last 16 times, and the expected time is their 0.9 quantile,
+rounded down. Once two times are known, the slowest is never expected, because one slow batch (a cold cache, another
+process on the core) tells little about the next. A lasting change is learned within 16 batches.
 
-A size that has not run yet is bounded by the sizes that have. It takes no longer than a larger size. It takes at most
+A group without times gets bounds from the other groups. It takes no longer than a larger size, and at most
 proportionally longer than a smaller size, because batching never costs more. The smallest bound is the expected time.
 """
 
@@ -24,7 +24,7 @@ class _Window:
 
 
 class Latency:
-    """The times of one stage. Windows are replaced and never changed, so several threads may use it at once."""
+    """One rung's times. Windows are replaced and never changed, so several threads may use an object at once."""
 
     def __init__(self) -> None:
         """Start without any times. A batch is then expected to take no time."""
@@ -35,12 +35,12 @@ class Latency:
         bucket = size_bucket(size)
         previous = self._windows.get(bucket)
         times_s = (*(() if previous is None else previous.times_s[1 - WINDOW :]), elapsed_s)
-        # Rounded down: the slowest of two to eleven times is left out, and the two slowest of more.
+        # Rounded down: of 2 to 11 times, the slowest is left out. Of 12 to 16, the two slowest are.
         quantile_s = sorted(times_s)[int(QUANTILE * (len(times_s) - 1))]
         self._windows = {**self._windows, bucket: _Window(times_s, quantile_s, now_s)}
 
     def correct(self, size: int, elapsed_s: float, now_s: float) -> None:
-        """Learn from a probe. Its time replaces all times that it contradicts, at every size."""
+        """Learn from a probe. Its time replaces all times that contradict it, at every size."""
         bucket = size_bucket(size)
         consistent = {
             other: window
@@ -55,7 +55,7 @@ class Latency:
         return expected_s
 
     def age_s(self, size: int, now_s: float) -> float:
-        """Return the age of the newest time that ``expected_s`` is based on. Infinite if there is none."""
+        """Return the age of the newest time behind ``expected_s``. Infinite if there is no time."""
         _, window = self._estimate(size)
         return float("inf") if window is None else now_s - window.last_s
 

@@ -1,9 +1,9 @@
 """Calls to other units, on the event loop, and the requests that stop waiting for them.
 
-Each request waits as long as the rung below could still serve it in time. Then it leaves the call and takes that rung,
-while the other requests continue to wait. The call itself does not change. If no request waits any more, the call is
-cancelled. After the horizon, which is the default deadline of requests, a call no longer counts as in flight. So a
-request with a long deadline does not delay the others.
+Each request waits as long as the rung below could still serve it in time. Then it leaves the call and takes that rung.
+The other requests continue to wait, and the call itself does not change. If no request waits any more, the call is
+cancelled. After the horizon, which is the default deadline, a call no longer counts as in flight. So a request with a
+long deadline does not delay the others.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from services.stages.base import RemoteStage
 
 Payload = TypeVar("Payload")
 _REHEARSAL_LIMIT_S = 30.0
-"""A call of a rehearsal is given up after this time, and may be sent again."""
+"""A rehearsal gives up a call after this time, and may send it again."""
 
 
 class RemoteCalls(Generic[Payload]):
-    """The calls of one executor. It belongs to the event loop. Other threads may only read ``tasks``."""
+    """One executor's calls. For the event loop only, but other threads may read ``tasks``."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class RemoteCalls(Generic[Payload]):
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self, job: Job[Payload], stage: RemoteStage) -> None:
-        """Start the call of the job's next stage."""
+        """Start the call for the job's next stage."""
         task = self._loop.create_task(self._run(job, stage))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -110,10 +110,10 @@ class RemoteCalls(Generic[Payload]):
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
-        """Return how long each request waits for the call, at least the time that the call is expected to take.
+        """Return how long each work waits for the call: its expected time or longer, if the deadline allows.
 
-        If there is nothing else to try, all requests wait until the last deadline. A call that hangs must not stay in
-        flight.
+        If there is nothing else to try, all works wait until their last deadline, so a call that hangs does not stay
+        in flight.
         """
         if job.rehearsed is not None:
             return [_REHEARSAL_LIMIT_S] * len(job.works)
@@ -131,8 +131,8 @@ class _Call(Generic[Payload]):
     """One call.
 
     Attributes:
-        waiting: the indices of the requests in the batch of the call that still wait.
-        patience_s: how long each of them waits.
+        waiting: the batch indices of the requests that still wait.
+        patience_s: how long each remaining work waits.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Response cache with request coalescing.
 
 Recent answers are reused, and concurrent identical requests are ranked once. Requests are identical if they have the
-same release, user, context, candidates and k, and the same overlay and live item features on disk. Degraded answers are
-not cached. Concurrent requests share them only if they also have the same urgency.
+same release, user, context, candidates and k, and the same overlay and live item features on disk. A degraded answer is
+not cached, but concurrent requests share it. Therefore they share answers only if their urgency is the same, too.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ class CacheCounts(Protocol):
     """Counts the results of look-ups, and evicted entries."""
 
     def add(self, value: str, count: int = 1) -> None:
-        """Count a ``hit``, a ``miss``, a request that ``shared`` another's answer, or ``evicted`` entries."""
+        """Count a ``hit``, a ``miss``, a request that ``shared`` an answer, or ``evicted`` entries."""
         ...
 
 
 class TtlCache(Generic[Value]):
-    """Entries with one lifetime. At the limit, the oldest is evicted. Time is an argument and never runs back."""
+    """Entries with the same lifetime. At the limit, the oldest is evicted. Time is an argument and never runs back."""
 
     def __init__(self, ttl_s: float, max_entries: int) -> None:
         """Start empty."""
@@ -55,7 +55,7 @@ class TtlCache(Generic[Value]):
         return len(self._entries)
 
     def get(self, key: bytes, now_s: float) -> Value | None:
-        """Return the value of a key, or None if there is none that has not expired."""
+        """Return a key's value. None if there is no entry, or if it has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -65,7 +65,7 @@ class TtlCache(Generic[Value]):
         return entry[1]
 
     def put(self, key: bytes, value: Value, now_s: float) -> int:
-        """Store a value. Return how many unexpired entries were evicted for it."""
+        """Store a value. Return the number of unexpired entries that were evicted."""
         self._entries[key] = (now_s + self._ttl_s, value)
         self._entries.move_to_end(key)
         while self._entries and next(iter(self._entries.values()))[0] <= now_s:
@@ -77,7 +77,7 @@ class TtlCache(Generic[Value]):
 
 
 class ResponseCache:
-    """One replica's answers, by the key of the request. For the event loop only."""
+    """One replica's answers by request key. For the event loop only."""
 
     def __init__(
         self,
@@ -99,12 +99,12 @@ class ResponseCache:
         self._counts = counts
         self._clock = clock
         self._with_features = with_features
-        # The first of several identical requests, until it is answered. The result is None if it failed.
+        # The first of several identical requests, until its answer is there. The result is None if the request failed.
         self._pending: dict[Hashable, asyncio.Future[Answer | None]] = {}
 
     @property
     def pending(self) -> int:
-        """The requests that are being answered, without those that share their answers."""
+        """The number of requests that are being answered, without those that wait to share an answer."""
         return len(self._pending)
 
     async def answer(
@@ -121,11 +121,11 @@ class ResponseCache:
             key: equal for identical requests.
             deadline_s: how long to wait for an identical request.
             make: computes the answer.
-            urgency: concurrent requests share an answer only if this is equal, too.
+            urgency: concurrent requests share an answer only if their urgency is equal, too.
 
         Raises:
             DeadlinePassed: the identical request is not answered in time.
-            ServiceError: any error of ``make``.
+            ServiceError: ``make`` failed.
         """
         now_s = self._clock()
         cached = self._cache.get(key, now_s)
@@ -138,12 +138,12 @@ class ResponseCache:
         await asyncio.wait([pending], timeout=max(0.0, deadline_s - now_s))
         if not pending.done():
             raise DeadlinePassed(
-                "deadline_ms: passed while an identical request was being answered; send again, or send a longer one",
+                "deadline_ms: passed while an identical request was being answered; send again, or a longer deadline",
                 retry_after_s=1,
             )
         shared = pending.result()
         if shared is None:
-            # It failed, perhaps because of its own deadline or client. The other requests continue without it.
+            # The first request failed, perhaps because of its own deadline or client. The others continue without it.
             self._counts.add("miss")
             return await make()
         self._counts.add("shared")
@@ -166,7 +166,7 @@ class ResponseCache:
         return answer
 
     def _own_copy(self, answer: Answer) -> Answer:
-        """Return a copy of the answer alone, without its batch and times. Later requests do not have these times."""
+        """Copy one answer out of its batch, without its times, which later requests do not have."""
         batch, first = answer.batch, answer.first
         if self._with_features:
             return Answer(batch.take(np.array([first])), 0, 0.0, {})
@@ -181,11 +181,11 @@ class ResponseCache:
 
 
 def key_of(query: Query, release: str, live_data: Sequence[Identity]) -> bytes:
-    """Return a key of 16 bytes. Requests with equal keys can have the same answer.
+    """Return a 16-byte key. Requests with equal keys can have the same answer.
 
     Args:
         query: the request.
-        release: the name of the release.
+        release: the release's name.
         live_data: the overlay and the live item features in use.
     """
     fields = (release, live_data, query.user_key, query.context, query.k, query.rows is None)

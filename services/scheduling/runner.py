@@ -1,8 +1,8 @@
-"""The runner is the asyncio side of a unit. It offers work to the queue and keeps the futures of the answers.
+"""The runner is a unit's asyncio side. It offers work to the queue and keeps a future for each answer.
 
 A request passes the modules in one direction: ``Runner.submit`` -> ``WorkQueue.offer`` -> ``Executor`` -> the stages
--> ``on_done``, which sets the future. If answers from memory exist, every admitted request is promised an answer. If
-the stages do not finish in time, it is answered from memory shortly before its deadline, on the event loop itself.
+-> ``on_done``, which sets the future. If answers from memory exist, every admitted request is promised an answer. A
+request whose stages do not finish in time is answered from memory, on the event loop, shortly before its deadline.
 """
 
 import asyncio
@@ -47,13 +47,13 @@ class Runner(Generic[Payload]):
         """Start the model thread.
 
         Args:
-            merge: makes a ragged batch of payloads and their release.
-            ladders_of: returns the ladders of a release, one per stage.
+            merge: merges payloads for one release into a ragged batch.
+            ladders_of: returns a release's ladders, one per stage.
             batching: the limits of the queue and of batches.
-            max_in_flight: batches that were begun and not finished, including those in another unit.
+            max_in_flight: batches that may be in flight at once, including calls to another unit.
             metrics: the unit's metrics.
-            memory: answers requests that no stage can answer in time.
-            horizon_s: the default deadline of requests.
+            memory: answers requests that no rung can serve in time.
+            horizon_s: the default deadline as a duration.
             clock: the clock of all deadlines, in seconds.
         """
         self._clock, self._metrics, self._memory = clock, metrics, memory
@@ -80,17 +80,17 @@ class Runner(Generic[Payload]):
 
     @property
     def batches_in_flight(self) -> int:
-        """The batches that were begun and not finished, without calls that take longer than the default deadline."""
+        """The number of unfinished batches, without calls that take longer than the default deadline."""
         return self._executor.batches_in_flight
 
     @property
     def calls_in_flight(self) -> int:
-        """The calls to other units that have not ended."""
+        """The number of unfinished calls to other units."""
         return self._executor.calls_in_flight
 
     @property
     def is_idle(self) -> bool:
-        """Whether no work is waiting or running, and no caller waits for an answer."""
+        """Whether no work is waiting or running, and no caller is waiting."""
         is_running = self.batches_in_flight or self.calls_in_flight
         return self.queue.is_empty and not is_running and not self._futures
 
@@ -115,14 +115,14 @@ class Runner(Generic[Payload]):
                 return await future
             finally:
                 del self._futures[work]
-                # Cancelled or answered while it waited. Work in a batch keeps its position there.
+                # Work that was cancelled or answered while it waited. Work in a batch keeps its position there.
                 self.queue.cancel(work)
         except Overloaded:
             self._metrics.shed(work.request_count)
             raise
 
     async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
-        """Run the works as one batch, every stage at its ``rung`` or its last, and wait for their answers.
+        """Run the works as one batch, and wait for their answers. Each stage uses the rung ``rung``, or its last rung.
 
         Raises:
             ServiceError: a stage failed.
@@ -175,7 +175,7 @@ class Runner(Generic[Payload]):
             future = self._futures.get(work)
             if future is not None and not future.done():
                 future.set_result(Answer(batch, first, (dispatched_s - work.arrived_s) * 1e3, timings_ms))
-            # A client that left still advances the index, because the next answer must be its own.
+            # A request whose client left still advances the index, or later requests would get wrong answers.
             first += work.request_count
 
     def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:
@@ -185,7 +185,7 @@ class Runner(Generic[Payload]):
                 future.set_exception(error)
 
     def _sweep(self) -> None:
-        """Answer requests that are about to miss their deadlines, or have, at any stage. One timer serves all."""
+        """Answer requests that are about to miss their deadlines, or have missed them. One timer serves all."""
         now_s = self._clock()
         waiting = [work for work, future in self._futures.items() if not future.done()]
         if self._memory is None:

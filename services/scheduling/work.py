@@ -1,4 +1,4 @@
-"""Work: an entry of the queue."""
+"""Work: a queue entry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,20 +9,19 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True, eq=False)
 class Work(Generic[Payload]):
-    """An entry of the queue: a request, or at a ranker unit a call of several requests.
+    """A queue entry: a request, or at a ranker unit a call with several requests.
 
     Attributes:
         payload: the caller's own data.
-        candidate_count: the candidates of all its requests.
-        request_count: the number of its requests.
-        deadline_s: when an answer becomes worthless, on the clock of the batcher's ``take``.
+        candidate_count: the candidates in all its requests.
+        deadline_s: when an answer becomes worthless, on the clock that ``Batcher.take`` uses.
         priority: higher is more urgent.
         release: the release that answers it.
-        arrived_s: when it arrived.
+        arrived_s: its arrival, on the same clock.
         is_abandoned: returns whether the client has gone. It must not raise.
-        urgent_s: the deadline by which the work is queued, if it is not ``deadline_s``.
+        urgent_s: the deadline that decides its place in the queue. Default: ``deadline_s``.
         queued: whether the work is waiting. The batcher sets it.
-        due_s: the deadline by which it is queued.
+        due_s: ``urgent_s``, or else ``deadline_s``.
     """
 
     payload: Payload
@@ -38,7 +37,7 @@ class Work(Generic[Payload]):
     due_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set the deadline by which it is queued."""
+        """Set ``due_s``."""
         self.due_s = self.deadline_s if self.urgent_s is None else self.urgent_s
 
     def is_gone(self) -> bool:

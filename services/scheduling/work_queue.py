@@ -1,8 +1,8 @@
 """The work queue lies between the event loop, which offers work, and the executors, which take it.
 
-One or several executors take from one queue. It keeps these invariants:
+One or several executors take from one queue. The queue keeps these invariants:
 
-- Each work is taken at most once, by one executor. Batches leave in the order of the batcher, whichever executor takes
+- Each work is taken at most once, by one executor. Batches leave in the batcher's order, whichever executor takes
   them.
 - An executor finishes the batches that it took. A batch that returns from another thread goes before a new one.
 - Work never waits while all executors that may take it sleep. An offer wakes one executor, and an executor that leaves
@@ -25,7 +25,7 @@ from services.scheduling.work import Work
 
 Payload = TypeVar("Payload")
 _BATCHES_FROM_MEMORY = 8
-"""The batches that are answered from memory at once."""
+"""The most batches that are answered from memory at once."""
 
 
 class WorkQueue(Generic[Payload]):
@@ -47,7 +47,7 @@ class WorkQueue(Generic[Payload]):
         Args:
             config: the limits of the queue and of batches.
             promises: every admitted request gets an answer, if necessary from memory.
-            horizon_s: the default deadline of requests.
+            horizon_s: the default deadline as a duration.
             clock: the clock of all deadlines, in seconds.
         """
         self._promises, self._clock, self.horizon_s = promises, clock, horizon_s
@@ -65,7 +65,7 @@ class WorkQueue(Generic[Payload]):
 
     @property
     def waiting_candidates(self) -> int:
-        """The candidates that are waiting now."""
+        """The number of waiting candidates."""
         return self._batcher.waiting_candidates
 
     @property
@@ -75,7 +75,7 @@ class WorkQueue(Generic[Payload]):
 
     @property
     def sleeping(self) -> int:
-        """The number of executors that sleep now."""
+        """The number of sleeping executors."""
         return sum(consumer.is_asleep for consumer in self._consumers)
 
     def refusal(
@@ -109,7 +109,7 @@ class WorkQueue(Generic[Payload]):
                 self._batcher.cancel(work)
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
-        """Learn from a batch of ``candidates`` that finished ``elapsed_s`` after it was taken."""
+        """Learn from a batch of ``candidates`` that took ``elapsed_s`` after it left the queue."""
         self.admission.learn(elapsed_s, candidates)
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class WorkQueue(Generic[Payload]):
     # ---- called by executors ----
 
     def connect(self, max_in_flight: int) -> Consumer[Payload]:
-        """Add an executor that may have ``max_in_flight`` batches in flight."""
+        """Add an executor with at most ``max_in_flight`` batches in flight."""
         consumer: Consumer[Payload] = Consumer(max_in_flight, threading.Condition(self._lock))
         with self._lock:
             self._consumers.append(consumer)
@@ -137,7 +137,7 @@ class WorkQueue(Generic[Payload]):
                     self._form(consumer)
                 if consumer.ready:
                     if self._batcher.waiting_requests:
-                        self._wake_one()  # this executor may have been woken for work that it does not take now
+                        self._wake_one()  # this executor may not take the work that it was woken for
                     return consumer.ready.popleft()
                 consumer.sleep()
         return None
@@ -163,7 +163,7 @@ class WorkQueue(Generic[Payload]):
             consumer.wake_up()
 
     def widen(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
-        """Add waiting work to a job that is answered from memory. It costs little more, and that work is late, too."""
+        """Add waiting work to a job that is answered from memory. That work is late, too, and adds little cost."""
         with self._lock:
             for _ in range(_BATCHES_FROM_MEMORY - 1):
                 now_s = self._clock()
@@ -172,7 +172,7 @@ class WorkQueue(Generic[Payload]):
                 consumer.refuse(result.late, now_s)
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Return the time that waiting work leaves to a batch of this priority, without the lock."""
+        """Return the time that waiting work leaves to a batch of this priority, without taking the lock."""
         return self.admission.share_s(priority, now_s)
 
     def _wake_one(self) -> None:
