@@ -39,7 +39,7 @@ class PipelineArgs(BaseModel):
 
     Attributes:
         config: the pipeline.
-        home: the directory that the pipeline's paths are relative to.
+        home: the data home.
         policy_beside: the Serve config names an application-level policy. Otherwise each deployment has its own.
     """
 
@@ -69,19 +69,19 @@ def build(args: PipelineArgs) -> Application:
 class StandaloneApp:
     """A one-unit pipeline as a plain ASGI application, for a server such as uvicorn instead of Serve.
 
-    The pipeline is loaded at the first call, which is the server's start-up message and comes before any request. It
-    cannot be loaded earlier. A server imports its application before its event loop runs, and the engine needs the
-    loop, because its threads pass answers to it.
+    The pipeline is loaded at the first call, the server's start-up message, which comes before any request. Loading it
+    earlier is impossible, because a server imports its application before its event loop runs. The engine's threads
+    need the loop, to pass answers to it.
     """
 
     def __init__(
         self, config_path: Path, home: Path | None = None, *, first_stages: Sequence[Stage] = ()
     ) -> None:
-        """Serve the pipeline of a YAML file.
+        """Serve the pipeline in a YAML file.
 
         Args:
             config_path: the YAML file.
-            home: the directory that the pipeline's paths are relative to. Default: ``home_directory()``.
+            home: the data home. Default: ``home_directory()``.
             first_stages: stages that run before the pipeline's own.
         """
         self._home = home or home_directory()
@@ -122,7 +122,7 @@ def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> D
 
 
 def deployment_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
-    """Return Serve's options for a unit in a pool: name, replicas, nodes, and resources of each replica."""
+    """Return Serve's options for a unit in a pool: name, replicas, nodes, and resources per replica."""
     return {
         "name": placement.deployment,
         **replicas_options(placement, args),

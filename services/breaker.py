@@ -29,7 +29,7 @@ class BreakerConfig(BaseModel):
 
 
 class State(Enum):
-    """The states of a breaker. Closed lets all calls through, open lets none, and half-open lets one at a time."""
+    """A breaker's states. Closed lets all calls through, open lets none, and half-open lets one at a time."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -53,7 +53,7 @@ class Breaker:
     since_s: float = 0.0
 
     def asked(self, now_s: float) -> tuple[bool, Self]:
-        """Return whether a call may go through, and the state if it does.
+        """Return whether a call may go through, and the state after it went through.
 
         If a probe has no result after ``retry_after_ms``, it counts as lost.
         """
@@ -64,7 +64,7 @@ class Breaker:
         return True, replace(self, state=State.HALF_OPEN, since_s=now_s)
 
     def succeeded(self) -> Self:
-        """Return the state after a successful call. It is closed, whenever that call began."""
+        """Return the state after a successful call: closed, even if the call began before the breaker opened."""
         if self.state is State.CLOSED and self.failures == 0:
             return self
         return replace(self, state=State.CLOSED, failures=0)
@@ -73,9 +73,8 @@ class Breaker:
         """Return the state after a failed call."""
         failures = self.failures + 1
         if self.state is State.OPEN:
-            return replace(
-                self, failures=failures
-            )  # a call that began before: the pause does not become longer
+            # The call began before the breaker opened, so the pause does not become longer.
+            return replace(self, failures=failures)
         if self.state is State.HALF_OPEN or failures >= self.config.failures:
             return replace(self, state=State.OPEN, failures=failures, since_s=now_s)
         return replace(self, failures=failures)

@@ -3,7 +3,7 @@
 ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── ReleaseError              a release cannot be staged, loaded or activated
-├── StoreFailed               a feature store refuses the data that is loaded into it
+├── StoreFailed               data cannot be loaded into a feature store
 │   └── StoreLost             it lost rows while a load was running
 ├── RequestError 400          the caller can correct it
 │   ├── BodyTooLarge 413
@@ -14,7 +14,7 @@ ServiceError 500
 ├── Overloaded 429            try again after retry_after_s
 │   ├── QueueFull
 │   ├── DeadlinePassed        the answer could not be made in time
-│   └── ReleaseMismatch       two units hold different releases, while one of them is being replaced
+│   └── ReleaseMismatch       two units have different releases, while a release is being replaced
 └── StageFailed 500           a stage raised
     └── ShardLost             a rank of the replica's shard group is gone, or hangs
 
@@ -35,7 +35,7 @@ class ServiceError(Exception):
 
         Args:
             detail: the problem and its remedy.
-            field: the field of the request or configuration at fault.
+            field: the faulty field in the request or configuration.
             retry_after_s: seconds after which the caller may try again.
         """
         super().__init__(detail)
@@ -74,7 +74,7 @@ class ReleaseError(ServiceError):
 
 
 class StoreFailed(ServiceError):
-    """A feature store cannot be written."""
+    """Data cannot be loaded into a feature store."""
 
     title = "Feature store failed"
 
@@ -84,7 +84,7 @@ class StoreLost(StoreFailed):
 
 
 class RequestError(ServiceError):
-    """The request cannot be read."""
+    """The caller can correct the request."""
 
     status = 400
     title = "Bad request"
@@ -133,11 +133,11 @@ class Overloaded(ServiceError):
 
 
 class QueueFull(Overloaded):
-    """The limit of the queue is reached."""
+    """The queue's limit is reached."""
 
 
 class DeadlinePassed(Overloaded):
-    """The deadline passed before the answer was ready, or certainly will."""
+    """The answer was not ready by the deadline, or is not expected to be."""
 
     title = "Deadline passed"
 

@@ -1,6 +1,6 @@
 """File locks between processes: they serialise work that loads the whole machine or writes the same path.
 
-The system frees the lock of a process that ends, even if it is killed. A file system without locks is an error.
+If a process ends or is killed, the system frees its lock. A file system that has no locks raises an error.
 """
 
 import os

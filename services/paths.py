@@ -1,4 +1,4 @@
-"""The home: the directory that a pipeline's data paths are relative to. This module imports nothing heavy."""
+"""The data home, and files that ship with Rankway. This module imports nothing heavy."""
 
 import os
 from pathlib import Path
@@ -20,6 +20,6 @@ def home_directory() -> Path:
 
 
 def shipped(home: Path, path: str) -> Path:
-    """Return a file of the home. If it is not there, return the file that ships with Rankway under this path."""
+    """Return a file in the home. If only Rankway ships a file with this path, return that file."""
     own = home / path
     return own if own.exists() or not (PACKAGES / path).exists() else PACKAGES / path

@@ -9,7 +9,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class PeriodicThread:
-    """Runs ``task`` every ``period_s`` on a daemon thread. The first run comes after one period.
+    """Runs ``task`` every ``period_s`` seconds on a daemon thread. By default, the first run comes after one period.
 
     If the task raises, the error is logged and the thread continues. ``stop`` and ``close`` interrupt a running period.
     """
@@ -31,8 +31,8 @@ class PeriodicThread:
             period_s: seconds between two runs.
             name: the thread's name.
             failure: the message to log if the task raises.
-            at_start: run at once, too.
-            at_close: run once more when the thread is stopped.
+            at_start: also run the task as soon as the thread starts.
+            at_close: also run the task when the thread is stopped.
         """
         self._task, self._period_s, self._failure = task, period_s, failure
         self._at_start, self._at_close = at_start, at_close
@@ -71,9 +71,8 @@ class PeriodicThread:
             self._run_task()
         if self._at_close:
             self._run_task()
-        del (
-            self._task
-        )  # the task's owner refers to this object: else both would wait for the garbage collector
+        # The task's owner refers to this object. Without the cycle, neither must wait for the garbage collector.
+        del self._task
 
     def _run_task(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Plug-ins: an error in the code of another package becomes an error of the configuration that names it."""
+"""Plug-ins: an error in another package's code becomes an error in the configuration that names it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +14,12 @@ from services.errors import ConfigError, ServiceError
 
 @contextmanager
 def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[None]:
-    """Report errors of the block, which opens the object that ``config`` at ``field`` describes.
+    """Turn errors into ``ConfigError``. The block opens the object that ``config`` at ``field`` describes.
 
-    Unexpected errors of a built-in kind stay unchanged.
+    Unexpected errors from a built-in kind stay unchanged.
 
     Raises:
-        ConfigError: the code cannot be loaded, or the code of another package raised an error.
+        ConfigError: the code cannot be loaded, or another package's code raised an error.
     """
     kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has one
     try:

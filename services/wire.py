@@ -1,7 +1,7 @@
-"""Ragged batches between units: one contiguous buffer with a small header and the unchanged bytes of the arrays.
+"""Ragged batches between units: one contiguous buffer with a small header and the arrays' unchanged bytes.
 
-Row numbers travel as int32. A buffer stays below gRPC's limit. ``cut_batch`` splits a batch by requests. It also splits
-the candidates of a single request that is still too large.
+Row numbers are sent as int32. To keep buffers below gRPC's limit, ``cut_batch`` splits a batch by requests. If a single
+request is still too large, it splits the request's candidates.
 """
 
 import math
@@ -100,7 +100,7 @@ def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
 
 
 def feature_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
-    """Return the candidates' columns of the stages before the ranker.
+    """Return the candidate columns that the stages before the ranker added.
 
     The ranker's unit cannot compute them itself, because its feature folders may have another version.
     """
@@ -143,7 +143,7 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
     """Yield the batch in pieces, in candidate order. Each packs to less than ``max_bytes``.
 
     Raises:
-        StageFailed: the features of one user alone are over the limit.
+        StageFailed: one user's features alone are over the limit.
     """
     size_bytes = packed_bytes(_arrays_of(batch), batch.release)
     if size_bytes < max_bytes:

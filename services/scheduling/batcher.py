@@ -83,7 +83,7 @@ class Batcher(Generic[Payload]):
             self._remove(work)
 
     def batches_ahead(self, priority: int, deadline_s: float) -> int:
-        """Return how many full batches would be served before work that is offered now.
+        """Count the full batches that would be served before work that is offered now.
 
         They contain the work with a higher priority, and the work with the same priority and an earlier deadline.
         """

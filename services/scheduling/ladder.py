@@ -167,7 +167,7 @@ class Ladder:
     def _still_safe(
         self, below: int, members: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
     ) -> int:
-        """Return how many requests the next working rung could serve in time. Memory answers at once."""
+        """Count the requests that the next working rung could serve in time. Memory serves at once."""
         for rung in self.rungs[below:]:
             if rung.breaker.asked(now_s)[0]:
                 return _in_time(rung.latency, members, sizes, left_s)
@@ -175,7 +175,7 @@ class Ladder:
 
 
 def _in_time(latency: Latency, members: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
-    """Return how many requests would all be in time as one batch, if the most patient ones are taken first."""
+    """Count the requests that would all be in time as one batch, taking the most patient requests first."""
     count, size = len(members), sum(sizes[member] for member in members)
     while count and latency.expected_s(size) > left_s[members[count - 1]]:
         count -= 1

@@ -1,1 +1,1 @@
-"""The stages of a pipeline: pure functions from ragged batch to ragged batch."""
+"""A pipeline's stages: pure functions from ragged batch to ragged batch."""

@@ -23,7 +23,7 @@ class Stage(Protocol):
         ...
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return the batch with the results of the stage."""
+        """Return the batch with the stage's results."""
         ...
 
 
@@ -45,7 +45,7 @@ class WaitingStage:
         self._stage = stage
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return the batch with the results of the stage."""
+        """Return the batch with the stage's results."""
         return self._stage(batch)
 
 

@@ -1,6 +1,6 @@
 """Candidate sources for requests that name no candidates: near the user, or a random sample.
 
-Rows are drawn for a whole batch at once, on the model thread.
+The model thread draws the rows for a whole batch at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class CandidatesConfig(BaseModel):
 
     Attributes:
         kind: "near" takes the ``count`` items nearest to ``context.position``, "sample" takes random items.
-        count: the number of candidates per request.
+        count: candidates per request.
         max_count: the most candidates that a request may name.
     """
 
@@ -54,10 +54,10 @@ Options = TypeVar("Options", bound=CandidatesConfig)
 
 @dataclass(frozen=True, slots=True)
 class SourceKind(Generic[Options]):
-    """The descriptor of one kind of candidate source.
+    """The descriptor for one kind of candidate source.
 
     Attributes:
-        config: the class of the options.
+        config: the options class.
         open: makes the source over a catalogue, or raises ``ConfigError``.
     """
 
@@ -98,10 +98,10 @@ def candidate_source(
 
 
 class CheckedSource:
-    """Another package's source, whose rows are checked. A wrong row would be another item, or none."""
+    """Checks the rows from another package's source. A wrong row would be another item, or none."""
 
     def __init__(self, source: CandidateSource, config: CandidatesConfig, item_count: int) -> None:
-        """Check that ``source`` draws ``config.count`` of the catalogue's ``item_count`` rows."""
+        """Wrap ``source``. It must draw ``config.count`` rows from a catalogue with ``item_count`` items."""
         self._source, self._config, self._item_count = source, config, item_count
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
@@ -114,8 +114,8 @@ class CheckedSource:
         rows, shape = np.asarray(result), (requests, self._config.count)
         if rows.shape != shape or rows.dtype.kind not in "iu":
             raise StageFailed(
-                f"candidates: source {self._config.kind} returned no rows, got {rows.dtype} {rows.shape}; return int64 "
-                f"{shape}"
+                f"candidates: source {self._config.kind} returned the wrong type or shape, got {rows.dtype} "
+                f"{rows.shape}; return int64 {shape}"
             )
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
             raise StageFailed(
@@ -134,13 +134,13 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
     if column is None:
         raise ConfigError(
             "near needs a catalogue with a position column; set candidates.kind to sample, or build the catalogue "
-            "with one",
+            "with this column",
             field="candidates.kind",
         )
     if not any(f.name == _POSITION and f.shape == (2,) for f in definitions.group("context")):
         raise ConfigError(
             f"near needs a context feature {_POSITION} of shape (2,); set candidates.kind to sample, or define "
-            f"one",
+            f"it",
             field="candidates.kind",
         )
     positions = catalogue.columns[column]
@@ -157,13 +157,13 @@ class SampleSource:
     """Random rows, with replacement."""
 
     def __init__(self, item_count: int, count: int) -> None:
-        """Draw ``count`` of ``item_count`` rows."""
+        """Draw ``count`` rows from ``item_count``."""
         self._item_count = item_count
         self._count = count
         self._random = np.random.default_rng()
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Return random rows, whatever the context."""
+        """Return random rows. The context does not matter."""
         return self._random.integers(0, self._item_count, (requests, self._count))
 
 
@@ -181,7 +181,7 @@ class NearSource:
         return self._nearest(context, self._count).reshape(requests, self._count)
 
     def nearest(self, context: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
-        """Return the nearest row of each request, int64 (requests,)."""
+        """Return each request's nearest row, int64 (requests,)."""
         return self._nearest(context, 1).reshape(-1)
 
     def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from services.wire import SCORES
 
 
 class CheckedStage:
-    """Runs the stage. Refuses a result that would give a request the candidates or scores of another request."""
+    """Runs a stage, and refuses a result that would give a request another request's candidates or scores."""
 
     def __init__(
         self,
@@ -27,11 +27,11 @@ class CheckedStage:
         """Wrap ``stage``.
 
         Args:
-            name: its name in timings, metrics and errors.
-            stage: the function of the other package.
+            name: the stage's name in timings, metrics and errors.
+            stage: the other package's function.
             item_count: the number of rows in the catalogue.
-            is_ranked: its batches have scores.
-            waits: it blocks on another process.
+            is_ranked: the stage's batches have scores.
+            waits: the stage blocks on another process.
         """
         self.name, self.waits = name, waits
         self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
@@ -39,7 +39,7 @@ class CheckedStage:
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Run the stage on arrays that it cannot write to.
 
-        Deadlines, priorities, list lengths and users of the requests stay as they are.
+        The requests keep their deadlines, priorities, list lengths and users.
 
         Raises:
             StageFailed: the result does not belong to the batch.
@@ -74,9 +74,9 @@ class CheckedStage:
         if rows.ndim != 1 or rows.dtype != np.int64 or offsets.dtype != np.int64:
             yield f"rows or offsets of the wrong type, got {rows.dtype} and {offsets.dtype}; return int64"
         if offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
-            yield f"offsets that do not fit its {len(rows)} candidates; make them with RaggedBatch.keep"
+            yield f"offsets that do not fit the {len(rows)} candidates; make them with RaggedBatch.keep"
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
-            yield f"rows that are not in the catalogue, got {rows.min()} to {rows.max()}; return rows of the catalogue"
+            yield f"rows that are not in the catalogue, got {rows.min()} to {rows.max()}; return rows in the catalogue"
         for name, column in result.candidates.items():
             if len(column) != len(rows):
                 yield f"a column {name} of the wrong length, got {len(column)}; return {len(rows)}, one per candidate"
@@ -123,7 +123,7 @@ def _frozen_column(column: Column) -> Column:
 
 
 def _returned(array: Any, view: Any, original: Any) -> Any:
-    """Return ``original`` if the stage returned its read-only ``view``. Built-in stages may write to their arrays."""
+    """Return ``original`` for its read-only ``view``, because built-in stages may write to their arrays."""
     return original if array is view else array
 
 

@@ -1,4 +1,4 @@
-"""The layout of a batch's context features: all numbers in one array, and the texts end to end."""
+"""The layout of context features in a batch: all numbers in one array, and the texts end to end."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, offsets_of
 from services.errors import Unprocessable
 
-_SHOWN = 120  # characters of the caller's text that are repeated in an error
+_SHOWN = 120  # characters of the caller's text that an error repeats
 ContextValue = float | list[float] | str
 
 
@@ -20,8 +20,8 @@ class EncodedContext(NamedTuple):
     """A request's context.
 
     Attributes:
-        numbers: the values of all numeric features, end to end.
-        texts: the UTF-8 of each declared text, empty if none was sent.
+        numbers: the values for all numeric features, end to end.
+        texts: each declared text as UTF-8, empty if it was not sent.
     """
 
     numbers: list[float]
@@ -40,7 +40,7 @@ class _Field:
 
 
 class ContextLayout:
-    """Lays the context features out in one row of numbers, so a batch of contexts is one array. Texts are separate."""
+    """Lays the numeric context features out in one row, so a batch of contexts is one array. Texts are separate."""
 
     def __init__(self, features: FeatureSet) -> None:
         """Lay out the set's context features in declared order."""

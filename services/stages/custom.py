@@ -1,6 +1,6 @@
 """Stages of other packages: functions from ragged batch to ragged batch, after the features or after the ranker.
 
-They run in the unit that answers HTTP, for every batch. ``timings_ms`` has their time under their name.
+They run in the ingress, for every batch. In ``timings_ms``, each has its time under its own name.
 """
 
 import re
@@ -33,7 +33,7 @@ class StageOptions(BaseModel):
     Attributes:
         kind: the registered kind.
         after: the stage that it follows.
-        name: its name. Default: ``kind``.
+        name: in timings, metrics and degraded answers. Default: ``kind``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,7 @@ class StageOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """The inputs for making a stage: the release's catalogue and feature definitions, and the home of its paths."""
+    """The inputs for making a stage: the release's catalogue and feature definitions, and the data home."""
 
     catalogue: Catalogue
     definitions: FeatureSet
@@ -58,18 +58,18 @@ class StageContext:
 
 
 CustomStage = Callable[[RaggedBatch], RaggedBatch]
-"""Adds columns to a batch, replaces scores, or keeps some of the candidates. It changes no array in place."""
+"""Adds columns to a batch, replaces scores, or keeps some candidates. It changes no array in place."""
 Options = TypeVar("Options", bound=StageOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class StageKind(Generic[Options]):
-    """The descriptor of one kind of stage.
+    """The descriptor for one kind of stage.
 
     Attributes:
-        config: the class of the options.
-        open: makes the stage of one release.
-        waits: it blocks on another process. It then runs on an I/O thread, and its calls may overlap.
+        config: the options class.
+        open: makes a release's stage.
+        waits: the stage blocks on another process. It then runs on an I/O thread, and its calls may overlap.
     """
 
     config: type[Options]
@@ -85,7 +85,7 @@ CustomStageConfig = Annotated[StageOptions, ByKind(STAGES)]
 
 
 def refuse_same_names(stages: Sequence[StageOptions]) -> None:
-    """Check that every stage has its own name, which a metric and a degraded answer can show.
+    """Check that every stage has its own valid name, because metrics and degraded answers show it.
 
     Raises:
         ValueError: a name is used twice or is reserved, or a kind is not a valid name.
@@ -94,7 +94,7 @@ def refuse_same_names(stages: Sequence[StageOptions]) -> None:
     for index, stage in enumerate(stages):
         if not re.fullmatch(NAME, stage.label):
             raise ValueError(
-                f"stages.{index}.name: the kind is not a valid name, got {stage.label!r}; set a name of a-z, 0-9, - "
+                f"stages.{index}.name: the kind is not a valid name, got {stage.label!r}; set a name from a-z, 0-9, - "
                 f"and _"
             )
         if stage.label in used:
@@ -128,11 +128,11 @@ class CustomStages:
             self._stages.append((config.after, checked))
 
     def after(self, name: str) -> list[CheckedStage]:
-        """Return the stages that follow the stage ``name``, in the order of the configuration."""
+        """Return the stages that follow the stage ``name``, in configured order."""
         return [stage for after, stage in self._stages if after == name]
 
     def prepare(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return a batch of the features stage as the ranker gets it. Scores in a sample become zeros."""
+        """Apply the stages before the ranker to a sample batch. Scores in the sample become zeros."""
         stages = self.after("features")
         if not stages:
             return batch

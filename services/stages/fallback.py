@@ -1,7 +1,7 @@
 """Answers for requests that the ranker cannot serve in time: from a smaller model, or else from memory.
 
-Two kinds of lists are in memory: precomputed lists of some users, and the popular items of every cell. Neither needs a
-model or a store. Only the rules of an answer apply: closed items are not answered.
+Two kinds of lists are in memory: precomputed lists for some users, and the popular items in every cell. Neither needs a
+model or a store. The rules that are the same for every user apply: closed items are left out, and the cap holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ class FallbackConfig(BaseModel):
 
     Attributes:
         model: the name of a model that replaces the ranker.
-        output: the output of that model that is the score.
-        lists: Parquet file with the columns ``user_id`` and ``items``, a user's list of item ids, best first.
+        output: the model output that is the score.
+        lists: Parquet file with the columns ``user_id`` and ``items``, which lists item ids, best first.
         popular: how popular items are found.
     """
 
@@ -45,11 +45,11 @@ class FallbackConfig(BaseModel):
 
 
 class OrderStage(Stage, Protocol):
-    """The order of an answer from memory. It needs ``columns`` of a batch of unknown users."""
+    """Orders an answer from memory. It reads only ``columns``, which are the same for every user."""
 
     @property
     def columns(self) -> frozenset[str]:
-        """The names of these columns."""
+        """The candidate columns that the order reads."""
         ...
 
 
@@ -69,10 +69,10 @@ class MemoryAnswers:
 
         Args:
             lists: catalogue rows by user, best first.
-            popular: the popular items of every cell.
+            popular: the popular items in every cell.
             source: finds the cell of a request without candidates, if it is a ``NearSource``.
             layout: the layout of the context features.
-            view: the features of the release.
+            view: the release's features.
             order: orders the candidates.
         """
         self._lists = lists
@@ -105,11 +105,11 @@ class MemoryAnswers:
         for rung, requests in (("list", listed), ("popular", unlisted)):
             if requests:
                 batch = batch.missing(f"ranker:{rung}:{why}", requests)
-        # Nothing has read features for this batch, so none are logged.
+        # No features were read for this batch, so none are logged.
         return replace(batch, requests={}, candidates={"score": batch.candidates["score"]})
 
     def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return the batch with the columns that the order needs. Mostly these are a few live item features."""
+        """Return the batch with the columns that the order needs, usually a few live item features."""
         needed = self._order.columns
         live = [feature for feature in self._view.features.supplied("live") if feature.column in needed]
         if len(live) < len(needed):
@@ -126,7 +126,7 @@ class MemoryAnswers:
 def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64]]:
     """Return catalogue rows by user, each item once.
 
-    Items that are not in the catalogue are left out, and so are users without any item.
+    Items that are not in the catalogue and users without any item are left out.
 
     Raises:
         ConfigError: the file cannot be read, or its columns have other types.

@@ -1,6 +1,6 @@
-"""The features stage reads the stored features of a batch in one store round trip.
+"""The features stage reads a batch's stored features in one store round trip.
 
-It then adds the global and cell features, and the features that are derived from others.
+It then adds the global and cell features, and derived features.
 
 Item features are not read here. The stages that need them gather them from the mapped catalogue by row.
 """
@@ -35,10 +35,10 @@ class FeaturesConfig(BaseModel):
     """The feature definitions, and where features are stored. Paths are relative to the home.
 
     Attributes:
-        definitions: file of the feature set.
+        definitions: the feature set's file.
         store: the feature store. Without it, every user has the defaults.
-        overlay: folder of the overlay.
-        live: folder of the live item features, which may be created later.
+        overlay: the overlay's folder.
+        live: the folder for live item features. It may be created later.
         refresh_s: seconds between two checks of both folders.
     """
 
@@ -80,7 +80,7 @@ def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue
 def open_watched_view(
     config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
 ) -> tuple[FeatureView, list[Watched]]:
-    """Return the view as ``open_view`` does, and the folders behind it, which are to be watched for changes."""
+    """Return the view as ``open_view`` does, and the folders behind it, for watching."""
     try:
         view = FeatureView(features, catalogue)
     except ArtifactError as error:
@@ -100,9 +100,9 @@ def open_watched_view(
 class FeaturesStage:
     """Adds the columns of all feature groups except item. An unknown user gets the defaults.
 
-    A user also gets the defaults if the store could not read the row, or if the row cannot be decoded. Such a row is
-    damaged, or was written with other definitions. Only that user's request is marked as missing "features".
-    Undecodable rows are counted, and some of them are logged.
+    A user also gets the defaults if the store could not read the row, or if the row cannot be decoded because it is
+    damaged or was written with other definitions. Then only that user's request is marked as missing "features".
+    Undecodable rows are counted. The first and then about every 1000th is logged.
     """
 
     name = "features"
@@ -110,7 +110,7 @@ class FeaturesStage:
     def __init__(
         self, view: FeatureView, store: FeatureStore | None, metrics: RowMetrics | None = None
     ) -> None:
-        """Use the features of ``view``. Without a store, every user has the defaults."""
+        """Use the features in ``view``. Without a store, every user has the defaults."""
         self.view = view
         self._store = store
         self._metrics = metrics
@@ -120,7 +120,7 @@ class FeaturesStage:
         self._unreadable = 0
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Read the features of the batch's users, whose ids are ``batch.user_keys``."""
+        """Read the features for the users in ``batch.user_keys``."""
         users, groups = batch.user_keys, self._groups
         if self._store is None or not groups:
             return self.view.of_unknown_users(batch)

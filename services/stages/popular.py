@@ -1,4 +1,4 @@
-"""Popular items: a list per cell of the catalogue, for answers without a ranker."""
+"""Popular items: a list per catalogue cell, for answers without a ranker."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class PopularConfig(BaseModel):
 
 
 class PopularItems:
-    """The most popular items of every cell, followed by those of the whole catalogue. They are computed once."""
+    """Each cell's most popular items, followed by the catalogue's most popular ones. They are computed once."""
 
     def __init__(self, config: PopularConfig, catalogue: Catalogue, count: int) -> None:
         """Build lists of ``count`` items. A catalogue without the column "cell" has one list.
@@ -51,11 +51,11 @@ class PopularItems:
         self._list_of_row = np.searchsorted(cell_values, cells)
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return int64 (B, count): for each of the catalogue's ``rows`` (B,), the list of its cell."""
+        """Return the lists, int64 (B, count), for the cells of the catalogue ``rows`` (B,)."""
         return self._lists[self._list_of_row[rows]]
 
     def anywhere(self, requests: int) -> NDArray[np.int64]:
-        """Return int64 (requests, count): the list of the whole catalogue, for requests from an unknown cell."""
+        """Return the whole catalogue's list for requests from an unknown cell, int64 (requests, count)."""
         return np.tile(self._everywhere, (requests, 1))
 
 

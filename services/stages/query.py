@@ -30,10 +30,10 @@ class Query:
 
 
 def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
-    """Return the catalogue rows of the candidates that a caller named, each once, in the caller's order.
+    """Return the catalogue rows for the candidates that a caller named, without duplicates, in the caller's order.
 
     Raises:
-        Unprocessable: there are too many, or the catalogue does not have one of them.
+        Unprocessable: there are too many candidates, or one is not in the catalogue.
     """
     if len(ids) > max_count:
         raise Unprocessable(
@@ -47,7 +47,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
         index = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
         raise Unprocessable(
             f"candidates[{index}]: not in catalogue {catalogue.manifest.name} {catalogue.manifest.version}, got "
-            f"{error.args[0][:80]!r}; send ids of its items",
+            f"{error.args[0][:80]!r}; send ids from this catalogue",
             field=f"candidates[{index}]",
         ) from error
 
@@ -55,7 +55,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
 def merge_queries(
     queries: Sequence[Query], release: str, layout: ContextLayout, source: CandidateSource
 ) -> RaggedBatch:
-    """Merge queries into one ragged batch, and draw candidates for those that name none."""
+    """Merge queries into one ragged batch. Draw candidates for queries that name none."""
     contexts = [query.context for query in queries]
     context = layout.columns(contexts)
     without_rows = [i for i, query in enumerate(queries) if query.rows is None]

@@ -1,4 +1,4 @@
-"""The ranker stage: a score for every candidate of the batch."""
+"""The ranker stage: a score for every candidate."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,8 +11,8 @@ class RankerConfig(BaseModel):
     """The model that ranks, and whether encoded histories are cached.
 
     Attributes:
-        model: its name in ``models``.
-        output: the output that is the score.
+        model: the model's name in ``models``.
+        output: the model output that is the score.
         history_cache: the limits of the cache. None: no cache.
     """
 
@@ -29,7 +29,7 @@ class RankerStage:
     name = "ranker"
 
     def __init__(self, scorer: Scorer, config: RankerConfig) -> None:
-        """Score with the model of ``scorer``."""
+        """Score with the model in ``scorer``."""
         self.scorer = scorer
         self._output = config.output
 

@@ -1,4 +1,4 @@
-"""The reranker stage: a listwise model orders the best M of each request, then rules and diversity pick the list."""
+"""The reranker: a listwise model orders each request's best candidates, then rules and diversity pick the list."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,12 @@ from services.stages.selection.top_k import best_of_each, best_within_k, first_o
 
 
 class RerankerConfig(BaseModel):
-    """The model that reranks, the rules of an answer, and the diversity of the list.
+    """The model that reranks, the rules, and the diversity.
 
     Attributes:
-        model: its name in ``models``.
-        output: the output that is the score.
-        best: candidates of each request that are reranked.
+        model: the model's name in ``models``.
+        output: the model output that is the score.
+        best: candidates per request that are reranked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,12 +40,12 @@ class BestStage:
     columns: frozenset[str] = frozenset()
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best candidates."""
+        """Keep each request's k best candidates, best first."""
         return best_within_k(batch, "score")
 
 
 class RuledStage:
-    """The order by "score" under the rules, with at most k items: the fallback of a reranker."""
+    """Orders by "score" under the rules, and keeps at most k items. It is a reranker's fallback."""
 
     name = "order"
 
@@ -53,30 +53,30 @@ class RuledStage:
         """Exclude candidates by ``rules``.
 
         Args:
-            rules: the rules of the release.
-            has_user_features: batches have all columns that the rules read. Otherwise they have only ``columns``, and
-                only the rules that are the same for every user apply.
+            rules: the release's rules.
+            has_user_features: batches have all columns that the rules read. Otherwise, batches have only ``columns``,
+                and only the rules that are the same for every user apply.
         """
         self.columns = rules.columns
         self._rules = rules
         self._eligible = rules.eligible if has_user_features else rules.open_items
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best candidates."""
+        """Keep each request's k best candidates, best first."""
         eligible = self._eligible(batch)
         eligible_batch = batch if eligible is None else keep_where(batch, eligible)
         return in_order(eligible_batch, self._rules, batch.candidate_count)
 
 
 class RerankerStage:
-    """Keeps the best M of each request in the model's order, at most k. "score" is then the reranker's score."""
+    """Orders each request's best candidates by the model, and keeps at most k. "score" becomes the model's score."""
 
     name = "reranker"
 
     def __init__(
         self, scorer: ModelScorer, config: RerankerConfig, catalogue: Catalogue, features: FeatureSet
     ) -> None:
-        """Rerank with the model of ``scorer``.
+        """Rerank with the model in ``scorer``.
 
         Raises:
             ConfigError: the rules or the diversity name a column or feature that does not exist.
@@ -88,12 +88,12 @@ class RerankerStage:
         self._vectors = None if diversity is None else diversity_vectors(diversity, catalogue)
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Rerank every request of the batch."""
+        """Rerank every request."""
         eligible = self._rules.eligible(batch)
         if eligible is not None:
             batch = keep_where(batch, eligible)
         best = best_of_each(batch, "score", self._config.best)
-        # The model needs at least one candidate. A request without candidates among others is only padding to it.
+        # The model needs at least one candidate. If other requests have candidates, an empty request is only padding.
         scores = (
             self.scorer.scores(best, self._config.output)
             if best.candidate_count
@@ -126,7 +126,7 @@ class RerankerStage:
 
 
 def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
-    """Return every request with its best candidates by "score", best first: at most ``most``, k, and the cap."""
+    """Return each request's best candidates by "score", within k. With a cap, look at the best ``most`` only."""
     if rules.most is None:
         return best_within_k(batch, "score")
     ordered = best_of_each(batch, "score", most)
@@ -137,10 +137,10 @@ def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Return the catalogue column that similarity is measured on, (items, D).
+    """Return the catalogue column (items, D) that similarity is measured on.
 
     Raises:
-        ConfigError: there is no such column, or it does not hold finite vectors.
+        ConfigError: there is no such column, or its vectors are not finite.
     """
     field = "reranker.diversity.column"
     vectors = catalogue.columns.get(config.column)

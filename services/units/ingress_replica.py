@@ -1,4 +1,4 @@
-"""Build the engine of an ingress replica, with all of its parts."""
+"""Build an ingress replica's engine with all its parts."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,23 +38,23 @@ def build_engine(
     clock: Callable[[], float] = time.monotonic,
     closing: ExitStack | None = None,
 ) -> Engine:
-    """Load and warm the active release, and start the threads of one ingress replica.
+    """Load and warm the active release, and start an ingress replica's threads.
 
     Call it inside a running event loop. ``Engine.close`` ends the threads.
 
     Args:
         config: the pipeline.
-        home: the folder that relative paths of the configuration start from.
+        home: the folder that the configuration's relative paths start from.
         replica: the replica's name.
         remote: the stages that other units run, or stand-ins for these stages.
-        first_stages: stages that run before the stages of the pipeline.
+        first_stages: stages that run before the pipeline's own.
         load_runtime: opens the models.
-        clock: returns the time in seconds, on the clock of the deadlines.
-        closing: the stack that closes the whole replica. The parts are added to it. They are therefore closed before
-            everything that it already has.
+        clock: the clock of all deadlines, in seconds.
+        closing: the stack that closes the replica. The parts are added to it, so they are closed before everything
+            that is already on it.
 
     Raises:
-        ConfigError, ReleaseError, ModelError: a part cannot be made. Everything on ``closing`` is closed then.
+        ConfigError, ReleaseError, ModelError: a part cannot be made. Everything on ``closing`` has been closed.
     """
     elsewhere = dict(remote or {})
     with closed_on_error(closing or ExitStack()) as stack:

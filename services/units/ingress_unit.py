@@ -1,4 +1,4 @@
-"""The Serve deployment of the unit that answers HTTP."""
+"""The ingress as a Serve deployment."""
 
 import asyncio
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from services.units.router import PoolRouter, RankerPool
 
 
 class IngressUnit(ReleaseCommands):
-    """The unit that answers HTTP. Serve makes one object of this class in each replica."""
+    """The ingress. Serve makes one object of this class in each replica."""
 
     def __init__(
         self, config: dict[str, Any], home: str, rankers: "Mapping[str, DeploymentHandle[Any]] | None" = None
@@ -38,8 +38,8 @@ class IngressUnit(ReleaseCommands):
 
         Args:
             config: the pipeline's configuration as plain data.
-            home: the folder that relative paths of the configuration start from.
-            rankers: the deployments of the ranker unit by pool. None if this unit runs the ranker itself.
+            home: the folder that the configuration's relative paths start from.
+            rankers: the ranker unit's deployments by pool. None if this unit runs the ranker itself.
         """
         self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
@@ -69,11 +69,11 @@ class IngressUnit(ReleaseCommands):
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return the load and the queue for the autoscaling policy. The requests wait in the batcher, not in Serve."""
+        """Return load and queue for the autoscaling policy. Serve cannot, because requests wait in the batcher."""
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Set the weights of the ranker's pools. Serve calls this at the start and after each change."""
+        """Set the weights for the ranker's pools. Serve calls this at the start and after each change."""
         if self._router is not None:
             self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
@@ -93,7 +93,7 @@ def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWei
 
 
 def ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
-    """Wrap a deployment of the ranker unit as a pool for the router."""
+    """Wrap the ranker's deployment in one pool for the router."""
 
     async def call(payload: bytes) -> bytes:
         try:

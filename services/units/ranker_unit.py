@@ -1,4 +1,4 @@
-"""The Serve deployment of the ranker, if the ranker is a separate unit."""
+"""The ranker as a Serve deployment, if it is a separate unit."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ class RankerUnit(ReleaseCommands):
     """The ranker as a separate unit. Serve makes one object of this class in each replica."""
 
     async def __init__(self, config: dict[str, Any], home: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load and warm the ranker, then run a batch of each shape on the path of real calls."""
+        """Load and warm the ranker, then run a batch of each shape on the path that calls take."""
         self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
         context = serve.get_replica_context()
@@ -46,7 +46,7 @@ class RankerUnit(ReleaseCommands):
         return await self._service.score(payload)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return the load and the queue for the autoscaling policy. The requests wait in the batcher, not in Serve."""
+        """Return load and queue for the autoscaling policy. Serve cannot, because requests wait in the batcher."""
         return recorded(self._runner.waiting_candidates, self._metrics)
 
     async def __del__(self) -> None:
@@ -63,7 +63,7 @@ def _merge(batches: Sequence[RaggedBatch], _release: str) -> RaggedBatch:
 
 
 async def _rehearse(service: RankerService, config: PipelineConfig, release: Release) -> None:
-    """Score a batch of every shape that this unit can get, on the path of real calls."""
+    """Score a batch of every shape that this unit can get, on the path that calls take."""
     items, per_request = len(release.catalogue), config.candidates.count
     for requests in batch_shapes(config):
         batch = sample_batch(release.layout, release.view, items, requests, per_request, release.name)

@@ -1,4 +1,4 @@
-"""The calls with which ``services.releases.rollout`` changes the releases of a replica, through Serve."""
+"""The calls through Serve by which ``services.releases.rollout`` changes a replica's releases."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ logger = logging.getLogger("ray.serve")
 
 
 class ReleaseCommands:
-    """The calls of a unit that change its releases.
+    """A unit's calls that change its releases.
 
-    A call whose load fails does not raise. It returns the replica's status, with the failure.
+    If loading fails, the call does not raise. It returns the replica's status, with the failure.
     """
 
     def __init__(self, live: LiveReleases, replica: str, group: ShardGroup | None = None) -> None:
@@ -74,7 +74,7 @@ class ReleaseCommands:
         return {"replica": self._replica, **self.live.status()}
 
     async def _follow(self, name: str) -> None:
-        """Activate a release without dropping the others: other units may still send requests with them."""
+        """Activate a release but keep the others, because other units may still send requests with them."""
         try:
             await self.live.activate(name)
         except ReleaseError as error:

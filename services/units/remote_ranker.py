@@ -18,15 +18,10 @@ _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class RankerHandle(Protocol):
-    """The call of a ranker unit, in this process or in another."""
+    """Calls a ranker unit, in this process or in another."""
 
     async def __call__(self, payload: bytes, candidates: int) -> bytes:
-        """Send a packed batch, and return the packed scores.
-
-        Args:
-            payload: the batch.
-            candidates: the number of candidates in it.
-        """
+        """Send a packed batch with this many candidates, and return the packed scores."""
         ...
 
 
@@ -38,7 +33,7 @@ class RemoteRanker:
 
         Args:
             handle: sends one call.
-            clock: returns the time in seconds, on the clock of the deadlines.
+            clock: the clock of all deadlines, in seconds.
         """
         self._handle = handle
         self._clock = clock
@@ -62,9 +57,9 @@ class RemoteRanker:
         return batch.adding(candidates={"score": scores, "ranker": scores})
 
     async def _call(self, payload: bytes, candidates: int) -> bytes:
-        """Call a replica, and retry while the replica has not loaded the release of the batch.
+        """Call a replica, and retry while the replica has not loaded the batch's release.
 
-        There are 7 attempts, with pauses of 10 to 400 ms. The runner cancels the call at its deadline.
+        There are 7 attempts, with pauses from 10 to 400 ms. The runner cancels a call that no request waits for.
         """
         for wait_s in _MISMATCH_WAITS_S:
             try:
@@ -75,7 +70,7 @@ class RemoteRanker:
 
 
 class RankerService:
-    """The side of the ranker unit. The same batcher as in an ingress merges the calls of several ingresses."""
+    """The ranker unit's side. Its batcher merges calls from several ingresses."""
 
     def __init__(
         self, runner: "Runner[RaggedBatch]", live: LiveReleases, clock: Callable[[], float] = time.monotonic
@@ -84,8 +79,8 @@ class RankerService:
 
         Args:
             runner: batches the calls and runs the stages.
-            live: the releases of this replica.
-            clock: returns the time in seconds, on the clock of the runner's deadlines.
+            live: this replica's releases.
+            clock: the clock of the runner's deadlines, in seconds.
         """
         self._runner = runner
         self._live = live
@@ -95,8 +90,8 @@ class RankerService:
         """Score one packed batch, and return the packed scores.
 
         Raises:
-            ReleaseMismatch: this replica has not loaded the batch's release. The batch's row numbers would stand for
-                other items here.
+            ReleaseMismatch: this replica has not loaded the batch's release. In another release, the batch's row
+                numbers would stand for other items.
         """
         batch = unpack_batch(payload)
         loaded = self._live.enter(batch.release)
@@ -106,7 +101,7 @@ class RankerService:
             self._live.leave(loaded)
 
     async def rehearse(self, batch: RaggedBatch) -> None:
-        """Score a batch on the path of real calls, without counting it in the metrics.
+        """Score a batch on the path that calls take, without counting it in the metrics.
 
         Raises:
             ServiceError: a stage failed.
@@ -127,8 +122,8 @@ class RankerService:
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
-            # A call may wait as long as the most patient of its requests. Its place in the queue follows the median
-            # deadline, so that no single request decides for the others.
+            # A call may wait as long as its most patient request. Its place in the queue follows the median deadline,
+            # so that no single request decides for the others.
             deadline_s=float("inf") if remaining_s is None else now_s + float(remaining_s.max()),
             urgent_s=None if remaining_s is None else now_s + float(np.median(remaining_s)),
             priority=0 if priorities is None else int(priorities.max()),
@@ -140,7 +135,7 @@ class RankerService:
 def bare_batch(batch: RaggedBatch, now_s: float) -> RaggedBatch:
     """Return the batch with only the columns that are sent to the ranker unit.
 
-    The clocks of two hosts differ. Each deadline is therefore sent as the remaining time.
+    Clocks differ between hosts, so each deadline is sent as the remaining time.
     """
     return RaggedBatch(
         offsets=batch.offsets,

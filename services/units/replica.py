@@ -1,4 +1,4 @@
-"""The parts of one replica of any unit. They are made in one order and closed in the reverse order.
+"""The parts of a replica, in any unit. They are made in one order and closed in the reverse order.
 
 The order is: releases, traffic log and metrics, the parts that only this unit has, and last the runner. A replica that
 stops therefore first ends its batches, then writes their log rows and metrics, and closes its releases last.
@@ -47,7 +47,7 @@ def group_runtimes(group: ShardGroup | None, closing: ExitStack) -> LoadRuntime:
     """Return the function that opens models.
 
     Args:
-        group: the shard group that opens sharded models in all its ranks. None opens all models in this process.
+        group: the shard group that opens sharded models in all its ranks. With None, this process opens all models.
         closing: the stack that ends the ranks.
     """
     if group is None:
@@ -57,7 +57,7 @@ def group_runtimes(group: ShardGroup | None, closing: ExitStack) -> LoadRuntime:
 
 
 class ReplicaParts:
-    """Makes the parts of one replica, and adds each of them to the stack that closes the replica.
+    """Makes a replica's parts, and adds each part to the stack that closes the replica.
 
     Attributes:
         rows: counts stored rows that cannot be read.
@@ -75,16 +75,16 @@ class ReplicaParts:
         load_runtime: LoadRuntime = load_runtime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare the parts of one replica.
+        """Prepare to make the parts.
 
         Args:
-            closing: closes the parts, the last one first.
+            closing: closes the parts, the newest first.
             config: the pipeline.
-            home: the folder that relative paths of the configuration start from.
-            key: the unit and pool of the replica.
+            home: the folder that the configuration's relative paths start from.
+            key: the replica's unit and pool.
             name: the replica's name.
             load_runtime: opens the models.
-            clock: returns the time in seconds, on the clock of the deadlines.
+            clock: the clock of all deadlines, in seconds.
         """
         self._closing, self._config, self._home = closing, config, home
         self._key, self._name, self._clock = key, name, clock
@@ -96,10 +96,10 @@ class ReplicaParts:
         """Load and warm the active release.
 
         Args:
-            ladders: returns the stages of a release that this unit runs.
+            ladders: returns the ladders that this unit runs in a release.
 
         Raises:
-            ReleaseError: the files of the active release have changed since it was staged.
+            ReleaseError: the active release's files have changed since it was staged.
             ConfigError, ModelError: the active release cannot be loaded.
         """
 

@@ -1,7 +1,7 @@
-"""The router: splits an ingress's calls over the pools of a unit, by weights that can change at any time.
+"""The router splits an ingress's calls over a unit's pools, by weights that can change at any time.
 
-It is nginx's smooth weighted round robin, counted in candidates. In any series of calls each pool gets a share of the
-candidates in proportion to its weight, and the calls of one pool are spread out.
+It uses nginx's smooth weighted round robin, counted in candidates. In any series of calls, each pool gets candidates in
+proportion to its weight, and one pool's calls are spread out.
 
 A pool is skipped if it has no replicas or if it fails. Its calls go to the other pools. A call is also sent to another
 pool if the first pool has not answered for much longer than usual.
@@ -17,7 +17,7 @@ from services.errors import Overloaded
 
 _PATIENCE_S, _TIMES_USUAL = 0.1, 4.0
 _UNKNOWN_S = 0.2
-"""The assumed answer time of a pool that has not answered yet."""
+"""The assumed answer time for a pool that has not answered yet."""
 _ABANDONED_LIMIT_S = 2.0
 
 
@@ -36,14 +36,12 @@ class RankerPool:
 
 @dataclass(slots=True)
 class _Route:
-    """The router's state of one pool.
+    """The router's state for one pool.
 
     Attributes:
-        name: the name of the pool.
-        pool: how to call it.
         breaker: skips the pool after failures.
-        weight: its weight, in relation to those of the other pools.
-        credit: the candidates that it should have got so far, minus the candidates that were sent to it.
+        weight: relative to the other pools' weights.
+        credit: the candidates that the pool should have got so far, minus the candidates that it got.
         answered_s: the time of its last answer.
         usual_s: its smoothed answer time in seconds. None before its first answer.
     """
@@ -63,7 +61,7 @@ class _Route:
 
 
 class PoolRouter:
-    """The calls of one ingress to a ranker unit in one or more pools. Use it in one event loop only."""
+    """Sends an ingress's calls to a ranker unit in one or more pools. For one event loop only."""
 
     def __init__(
         self,
@@ -90,15 +88,11 @@ class PoolRouter:
             route.weight, route.credit = max(0.0, weights.get(route.name, 0.0)), 0.0
 
     async def __call__(self, payload: bytes, candidates: int) -> bytes:
-        """Send a packed batch to a pool. If the pool fails or does not answer in time, send it to the next one.
-
-        Args:
-            payload: the batch.
-            candidates: the number of candidates in it.
+        """Send a packed batch to a pool. If the pool fails or does not answer in time, try the next pool, too.
 
         Raises:
-            Overloaded: a pool refused the batch. This does not count as a failure of the pool.
-            Exception: all pools failed. The error is that of the last pool.
+            Overloaded: a pool refused the batch. This does not count as a pool failure.
+            Exception: all pools failed. This is the last pool's error.
         """
         if len(self._routes) == 1:
             return await self._ask(self._routes[0], payload)
@@ -126,7 +120,7 @@ class PoolRouter:
         except Overloaded:
             raise
         except asyncio.CancelledError:
-            # If the pool has answered nothing for longer than usual, it may hang. If the caller only had a short
+            # If the pool has answered nothing for longer than usual, it may hang. If the caller merely had a short
             # deadline, the cancelled call does not show whether the pool works.
             now_s = self._clock()
             if route.answered_s < started_s and now_s - started_s >= route.patience_s:
@@ -144,7 +138,7 @@ class PoolRouter:
     async def _first(
         self, calls: "set[asyncio.Task[bytes]]", route: _Route, untried: Sequence[_Route]
     ) -> bytes | None:
-        """Wait for an answer. Return None if the caller should send the batch to one of the other pools too.
+        """Wait for an answer. Return None if the caller should send the batch to another pool, too.
 
         That is the case if the last pool failed, or if it answered no call at all for longer than usual. The second
         case is needed because a call to a lost node does not fail: Serve keeps it for the replica that replaces the
@@ -155,7 +149,7 @@ class PoolRouter:
 
         Args:
             calls: the calls that run.
-            route: the pool of the last call.
+            route: the last call's pool.
             untried: the pools to which the batch has not been sent.
         """
         since_s = self._clock()
@@ -197,12 +191,12 @@ class PoolRouter:
 
 
 def _abandon(task: "asyncio.Task[bytes]") -> None:
-    """Let a call whose answer is no longer needed run for 2 more seconds: its result still shows the pool's state."""
+    """Let an unneeded call run for 2 more seconds, because its result still shows the pool's state."""
     giving_up = asyncio.get_running_loop().call_later(_ABANDONED_LIMIT_S, task.cancel)
 
     def end(ended: "asyncio.Task[bytes]") -> None:
         giving_up.cancel()
         if not ended.cancelled():
-            ended.exception()  # the breaker has counted it. If nobody read it, asyncio would log it
+            ended.exception()  # the breaker has counted the error. asyncio logs an error that nobody reads
 
     task.add_done_callback(end)

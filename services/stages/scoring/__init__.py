@@ -1,1 +1,1 @@
-"""The models of a release that score its batches, and the cache of encoded histories."""
+"""A release's models, which score its batches, and the cache for encoded histories."""

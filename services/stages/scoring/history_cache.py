@@ -1,9 +1,8 @@
 """The history cache keeps a ranker's encoded user histories for later requests. This module also computes their keys.
 
-A key is a hash of the artifact's version and of the stored events as bytes, followed by the time step of the request.
-A step lasts ``max_age_s``. Ages of events are counted from the time of encoding, so within a step they are wrong by
-less than ``max_age_s``. Feedback changes the user's stored row and so the key, on every replica at once and without any
-message.
+A key is a hash of the artifact's version and the stored events, followed by the request's time step. A step lasts
+``max_age_s``. Event ages are counted from the time of encoding, so within a step they are wrong by less than
+``max_age_s``. Feedback changes the user's stored row and so the key, on every replica at once and without any message.
 """
 
 import hashlib
@@ -21,15 +20,14 @@ from models.ragged import RaggedBatch
 
 FIELD = "ranker.history_cache"
 _OVERHEAD_BYTES = 300
-"""The size of an entry without its numbers: its key, the header of its array, and its position in the order."""
+"""An entry's size without its numbers: its key, its array's header, and its position in the order."""
 
 
 class HistoryCacheConfig(BaseModel):
-    """The memory for encoded histories in a replica, and the largest error of their ages.
+    """The memory for encoded histories in a replica, and the largest error in event ages.
 
     Attributes:
-        max_bytes: bytes of memory.
-        max_age_s: largest error of ages, in seconds.
+        max_age_s: largest error in event ages, in seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +37,7 @@ class HistoryCacheConfig(BaseModel):
 
 
 class LookupCounts(Protocol):
-    """Counts the results of look-ups, and evicted entries."""
+    """Counts look-up results and evicted entries."""
 
     def add(self, value: str, count: int = 1) -> None:
         """Count ``hit``, ``miss``, or entries that were ``evicted``."""
@@ -92,7 +90,7 @@ class LruBytes:
 
 
 class HistoryKeys:
-    """Keys of the histories in a batch, from the columns that the encoder reads."""
+    """Makes keys for the histories in a batch, from the columns that the encoder reads."""
 
     def __init__(self, columns: Sequence[str], features: FeatureSet, version: str, max_age_s: float) -> None:
         """Find the stored columns behind ``columns``.
@@ -102,7 +100,7 @@ class HistoryKeys:
                 inputs.
             features: the feature definitions.
             version: the artifact's version.
-            max_age_s: the length of a time step.
+            max_age_s: a time step's length.
         """
         by_column = {feature.column: feature for feature in features.features}
         self._is_aged = False
@@ -131,7 +129,8 @@ class HistoryKeys:
             digest = hashlib.blake2b(self._version, digest_size=16)
             for column in columns:
                 values = column[request]
-                digest.update(b"%d|" % values.size)  # otherwise two columns could be divided in several ways
+                # Without the size, the same bytes could be divided between columns in several ways.
+                digest.update(b"%d|" % values.size)
                 digest.update(values.tobytes())
             key = digest.digest()
             if moments is not None:
@@ -143,6 +142,6 @@ class HistoryKeys:
 
 
 def column_of(source: str) -> str:
-    """Return the request column that an input reads, as ``user.history`` for ``item.start@user.history:list``."""
+    """Return the request column that an input reads: ``user.history`` for ``item.start@user.history:list``."""
     base = source.partition(":")[0]
     return base.partition("@")[2] or base

@@ -1,6 +1,6 @@
-"""The ranker's scorer with a history cache. It encodes only histories that are not cached, all in one call.
+"""The ranker's scorer with a history cache. One call encodes all histories that are not cached.
 
-Then it scores all candidates in one call with the encoded histories, cached or new.
+A second call scores all candidates with the encoded histories, cached or new.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
 class HistoryScorer:
-    """A ranker like ``ModelScorer``, whose graph is cut into an encoder and a scorer. For one thread at a time."""
+    """A scorer like ``ModelScorer``, but its graph is cut into encoder and scorer. For one thread at a time."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class HistoryScorer:
         """Load, verify and cut the artifact, and run its golden requests through both halves.
 
         Raises:
-            ConfigError: the model cannot be cut. Other errors are those of ``ModelScorer``.
+            ConfigError: the model cannot be cut. Other errors are as for ``ModelScorer``.
         """
         self.is_warm = False
         root = settled(home / config.artifact)
@@ -67,7 +67,7 @@ class HistoryScorer:
         self._counts = counts
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Return one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return a model output, one number per candidate, as float32 (N,).
 
         Raises:
             StageFailed: the output has another shape.
@@ -76,7 +76,7 @@ class HistoryScorer:
         return scores_of(self.artifact, self._assemble, output_values, batch, output)
 
     def _encoded(self, batch: RaggedBatch) -> list[NDArray[Any]]:
-        """Return the encoded history of every request, each (its tokens, ...). Equal histories are encoded once."""
+        """Return each request's encoded history (tokens, ...). Equal histories are encoded once."""
         keys = self._keys(batch)
         entries = {key: self.entries.get(key) for key in keys}
         first = {key: index for index, key in reversed(list(enumerate(keys))) if entries[key] is None}
@@ -93,7 +93,7 @@ class HistoryScorer:
         return [entry for entry in (entries[key] for key in keys) if entry is not None]
 
     def _encode(self, batch: RaggedBatch, requests: list[int]) -> list[NDArray[Any]]:
-        """Encode the histories of some requests in one call. The results have no padding."""
+        """Encode some requests' histories in one call. The results have no padding."""
         indices = np.array(requests, dtype=np.int64)
         columns = {name: _select(batch.requests[name], indices, len(batch)) for name in self._columns}
         no_candidates = np.zeros(len(requests) + 1, dtype=np.int64)
@@ -108,7 +108,7 @@ class HistoryScorer:
 
 
 def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return arrays (T_i, ...) as one array (B, longest T, ...), with zeros after the shorter ones."""
+    """Return arrays (T_i, ...) as one array (B, longest T, ...). Shorter arrays are padded with zeros."""
     if len(entries) == 1:
         return entries[0][None]
     longest = max(len(entry) for entry in entries)

@@ -1,4 +1,4 @@
-"""Scorers: a loaded artifact with its runtime, and the assembly of its inputs."""
+"""Scorers: a loaded artifact with its runtime and its input assembly."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +27,7 @@ class ModelConfig(BaseModel):
 
     Attributes:
         artifact: its folder, relative to the home.
-        runtime: how it is executed.
-        text: options of a model that reads texts.
+        text: options for a model that reads texts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,16 +38,16 @@ class ModelConfig(BaseModel):
 
 
 class Scorer(Protocol):
-    """A model of one release that scores the batches of that release.
+    """A release's model, which scores batches with that release.
 
     Attributes:
-        is_warm: it has already run on every batch shape.
+        is_warm: the model has run on every batch shape.
     """
 
     is_warm: bool
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Return one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return a model output, one number per candidate, as float32 (N,).
 
         Raises:
             StageFailed: the output has another shape.
@@ -57,11 +56,11 @@ class Scorer(Protocol):
 
 
 LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
-"""Opens an artifact at a path. It is ``models.runtimes.load_runtime``, or opens it in all ranks of a shard group."""
+"""Opens an artifact at a path, in this process (``load_runtime``) or in all ranks of a shard group."""
 
 
 class ModelScorer:
-    """One model of one release, ready to run on that release's batches."""
+    """A release's model, ready to run on that release's batches."""
 
     def __init__(
         self, config: ModelConfig, catalogue: Catalogue, home: Path, load: LoadRuntime = load_runtime
@@ -72,20 +71,20 @@ class ModelScorer:
             ArtifactError: the artifact cannot be used.
             FeatureMismatch: the artifact was trained with other features than this catalogue's.
             SignatureError: this pipeline cannot supply an input.
-            RuntimeFailure: the runtime cannot run it.
-            GoldenMismatch: its scores differ from those at its export.
+            RuntimeFailure: the runtime cannot run the model.
+            GoldenMismatch: the scores differ from the scores at its export.
         """
         root = settled(home / config.artifact)
         self.catalogue = catalogue
         self.is_warm = False
-        """It has run on every batch shape. Releases that share it need not warm it up again."""
+        """The model has run on every batch shape. Releases that share it need not warm it up again."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer = _scorer(root, self.artifact, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)
         check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Return one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return a model output, one number per candidate, as float32 (N,).
 
         Raises:
             StageFailed: the output has another shape.
@@ -94,7 +93,7 @@ class ModelScorer:
 
 
 class _ArrayScorer:
-    """A model of arrays, which is called once per batch."""
+    """A model that reads arrays. It is called once per batch."""
 
     def __init__(self, artifact: Artifact, catalogue: Catalogue) -> None:
         self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
@@ -115,10 +114,10 @@ def _scorer(
 def scores_of(
     artifact: Artifact, assembler: InputAssembler, values: NDArray[Any], batch: RaggedBatch, output: str
 ) -> NDArray[np.float32]:
-    """Return the values of a model's ``output``, which are in its own layout, as float32 (N,).
+    """Return the model's ``values`` for ``output``, which are in the model's own layout, as float32 (N,).
 
     Raises:
-        StageFailed: they are not one number per candidate.
+        StageFailed: the model did not return one number per candidate.
     """
     scores = assembler.flatten({output: values}, batch)[output]
     if scores.size != batch.candidate_count:

@@ -1,1 +1,1 @@
-"""Selection of the answered list: business rules, diversity, and the order of the best candidates."""
+"""Selecting the answered list: rules, diversity, and the order of the best candidates."""

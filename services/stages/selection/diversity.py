@@ -12,7 +12,7 @@ class DiversityConfig(BaseModel):
 
     Attributes:
         column: a catalogue column of unit vectors.
-        relevance_weight: 1 keeps the reranker's order.
+        relevance_weight: from 0 for diversity only to 1 for the reranker's order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,10 +30,10 @@ def maximal_marginal_relevance(
     groups: NDArray[np.int64] | None = None,
     most: int = 1,
 ) -> NDArray[np.int64]:
-    """Pick slots one by one, each the best trade-off between relevance and difference from the earlier picks.
+    """Pick slots one by one, each time the best trade-off between relevance and difference from earlier picks.
 
-    Scores are scaled to 0..1 within each list, so the weight means the same for every model's scale. A score that is
-    not finite counts as the worst of its list. A similarity below zero counts as zero.
+    Scores are scaled to 0..1 within each list, so the weight does not depend on the model's scale. A score that is not
+    finite counts as the list's worst. A similarity below zero counts as zero.
 
     Args:
         scores: (B, M).
@@ -41,11 +41,11 @@ def maximal_marginal_relevance(
         mask: (B, M), the slots that hold a candidate.
         count: the number of picks per list.
         relevance_weight: the weight of relevance, 0 to 1. Similarity has the rest.
-        groups: (B, M), the group of each slot.
-        most: the most picks of one group.
+        groups: (B, M), each slot's group.
+        most: the most picks from one group.
 
     Returns:
-        int64 (B, min(count, M)) slots in the order of the picks. -1 if no candidate was left to pick.
+        The slots in picking order, int64 (B, min(count, M)). -1 if no candidate was left to pick.
     """
     lists, longest = scores.shape
     usable = mask & np.isfinite(scores)

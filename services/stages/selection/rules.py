@@ -1,7 +1,7 @@
-"""The declared rules of an answer: no closed items, no recently seen items, and a cap on the items of one area.
+"""The declared rules for an answer: no closed items, no recently seen items, and a cap on the items from one area.
 
 ``eligible`` filters candidates before they are reranked, for the whole ragged batch at once. The cap applies while the
-list is picked (``diversity``, ``within_cap``). A closed item is never answered, even if the list is then empty. Seen
+list is picked (``diversity``, ``within_cap``). A closed item is never shown, even if the list is then empty. Seen
 items are better than nothing: a request whose candidates were all seen keeps them. A cap may make a list shorter than
 k, but never empty.
 """
@@ -22,12 +22,12 @@ _DAY_S = 86_400.0
 
 
 class SeenRule(BaseModel):
-    """Excludes items of the user's history in the last ``within_days`` days.
+    """Excludes items that the user saw in the last ``within_days`` days.
 
     Attributes:
-        history: a ragged feature of item keys.
-        at_s: their times, in epoch seconds.
-        now_s: the present, in epoch seconds.
+        history: a ragged feature with item keys.
+        at_s: a ragged feature with the times of these items, in epoch seconds.
+        now_s: a feature with the present, in epoch seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,11 +48,11 @@ class CapRule(BaseModel):
 
 
 class RulesConfig(BaseModel):
-    """The rules of an answer.
+    """The rules for an answer.
 
     Attributes:
         closed: ``item.<column>``, ``cell.<feature>`` or ``live.<feature>``. A candidate with a value above 0 is never
-            answered.
+            shown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,13 +63,13 @@ class RulesConfig(BaseModel):
 
 
 class Rules:
-    """The rules of one release."""
+    """One release's rules."""
 
     def __init__(self, config: RulesConfig, catalogue: Catalogue, features: FeatureSet) -> None:
         """Find the columns and features that the rules name.
 
         Raises:
-            ConfigError: a column or feature does not exist.
+            ConfigError: a column or feature does not exist or has another type.
         """
         self._config = config
         self._catalogue = catalogue
@@ -90,32 +90,33 @@ class Rules:
             column = _scalars(catalogue, config.cap.column, "reranker.rules.cap.column")
             if column.dtype.kind not in "iu":
                 raise ConfigError(
-                    f"column {config.cap.column!r} does not hold whole numbers, got {column.dtype}; name another",
+                    f"column {config.cap.column!r} does not hold whole numbers, got {column.dtype}; name another "
+                    f"column",
                     field="reranker.rules.cap.column",
                 )
             self._groups = column.astype(np.int64)
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns of a batch that the rules read for an unknown user."""
+        """The batch columns that the rules read for an unknown user."""
         closed = self._config.closed
         return frozenset() if closed is None or self._closed is not None else frozenset((closed,))
 
     def open_items(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
-        """Return bool (N,): which candidates may be answered to any user. None if all may."""
+        """Return which candidates any user may be shown, bool (N,). None if all may."""
         return self._open(batch)
 
     @property
     def most(self) -> int | None:
-        """The most items of one group in a list. None without a cap."""
+        """The most items from one group in a list. None without a cap."""
         return None if self._config.cap is None else self._config.cap.most
 
     def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return the capped group of each catalogue row, (N,). None without a cap."""
+        """Return each catalogue row's capped group, (N,). None without a cap."""
         return None if self._groups is None else self._groups.take(rows)
 
     def eligible(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
-        """Return bool (N,): which candidates may be answered. None if all may."""
+        """Return which candidates may be shown, bool (N,). None if all may."""
         allowed = self._open(batch)
         seen = self._seen(batch)
         if seen is None or not seen.any():
@@ -155,7 +156,7 @@ class Rules:
 
 
 def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Return bool (N,): which candidates are among the first ``most`` of their group in their request."""
+    """Return which candidates are among the first ``most`` in their group and request, bool (N,)."""
     order = np.lexsort((groups, request_of))  # stable: candidates of one group stay in order
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
@@ -177,7 +178,7 @@ def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
 
 
 def _expect(name: str, by_column: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
-    """Check that ``name`` is a feature of one number or, if ``ragged``, of a sequence of numbers."""
+    """Check that ``name`` is a feature with one number or, if ``ragged``, with a sequence of numbers."""
     of_requests = not field.endswith("closed")
     suitable = [
         column

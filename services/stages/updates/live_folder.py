@@ -1,10 +1,9 @@
-"""The folder of a pipeline's live item features, and a mark that they were set once.
+"""The folder for a pipeline's live item features, and a mark that they were set once.
 
-Without its folder of live item features, a replica would give every item its defaults and show a closed street as open.
-Therefore ``rankway features set`` leaves a mark in the pipeline's folder after it has written the features. A command
-that is killed before that has set nothing. A replica that finds features leaves the mark, too. This covers a command
-that was killed between the two steps, and features that another program wrote. From then on, nothing is served or set
-without the folder, until it is back or the operator removes the mark.
+Without this folder, a replica would give every item its defaults and show a closed street as open. Therefore
+``rankway features set`` leaves a mark in the pipeline's folder after it has written the features. A replica that finds
+features leaves the mark, too. This covers a command that was killed between the two steps, and features that another
+program wrote. While the mark exists and the folder does not, nothing is served or set.
 """
 
 import logging
@@ -21,19 +20,19 @@ logger = logging.getLogger("ray.serve")
 
 
 class LiveFolder:
-    """The present or future folder of a pipeline's live item features, and its mark."""
+    """The folder for a pipeline's live item features, which may not exist yet, and its mark."""
 
     def __init__(self, home: Path, pipeline: str, folder: str | None) -> None:
         """Read and write nothing yet.
 
         Args:
-            home: the home of the pipeline's paths.
+            home: the data home.
             pipeline: the pipeline's name.
-            folder: ``features.live`` of the configuration, relative to the home.
+            folder: ``features.live`` in the configuration, relative to the home.
         """
         self.pipeline = pipeline
         self.mark = home / pipeline / _MARK
-        """The file that names the last folder of the features."""
+        """The file that names the last folder with the features."""
         self._home, self._folder = home, folder
 
     @property
@@ -45,14 +44,14 @@ class LiveFolder:
         """Refuse a pipeline whose live item features were set once and are missing now.
 
         Raises:
-            ConfigError: they are missing.
+            ConfigError: the features are missing.
         """
         if not definitions.supplied("live") or not self.mark.is_file() or self._has_features():
             return
         got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
         raise ConfigError(
             f"live item features were set before, in {self._home / self._marked_folder()}, and are missing, got {got}; "
-            f"put that folder back, or name it. If they are lost or no longer wanted, remove {self.mark}. Every item "
+            f"put that folder back, or name it. If the features are lost or not wanted, remove {self.mark}. Every item "
             f"then has its defaults until it is set again",
             field="features.live",
         )

@@ -22,11 +22,11 @@ def set_live(
     value: float | Sequence[float],
     item_ids: Sequence[str],
 ) -> None:
-    """Set live feature ``name`` of the items, and leave other items unchanged. A second writer waits for the first.
+    """Set live feature ``name`` for the items, and leave other items unchanged. A second writer waits for the first.
 
     Raises:
-        ConfigError: the folder is not configured or cannot be written, the feature does not exist, the value does not
-            fit it, or features that were set before are missing.
+        ConfigError: the folder is not configured or cannot be written, the feature does not exist, its type differs
+            from the value's, or features that were set before are missing.
         NotFound: the catalogue does not have an item.
         ArtifactError: the folder cannot be used.
     """
@@ -84,7 +84,7 @@ def _keys(catalogue: Catalogue, item_ids: Sequence[str]) -> NDArray[np.int64]:
     unknown = [item_id for item_id in item_ids if item_id not in catalogue.row_by_id]
     if unknown:
         raise NotFound(
-            f"items that are not in catalogue {catalogue.manifest.name}, got {', '.join(unknown[:5])}; name items of "
+            f"items: not in catalogue {catalogue.manifest.name}, got {', '.join(unknown[:5])}; name items of "
             f"the catalogue"
         )
     return np.array([item_key(item_id) for item_id in item_ids], dtype=np.int64)

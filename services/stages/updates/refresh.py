@@ -1,4 +1,4 @@
-"""Refresh: overlay and live item features are opened again when their folders were replaced, while requests go on.
+"""Refresh: if the folders of overlay or live item features are replaced, they are opened again during serving.
 
 One thread per release checks the folders' index files. If a new folder cannot be used, this is logged once and the
 previous one stays in use. A batch reads all columns that it needs from a folder at once, so it never mixes two
@@ -27,7 +27,7 @@ logger = logging.getLogger("ray.serve")
 _TRIES = 3
 
 Identity = tuple[int, int, int] | None
-"""Device, inode and change time of a folder's index. They differ after the folder was replaced."""
+"""An index file's device, inode and modification time. They differ after its folder was replaced."""
 
 
 @dataclass
@@ -37,10 +37,10 @@ class Watched:
     Attributes:
         name: "overlay" or "live".
         root: the folder.
-        index: the name of its index file.
+        index: its index file's name.
         take: opens the folder into the view.
-        seen: the index that was last opened or refused.
-        taken: the index of the folder that the view has.
+        seen: the identity of the index that was last opened or refused.
+        taken: the identity of the index that the view has.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Watched:
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
     taken: Identity = field(default=None)
-    """The index of the folder that the view has, set after it was opened."""
+    """Set after the folder was opened."""
 
     @property
     def identity(self) -> Identity:
-        """The present identity of the index file. None if there is no file."""
+        """The index file's present identity. None if there is no file."""
         return _identity(settled(self.root) / self.index)
 
     def open(self) -> None:
@@ -85,7 +85,7 @@ def _identity(index: Path) -> Identity:
 
 @contextmanager
 def _pinned(root: Path) -> Iterator[Path]:
-    """Yield a path to this very folder, even if another folder takes its name. Files of two folders never mix."""
+    """Yield a path that leads to this folder even if another folder takes its name, so files never mix."""
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -119,7 +119,7 @@ class Refresher:
     """The thread that keeps a view's folders up to date."""
 
     def __init__(self, folders: list[Watched], period_s: float, metrics: RowMetrics | None) -> None:
-        """Check the folders every ``period_s``, if there are any."""
+        """Check the folders every ``period_s`` seconds, if there are any."""
         self._folders = folders
         self._metrics = metrics
         self._thread = PeriodicThread(
@@ -130,7 +130,7 @@ class Refresher:
 
     @property
     def taken(self) -> tuple[Identity, ...]:
-        """The identities of the folders that the view has. They differ once it has a newer folder."""
+        """The folders' identities in the view. They change when the view gets a newer folder."""
         return tuple(folder.taken for folder in self._folders)
 
     def stop(self) -> None:

@@ -86,7 +86,7 @@ def test_recovers_the_folder_that_a_killed_writer_moved_aside(tmp_path: Path, co
         ("live.bonus=1,2", "item-1", "live.bonus: expected float32 of shape ()"),
         ("live.bonus=nan", "item-1", "live.bonus: expected float32 of shape ()"),
         ("live.bonus=1e60", "item-1", "live.bonus: expected float32 of shape ()"),
-        ("live.bonus=1", "item-x", "items that are not in catalogue overlaid, got item-x"),
+        ("live.bonus=1", "item-x", "items: not in catalogue overlaid, got item-x"),
     ],
 )
 def test_rejects_invalid_setting_and_writes_nothing(
