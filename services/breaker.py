@@ -53,7 +53,7 @@ class Breaker:
     since_s: float = 0.0
 
     def asked(self, now_s: float) -> tuple[bool, Self]:
-        """Return whether a call may go through, and the state after it went through.
+        """Return whether a call may go through, and the breaker's next state.
 
         If a probe has no result after ``retry_after_ms``, it counts as lost.
         """

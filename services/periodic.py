@@ -71,7 +71,7 @@ class PeriodicThread:
             self._run_task()
         if self._at_close:
             self._run_task()
-        # The task's owner refers to this object. Without the cycle, neither must wait for the garbage collector.
+        # The task's owner refers to this object. Breaking the cycle frees both without the garbage collector.
         del self._task
 
     def _run_task(self) -> None:

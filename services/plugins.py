@@ -14,7 +14,7 @@ from services.errors import ConfigError, ServiceError
 
 @contextmanager
 def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[None]:
-    """Turn errors into ``ConfigError``. The block opens the object that ``config`` at ``field`` describes.
+    """Turn the block's errors into ``ConfigError``. The block opens the object that ``config`` at ``field`` describes.
 
     Unexpected errors from a built-in kind stay unchanged.
 

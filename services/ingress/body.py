@@ -1,4 +1,4 @@
-"""Read a request body, with limits on its size and its arrival time."""
+"""Read a request body, with limits on its size and on the time to receive it."""
 
 import asyncio
 

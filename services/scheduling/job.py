@@ -111,7 +111,7 @@ class Job(Generic[Payload]):
         """Choose the rung for the next stage. Return the requests that need a lower rung as new jobs.
 
         Args:
-            share_s: the time that this batch may take from dispatch to end, because of the queue.
+            share_s: the time that this batch may take from dispatch to end, given the queue.
             now_s: the present.
         """
         reserve_s = self.reserve_s(now_s)

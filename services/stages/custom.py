@@ -33,7 +33,7 @@ class StageOptions(BaseModel):
     Attributes:
         kind: the registered kind.
         after: the stage that it follows.
-        name: in timings, metrics and degraded answers. Default: ``kind``.
+        name: the name in timings, metrics and degraded answers. Default: ``kind``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

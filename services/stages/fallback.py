@@ -32,7 +32,7 @@ class FallbackConfig(BaseModel):
     Attributes:
         model: the name of a model that replaces the ranker.
         output: the model output that is the score.
-        lists: Parquet file with the columns ``user_id`` and ``items``, which lists item ids, best first.
+        lists: Parquet file with the columns ``user_id`` and ``items`` (a list of item ids, best first).
         popular: how popular items are found.
     """
 
@@ -45,7 +45,7 @@ class FallbackConfig(BaseModel):
 
 
 class OrderStage(Stage, Protocol):
-    """Orders an answer from memory. It reads only ``columns``, which are the same for every user."""
+    """Orders an answer from memory. Besides scores it reads only ``columns``, the same for every user."""
 
     @property
     def columns(self) -> frozenset[str]:

@@ -69,7 +69,7 @@ class IngressUnit(ReleaseCommands):
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return load and queue for the autoscaling policy. Serve cannot, because requests wait in the batcher."""
+        """Return load and queue for the autoscaling policy. Serve does not see requests that wait in the batcher."""
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

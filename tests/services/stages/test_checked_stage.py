@@ -63,7 +63,7 @@ WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
     ),
     "offsets": (
         lambda batch: replace(batch, offsets=np.array([0, 6, 5])),
-        "offsets that do not fit its 5",
+        "offsets that do not fit the 5",
     ),
     "other rows": (
         lambda batch: replace(batch, rows=batch.rows + 1),
