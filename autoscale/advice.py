@@ -10,7 +10,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
-    """Return the kinds of policy that act like a simpler kind in this pipeline, with the reason for each."""
+    """Return the policy kinds that act like a simpler kind in this pipeline, each with the reason."""
     messages = {}
     if len(spec.units) == 1:
         messages["coupled"] = "the pipeline has one unit, so coupled does the same as predictive"
@@ -35,7 +35,7 @@ def sizing_of(config: AutoscalingConfig | None, spec: PipelineSpec) -> Sizing:
 
 
 def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
-    """Return a line for each unit and pool in which a single request exceeds its share of the objective."""
+    """Return a line for each unit and pool in which a single request takes longer than the unit's share."""
     if not isinstance(config.policy, SizedConfig):
         return []
     spec = config.applied_to(spec)
@@ -53,14 +53,15 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
 
 
 def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:
-    """Return a line for each unit and pool that is limited by its calls to the next unit.
+    """Return a line for each unit and pool that its calls to the next unit limit.
 
-    Each line names the number of calls in flight that would be enough.
+    Each line says how many calls in flight would be enough.
 
     Args:
         spec: the pipeline.
-        sizing: the capacities of its replicas.
-        used: the keys that calls may go to. By default these are all keys that keep their share of the objective.
+        sizing: its replicas' capacities.
+        used: the keys that calls may go to. By default these are all keys that keep their unit's share of the
+            objective.
     """
     lines = []
     for key in spec.keys():

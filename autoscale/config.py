@@ -20,11 +20,11 @@ Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]
 
 
 class BoundsConfig(BaseModel):
-    """Bounds on the number of replicas.
+    """Bounds on the replica count.
 
     Attributes:
-        min_replicas: the default is 1 in the first pool of a unit and 0 in its other pools. A unit with 0 in all pools
-            can scale to zero.
+        min_replicas: the default is 1 in a unit's first pool and 0 in its other pools. A unit with 0 in all pools can
+            scale to zero.
         max_replicas: the default is the pipeline's own maximum.
     """
 
@@ -43,14 +43,14 @@ class BoundsConfig(BaseModel):
 
 
 class AutoscalingConfig(BaseModel):
-    """Autoscaling of a pipeline.
+    """A pipeline's autoscaling.
 
     Attributes:
-        p99_ms: the latency objective of the whole answer, as its 99th percentile.
-        shares: the share of the objective for each unit. Units that are not listed divide the rest in proportion to the
-            time that a single request takes in them.
-        bounds: bounds by ``<unit>`` or ``<unit>@<pool>``. The bounds of a pool take precedence.
-        limits: limits on the steps of the policy. They do not apply to a policy with its own delays, such as
+        p99_ms: the latency objective, for the 99th percentile of whole answers.
+        shares: each unit's share of the objective. Units that are not listed divide the rest in proportion to the time
+            that a single request takes in them.
+        bounds: by ``<unit>`` or ``<unit>@<pool>``. A pool's bounds take precedence.
+        limits: limits on the policy's steps. They do not apply to a policy with its own delays, such as
             ``target_ongoing``, which has Serve's.
     """
 
@@ -131,14 +131,14 @@ class AutoscalingConfig(BaseModel):
 
 
 def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
-    """Create the policy of a pipeline, wrapped in its bounds and limits.
+    """Create a pipeline's policy, wrapped in its bounds and limits.
 
     Args:
-        config: the autoscaling section of the pipeline.
-        spec: the pipeline. It does not matter whether the config is applied to it already.
+        config: the pipeline's autoscaling section.
+        spec: the pipeline. The config may already be applied to it.
 
     Raises:
-        PolicyError: shares or bounds do not fit the pipeline, or the policy of another package cannot be created.
+        PolicyError: shares or bounds do not fit the pipeline, or a plug-in's policy cannot be created.
     """
     spec, kind = config.applied_to(spec), policy_kind(config.policy)
     try:
@@ -155,7 +155,7 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
 
 
 def policy_kind(policy: PolicyOptions) -> AnyPolicyKind:
-    """Return the descriptor of a policy's kind.
+    """Return the descriptor for the kind that the options name.
 
     Raises:
         PolicyError: the descriptor cannot be loaded.

@@ -1,4 +1,4 @@
-"""Errors of the autoscale package. The user can correct all of them (exit code 2 on the command line).
+"""The autoscale package's errors. The user can correct all of them (exit code 2 on the command line).
 
 AutoscaleError
 ├── SpecError       a pipeline as described cannot be scaled or simulated

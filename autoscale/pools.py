@@ -1,4 +1,4 @@
-"""Pools: kinds of node, with their resources, prices and lifecycle."""
+"""Pools: node kinds, with their resources, prices and lifecycle."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -7,8 +7,8 @@ class SpotConfig(BaseModel):
     """Spot nodes, which the provider may reclaim. The pool's price is then the spot price.
 
     Attributes:
-        interruptions_per_hour: mean number of times per hour that a node is reclaimed.
-        notice_s: time between the provider's notice and the loss of the node.
+        interruptions_per_hour: mean interruptions per node and hour.
+        notice_s: time between the provider's notice and the node's loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -18,11 +18,11 @@ class SpotConfig(BaseModel):
 
 
 class PoolConfig(BaseModel):
-    """One kind of node. A replica fits a pool if its CPUs, GPUs and memory fit one node.
+    """One node kind. A replica fits a pool if its CPUs, GPUs and memory fit one node.
 
     Attributes:
-        accelerator: Ray's name of the GPU type, such as "H100".
-        price_per_hour: the price of one node. All pools use the same currency.
+        accelerator: Ray's name for the GPU type, such as "H100".
+        price_per_hour: the price per node. All pools use the same currency.
         provisioning_s: time from the request for a node until it is up.
     """
 

@@ -1,4 +1,4 @@
-"""Profiles: the measured batch times and resources of one replica of a unit in a pool, stored in a small file."""
+"""Profiles: a replica's measured batch times and resources, for a unit in a pool, stored in a small file."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from autoscale.errors import ProfileError
 
 
 class Timing(BaseModel):
-    """Execution times of batches of one size, measured over ``runs`` batches."""
+    """Execution times for one batch size, measured over ``runs`` batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,24 +23,23 @@ class Timing(BaseModel):
 
 
 class Profile(BaseModel):
-    """The profile of one unit in one pool.
+    """The profile for one unit in one pool.
 
     Attributes:
-        machine: the machine of the measurement, for comparisons.
-        timings: batch times of the isolated unit.
+        machine: the measured machine, for comparisons.
+        timings: batch times while the unit runs alone.
         startup_s: time until a new replica on a running node is ready.
-        memory_mib: memory of one replica.
-        overhead_ms: time of a request outside its batches, including HTTP and hops, with empty queues (p50).
+        memory_mib: memory per replica.
+        overhead_ms: a request's time outside its batches, including HTTP and hops, with empty queues (p50).
         overhead_cpu_ms: additional time per request for which a replica is busy beside its batches. Together with the
             batch times it limits the request rate.
-        served_ratio: batch time in the service while no other replica of the unit runs a batch, relative to the
-            isolated timing.
-        contention: relative increase of the batch time in the service while all other replicas of the unit on the node
-            run batches too. There were ``neighbours`` of them.
-        neighbours: number of other replicas in the measurement of ``contention``.
-        served_sigma: standard deviation of the logarithm of batch times in the service. None: that of the timings.
-        fallback_us_per_candidate: time per candidate of the model in the ingress unit that answers if the ranker is
-            late.
+        served_ratio: batch time in the service while no other replica of the unit runs a batch, relative to
+            ``timings``.
+        contention: relative increase in the batch time while the unit's other replicas on the node all run batches too.
+            ``neighbours`` is their number.
+        served_sigma: standard deviation of the batch time's logarithm in the service. None: as in ``timings``.
+        fallback_us_per_candidate: time per candidate in the fallback model, which answers in the ingress if the ranker
+            is late.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

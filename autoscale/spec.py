@@ -1,4 +1,4 @@
-"""The description of a pipeline for policies, simulator, tuner and planner.
+"""The pipeline description for policies, simulator, tuner and planner.
 
 ``services/autoscaling/spec.py`` creates it from the configuration.
 """
@@ -19,13 +19,13 @@ class Key(NamedTuple):
     pool: str
 
     def __str__(self) -> str:
-        """Return the name of the deployment."""
+        """Return the deployment's name."""
         return f"{self.unit}@{self.pool}"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedUnit:
-    """A unit in one of its pools: the profile and the resources of a replica, and bounds on the number of replicas."""
+    """A unit in one of its pools: a replica's profile and resources, and bounds on the replica count."""
 
     pool: str
     profile: Profile
@@ -46,7 +46,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """A unit: the limits of its queue and batches (``services/scheduling/batcher.py``), and the pools it may run in."""
+    """A unit: its pools, and limits on its queue and batches (``services/scheduling/batcher.py``)."""
 
     name: str
     placed: tuple[PlacedUnit, ...]
@@ -55,7 +55,7 @@ class UnitSpec:
     max_calls_in_flight: int = 1
 
     def in_pool(self, pool: str) -> PlacedUnit:
-        """Return the placement of the unit in a pool.
+        """Return the unit's placement in a pool.
 
         Raises:
             SpecError: the unit is not in this pool.
@@ -71,10 +71,10 @@ class PipelineSpec:
     """A pipeline.
 
     Attributes:
-        units: the units in the order of a request. The first one is the ingress.
-        p99_ms: the latency objective of the whole answer.
+        units: in the order in which a request reaches them. The first is the ingress.
+        p99_ms: the latency objective for the whole answer.
         deadline_ms: time after which a request is answered by the fallback, or refused.
-        candidates_per_request: the mean number of candidates of a request.
+        candidates_per_request: the mean number of candidates.
         metrics_interval_s: the interval at which replicas report metrics.
     """
 
@@ -88,10 +88,10 @@ class PipelineSpec:
     metrics_interval_s: float = 1.0
     decision_interval_s: float = 5.0
     shares: dict[str, float] = field(default_factory=dict)
-    """Share of the objective by unit. Other units divide the rest in proportion to the time of a single request."""
+    """Share of the objective by unit. Other units divide the rest in proportion to a single request's time in them."""
 
     def unit(self, name: str) -> UnitSpec:
-        """Return the unit of that name.
+        """Return the unit with that name.
 
         Raises:
             SpecError: there is no such unit.
@@ -102,11 +102,11 @@ class PipelineSpec:
         raise SpecError(f"unknown unit, got {name}; the pipeline has {', '.join(u.name for u in self.units)}")
 
     def keys(self) -> Iterator[Key]:
-        """Yield the key of every unit in every pool that it may run in."""
+        """Yield a key for every unit in every pool that it may run in."""
         for unit in self.units:
             for placed in unit.placed:
                 yield Key(unit.name, placed.pool)
 
     def placed(self, key: Key) -> PlacedUnit:
-        """Return the placement of the key's unit in the key's pool."""
+        """Return the placement for a key."""
         return self.unit(key.unit).in_pool(key.pool)

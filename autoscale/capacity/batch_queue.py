@@ -1,16 +1,16 @@
-"""A queueing model of one replica: requests arrive at random (Poisson), and an idle replica serves up to a full batch.
+"""A queueing model for one replica: requests arrive at random (Poisson), and an idle replica serves up to a full batch.
 
-The model is the bulk-service queue M/G/1 with batches of 1 to b requests (N. T. J. Bailey, "On queueing processes with
+The model is the bulk-service queue M/G/1 with 1 to b requests per batch (N. T. J. Bailey, "On queueing processes with
 bulk service", JRSS B 16, 1954; M. F. Neuts, "A general class of bulk queues with Poisson input", Annals of Mathematical
 Statistics 38, 1967). The service time grows with the batch. For inference servers see Y. Inoue, "Queueing analysis of
 GPU-based inference servers with dynamic batching", Performance Evaluation 147, 2021.
 
-The numbers of requests that wait at the ends of services are a Markov chain. Its stationary distribution gives the
-latency of a request that arrives at a random time. All requests have the same size, and each replica has its own queue.
-If requests choose the shorter of two queues, they wait less than the model says.
+The number of requests that wait when a service ends is a Markov chain. Its stationary distribution gives the latency
+for a random arrival time. All requests have the same size, and each replica has its own queue. If requests choose the
+shorter of two queues, they wait less than the model says.
 
-For example, a replica that takes 2 ms + 0.02 ms for each candidate, with batches of at most 800 candidates, serves at
-most 4 requests of 200 candidates in 18 ms, which is 222 requests/s.
+For example, a replica takes 2 ms + 0.02 ms for each candidate, and a batch has at most 800 candidates. Then it serves
+at most 4 requests with 200 candidates each in 18 ms, which is 222 requests/s.
 """
 
 import functools
@@ -24,7 +24,7 @@ from autoscale.capacity.markov_chain import fewer_states, left_at_ends, normal
 from autoscale.capacity.service_time import ServiceTime
 
 _FULLEST = 0.98
-"""Largest load that is modelled, as a share of saturation. Above it, the queue depends on how long the load lasts."""
+"""The highest modelled load, as a share of saturation. Above it, the queue depends on how long the load lasts."""
 _MAX_BATCH = 128
 _Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 _PRECISION = 1e-8
@@ -33,7 +33,7 @@ _ELAPSED = (np.arange(6) + 0.5) / 6
 
 @dataclass(frozen=True, slots=True)
 class BatchQueue:
-    """The queue of one replica. Requests have ``candidates_per_request``, and batches at most ``max_candidates``."""
+    """One replica's queue. Requests have ``candidates_per_request``, and batches at most ``max_candidates``."""
 
     service: ServiceTime
     candidates_per_request: float
@@ -45,38 +45,38 @@ class BatchQueue:
         return min(_MAX_BATCH, max(1, int(self.max_candidates / self.candidates_per_request)))
 
     def busy_s(self) -> NDArray[np.float64]:
-        """Return (max_requests,) the mean times of batches of 1 to ``max_requests`` requests."""
+        """Return (max_requests,) the mean batch times for 1 to ``max_requests`` requests."""
         requests = np.arange(1, self.max_requests + 1)
         return np.maximum(self.service.busy_s(requests, requests * self.candidates_per_request), 1e-6)
 
     @property
     def saturation_per_s(self) -> float:
-        """Requests per second of a replica that is never idle and serves only full batches."""
+        """Requests per second if the replica is never idle and serves only full batches."""
         return self.max_requests / float(self.busy_s()[-1])
 
     @property
     def alone_p99_s(self) -> float:
-        """99th percentile of the latency of a request that arrives at an idle replica."""
+        """The p99 latency if the replica is idle at the arrival."""
         sigma = self.service.sigma
         return float(self.busy_s()[0]) * math.exp(_Z99 * sigma - sigma**2 / 2)
 
     def p99_s(self, requests_per_s: float) -> float:
-        """Return the 99th percentile of waiting and service time at a load, or infinity above the largest load."""
+        """Return the p99 of waiting plus service time at a load, or infinity above the highest modelled load."""
         return _p99_s(self, requests_per_s)
 
     def quantile_s(self, requests_per_s: float, quantile: float) -> float:
-        """Return a quantile of waiting and service time, without the overhead of a request outside batches."""
+        """Return a quantile of waiting plus service time, without the overhead outside batches."""
         if requests_per_s > _FULLEST * self.saturation_per_s:
             return math.inf
         return _quantile_s(*self._latencies(requests_per_s), quantile)
 
     def mean_s(self, requests_per_s: float) -> float:
-        """Return the mean of waiting and service time, without the overhead of a request outside batches."""
+        """Return the mean waiting plus service time, without the overhead outside batches."""
         waits, means, _, weights = self._latencies(requests_per_s)
         return float((weights * (waits + means)).sum())
 
     def load_per_s(self, p99_s: float) -> float:
-        """Return the highest load in requests/s whose 99th percentile is within ``p99_s``, or 0 if there is none."""
+        """Return the highest load in requests/s at which p99 is within ``p99_s``, or 0 if there is none."""
         low, high = 0.0, _FULLEST * self.saturation_per_s
         if self.p99_s(high) <= p99_s:
             return high
@@ -88,13 +88,13 @@ class BatchQueue:
     def _latencies(
         self, rate: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return a weighted sample of the latencies of an arrival at a random time, as four arrays (n,).
+        """Return a weighted sample of latencies at random arrival times, as four arrays (n,).
 
-        The latency is a wait plus a lognormal time. The wait is the rest of the present batch. The lognormal time
+        A latency is a wait plus a lognormal time. The wait is the present batch's remaining time. The lognormal time
         consists of the full batches ahead and the arrival's own batch.
 
         Returns:
-            Waits, means of the lognormal times, standard deviations of their logarithms, and weights.
+            Waits, mean lognormal times, standard deviations of their logarithms, and weights.
         """
         busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
         probabilities = left_at_ends(rate, busy_s, sigma)
@@ -156,7 +156,7 @@ def _quantile_s(
     logs = np.log(means) - deviations**2 / 2
 
     def log_error(time_s: float) -> float:
-        """Return the logarithmic error of the share that is later. It is nearly linear, so root finding is fast."""
+        """Return the logarithmic error in the share of later requests. It is nearly linear, so root finding is fast."""
         below = ndtr((np.log(np.maximum(time_s - waits, 1e-12)) - logs) / deviations)
         return math.log1p(-quantile) - math.log(max(1 - float((weights * below).sum()), 1e-15))
 
@@ -178,7 +178,7 @@ def _p99_s(queue: BatchQueue, requests_per_s: float) -> float:
 def candidates_per_s_within(
     service: ServiceTime, candidates_per_request: float, max_candidates: int, p99_s: float
 ) -> float:
-    """Return the candidates/s of a replica whose 99th percentile of waiting and service time is within ``p99_s``.
+    """Return the candidates/s that a replica serves with a p99 (waiting plus service time) within ``p99_s``.
 
     The cache compares ``service`` by identity. ``service_time`` returns the same object for equal profiles.
     """

@@ -3,10 +3,10 @@
 A replica has at most ``max_calls_in_flight`` batches in progress. A batch that was sent to the next unit counts until
 the answer arrives. Therefore a replica serves at most
 
-    calls in flight x candidates of a full batch / (its own time for the batch + the next unit's response time)
+    calls in flight x candidates in a full batch / (its own time for the batch + the next unit's response time)
 
-For example, 2 calls of 1,000 candidates that take 20 ms here and 30 ms there are 40,000 candidates/s, although the
-replica alone could serve 50,000.
+For example, 2 calls with 1,000 candidates each take 20 ms here and 30 ms there. That allows 40,000 candidates/s,
+although the replica alone could serve 50,000.
 """
 
 import functools
@@ -19,7 +19,8 @@ from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.spec import Key, PipelineSpec, UnitSpec
 
 _FULLEST = 0.9
-"""Largest assumed load of the next unit, as a share of its saturation. Above it, response times grow without bound."""
+"""The highest assumed load on the next unit, as a share of its saturation. Near saturation, waits grow without
+bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class CallLimit:
 
     Attributes:
         unit: the next unit.
-        calls: the number of calls in flight.
-        candidates: the candidates of a full batch.
+        calls: how many calls may be in flight.
+        candidates: the candidates in a full batch.
         own_s: the replica's own time for a full batch.
-        response_s: the response time of the next unit, including the hop.
+        response_s: the next unit's response time, including the hop.
     """
 
     unit: str
@@ -51,7 +52,7 @@ class CallLimit:
         return self.own_s + self.response_s
 
     def calls_for(self, per_s: float) -> int:
-        """Return the number of calls in flight that allows ``per_s`` candidates per second."""
+        """Return how many calls in flight allow ``per_s`` candidates per second."""
         return max(1, math.ceil(per_s * self.call_s / self.candidates - 1e-9))
 
 
@@ -65,14 +66,15 @@ def next_unit(spec: PipelineSpec, name: str) -> UnitSpec | None:
 def call_limit(
     spec: PipelineSpec, key: Key, to: Key, candidates_per_request: float, load_per_s: float
 ) -> CallLimit:
-    """Return the limit of a replica of ``key`` whose calls all go to ``to``.
+    """Return the limit on a replica whose calls all go to ``to``.
 
     Args:
         spec: the pipeline.
         key: the calling replica.
         to: the called unit and pool.
-        candidates_per_request: the size of requests.
-        load_per_s: the assumed load of a replica of ``to``, in candidates/s. It is the load that it is sized for.
+        candidates_per_request: the request size.
+        load_per_s: the assumed load on a called replica, in candidates/s. This is the load that the replica is sized
+            for.
     """
     unit = spec.unit(key.unit)
     requests = max(1, int(unit.max_candidates / candidates_per_request))
@@ -92,7 +94,7 @@ def call_limit(
 
 
 def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallLimit:
-    """Return the limit of calls that are spread over pools by ``shares``. At least one share is above 0."""
+    """Return the limit if calls are spread over pools by ``shares``. At least one share is above 0."""
     total = sum(shares.values())
     response_s = sum(share / total * limits[pool].response_s for pool, share in shares.items())
     return replace(next(iter(limits.values())), response_s=response_s)
@@ -100,7 +102,7 @@ def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallL
 
 @functools.lru_cache(maxsize=256)
 def _service_of_calls(service: ServiceTime, requests: int) -> ServiceTime:
-    """Return the service time of calls of ``requests`` requests each. One call then counts as one request."""
+    """Return the service time for calls with ``requests`` requests each. One call then counts as one request."""
     return replace(
         service,
         per_request_s=service.per_request_s * requests,

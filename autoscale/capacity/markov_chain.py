@@ -1,4 +1,4 @@
-"""The Markov chain of a replica's queue: the number of requests that wait at the end of a service."""
+"""The Markov chain of a replica's queue: the number of requests that wait when a service ends."""
 
 import functools
 
@@ -10,13 +10,13 @@ _MOST_STATES = 48
 
 @functools.cache
 def normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the points and weights of a Gauss-Hermite quadrature for the standard normal distribution."""
+    """Return the points and weights for Gauss-Hermite quadrature over the standard normal distribution."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     return points, weights / weights.sum()
 
 
 def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the states with a significant weight, and their weights. If there are many, neighbours are merged."""
+    """Return the states with a significant weight, and their weights. If there are many, adjacent ones are merged."""
     states = np.flatnonzero(weights > 1e-7 * weights.sum())
     starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
     sums = np.add.reduceat(weights[states], starts)
@@ -25,12 +25,12 @@ def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArr
 
 
 def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Return (n,) the probability that 0, 1, 2, ... requests wait at the end of a service.
+    """Return (n,) the probability that 0, 1, 2, ... requests wait when a service ends.
 
     Args:
         rate: arrivals per second.
-        busy_s: (b,) the mean time of batches of 1 to b requests.
-        sigma: the standard deviation of the logarithm of batch times.
+        busy_s: (b,) the mean batch times for 1 to b requests.
+        sigma: the standard deviation of the batch time's logarithm.
     """
     full = busy_s.size
     size = 3 * full + 96
@@ -50,7 +50,7 @@ def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDAr
 
 
 def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
-    """Return (n,) the stationary distribution of a Markov chain (n, n). The matrix ``chain`` is overwritten.
+    """Return (n,) the stationary distribution. The matrix ``chain`` (n, n) is overwritten.
 
     The method is elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research
     33, 1985). It uses only numpy's elementwise arithmetic, because a linear algebra library would start all its threads
@@ -58,7 +58,7 @@ def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
 
     Args:
         chain: transition probabilities.
-        down: the largest number of states by which the chain falls in one step.
+        down: by how many states the chain falls in one step at most.
     """
     size = len(chain)
     for state in range(size - 1, 0, -1):

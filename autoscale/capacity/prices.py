@@ -1,4 +1,4 @@
-"""The price of a replica in a pool, and the number of replicas that the pool has room for."""
+"""A replica's price in a pool, and the number of replicas that the pool has room for."""
 
 import math
 
@@ -6,10 +6,11 @@ from autoscale.spec import Key, PipelineSpec
 
 
 def price(spec: PipelineSpec, key: Key) -> float:
-    """Return the price of a replica per hour.
+    """Return a replica's price per hour.
 
-    A replica pays for the resource of which it uses the largest share. For example, a replica with 1 of 8 CPUs and 1 of
-    2 GPUs costs half of a node. A pool without a price counts as 1 per node, and an unknown pool as 1 per replica.
+    A replica pays for the resource that it uses most of, as a share of the node. For example, a replica with 1 of 8
+    CPUs and 1 of 2 GPUs costs half a node. A pool without a price counts as 1 per node, and an unknown pool as 1 per
+    replica.
     """
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
@@ -23,7 +24,7 @@ def price(spec: PipelineSpec, key: Key) -> float:
 
 
 def room(spec: PipelineSpec, key: Key) -> int:
-    """Return the largest number of replicas by the bounds and by the nodes of the pool, if no other unit used them."""
+    """Return the most replicas that the bounds and the pool's nodes allow, if no other unit uses the nodes."""
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
         return placed.max_replicas

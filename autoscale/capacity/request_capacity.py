@@ -10,11 +10,11 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class RequestCapacity:
-    """The capacity of one replica.
+    """A replica's capacity.
 
     Attributes:
         requests_per_s: requests per second with p99 within the unit's share of the objective.
-        saturated_requests_per_s: requests per second of a replica that is never idle.
+        saturated_requests_per_s: requests per second if the replica is never idle.
         limited_by_calls: whether the calls in flight to the next unit limit both numbers.
     """
 
@@ -24,10 +24,10 @@ class RequestCapacity:
 
 
 def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
-    """Return the capacity of a replica of each unit in each pool. Pools that are too slow for the share are left out.
+    """Return a replica's capacity for each unit in each pool, without pools that are too slow for the unit's share.
 
-    Replicas in a spot pool count only for the share of time for which their node exists. Calls to the next unit are
-    assumed to go to the pool in which a request costs least.
+    Replicas in a spot pool count only while their node exists. Calls to the next unit are assumed to go to the pool in
+    which a request costs least.
 
     Raises:
         SpecError: no pool of a unit answers a request within the unit's share.

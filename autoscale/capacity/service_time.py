@@ -1,4 +1,4 @@
-"""The time of a batch on one replica, fitted to its profile. Simulator, policies and planner all use it."""
+"""The batch time on one replica, fitted to its profile. Simulator, policies and planner all use it."""
 
 import functools
 import math
@@ -14,24 +14,24 @@ _Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ServiceTime:
-    """The distribution of the time of a batch.
+    """The distribution of batch times.
 
     The mean is ``per_request_s`` for each request plus a piecewise linear function of the candidates. It holds while
-    all other replicas of the unit on the node run batches, because that limits the rate of a pool. While none of them
-    runs a batch, the mean is lower by the share ``relief``, and proportionally in between.
+    all other replicas of the unit on the node run batches, because that limits a pool's rate. While no other replica
+    runs a batch, the mean is lower by the share ``relief``. In between, the reduction is proportional.
 
     The time is lognormal: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
 
     Attributes:
-        candidates: (k,) float64, the knots of the function, k >= 2. They start at 0 and do not decrease.
+        candidates: (k,) float64, the function's knots, k >= 2. They start at 0 and do not decrease.
         seconds: (k,) float64, the mean seconds at the knots. They do not decrease. Beyond the last knot the function
             continues with its last slope.
         per_request_s: additional seconds for each request.
-        sigma: the standard deviation of the logarithm of the time.
-        overhead_s: time of a request outside its batches.
-        overhead_cpu_s: additional batch time for each request, because the handling of requests uses the same cores.
-        relief: relative reduction of the time while no other replica of the unit runs a batch.
-        neighbours: the least number of other replicas that cause the full contention.
+        sigma: the standard deviation of the time's logarithm.
+        overhead_s: a request's time outside its batches.
+        overhead_cpu_s: additional batch time for each request, because requests are handled on the same cores.
+        relief: relative time reduction while no other replica of the unit runs a batch.
+        neighbours: how many other replicas at least cause the full contention.
     """
 
     candidates: NDArray[np.float64]
@@ -44,7 +44,7 @@ class ServiceTime:
     neighbours: int = 0
 
     def batch_s(self, requests: ArrayLike, candidates: ArrayLike) -> NDArray[np.float64]:
-        """Return the mean time of batches with these numbers of requests and candidates, which are broadcast."""
+        """Return the mean batch time for these numbers of requests and candidates, which are broadcast."""
         c = np.asarray(candidates, np.float64)
         slope = (self.seconds[-1] - self.seconds[-2]) / (self.candidates[-1] - self.candidates[-2])
         past = np.maximum(c - self.candidates[-1], 0.0) * slope
@@ -59,7 +59,7 @@ class ServiceTime:
 
 @functools.lru_cache(maxsize=256)
 def service_time(profile: Profile) -> ServiceTime:
-    """Fit the timings of a profile by least squares of the relative errors. No coefficient is negative.
+    """Fit a profile's timings by least squares over the relative errors. No coefficient is negative.
 
     The time per request is fitted only if some batches with equal candidates have different numbers of requests.
     Otherwise all time is attributed to candidates. With a single timing, fewer candidates take as long.
@@ -71,7 +71,7 @@ def service_time(profile: Profile) -> ServiceTime:
     means = np.array([timing.mean_ms / 1000 for timing in timings])
     rows = np.array([[1.0, *(float(t.candidates >= size) for size in sizes[1:])] for t in timings])
     requests = np.array([[float(timing.requests) * _are_requests_separable(timings)] for timing in timings])
-    # Columns: time per request, time of the smallest batch, and the additional time of each larger size.
+    # # Columns: time per request, time for the smallest batch, and the additional time for each larger size.
     fit, _ = nnls(np.hstack([requests, rows]) / means[:, None], np.ones(len(timings)))
     knots, seconds = np.array(sizes, np.float64), np.cumsum(fit[1:])
     if len(sizes) == 1:

@@ -11,22 +11,22 @@ from autoscale.capacity.service_time import service_time
 from autoscale.spec import Key, PipelineSpec
 
 _LEAST_SHARE = 0.05
-"""The least share of the objective for a unit, independent of the profiles."""
+"""Each unit gets at least this share of the objective, whatever the profiles say."""
 _STRETCH = 1.5
-"""If a share cannot be kept at any load, the limit on p99 is this many times the p99 of a single request."""
+"""If a share cannot be kept at any load, p99 is limited to this many times a single request's p99."""
 _STEPS_PER_OCTAVE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateCapacity:
-    """The capacity of one replica, in candidates/s.
+    """A replica's capacity, in candidates/s.
 
     Attributes:
         per_s: load with p99 within the unit's share of the objective.
-        saturation_per_s: load of a replica that is never idle.
+        saturation_per_s: load if the replica is never idle.
         feasible: whether the share can be kept at all.
-        own_per_s: ``per_s`` without the limit of calls. Infinity if calls do not limit the replica.
-        calls: the limit of its calls to the next unit, or None if it does not apply. ``per_s`` and
+        own_per_s: ``per_s`` without the limit on calls. Infinity if calls do not limit the replica.
+        calls: the limit from its calls to the next unit, or None if it does not apply. ``per_s`` and
             ``saturation_per_s`` respect it.
     """
 
@@ -41,12 +41,12 @@ class Sizing:
     """The capacities of a pipeline's replicas."""
 
     def __init__(self, spec: PipelineSpec, *, aim: float = 1.0, max_load: float = 0.98) -> None:
-        """Prepare the sizing of a pipeline.
+        """Prepare a pipeline's sizing.
 
         Args:
             spec: the pipeline.
-            aim: the share of the objective that the predicted p99 may use.
-            max_load: the largest load of a replica, as a share of its saturation.
+            aim: the predicted p99 may use this share of the objective.
+            max_load: a replica's highest load, as a share of its saturation.
         """
         self._spec, self._aim, self.max_load = spec, aim, max_load
         self._known: dict[tuple[Key, int], CandidateCapacity] = {}
@@ -54,10 +54,10 @@ class Sizing:
 
     @cached_property
     def shares_s(self) -> dict[str, float]:
-        """The time of each unit for waiting and service, without the overhead of requests outside batches.
+        """Each unit's time for waiting and service, without the overhead outside batches.
 
-        Units without an entry in ``spec.shares`` divide the rest of the objective in proportion to the time of a single
-        request in their fastest pool.
+        Units without an entry in ``spec.shares`` divide the rest of the objective in proportion to a single request's
+        time in their fastest pool.
         """
         objective_s, shares = self._spec.p99_ms / 1000, self._spec.shares
         alone_s = {
@@ -83,15 +83,15 @@ class Sizing:
     def capacity(
         self, key: Key, candidates_per_request: float, shares: Mapping[str, float] | None = None
     ) -> CandidateCapacity:
-        """Return the capacity of a replica for requests of about this size.
+        """Return a replica's capacity for requests of about this size.
 
         Sizes are rounded to a quarter of an octave, which is a factor of 1.19.
 
         Args:
             key: the unit and pool.
-            candidates_per_request: the size of requests.
-            shares: the split of the calls over the pools of the next unit. By default all calls go to its slowest pool
-                that keeps that unit's share of the objective.
+            candidates_per_request: the request size.
+            shares: the split of calls over the next unit's pools. By default all calls go to its slowest pool that
+                keeps that unit's share of the objective.
         """
         octave = round(_STEPS_PER_OCTAVE * math.log2(max(1.0, candidates_per_request)))
         own = self._own(key, octave)
@@ -127,7 +127,7 @@ class Sizing:
         return known
 
     def queue(self, key: Key, candidates_per_request: float) -> BatchQueue:
-        """Return the queueing model of one replica."""
+        """Return the queueing model for one replica."""
         service = service_time(self._spec.placed(key).profile)
         return BatchQueue(service, candidates_per_request, self._spec.unit(key.unit).max_candidates)
 

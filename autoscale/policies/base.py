@@ -1,4 +1,4 @@
-"""Interfaces of policies: observation, decision, policy and the descriptor of a kind of policy.
+"""Policy interfaces: observation, decision, policy and the descriptor of a policy kind.
 
 Time is an argument. Nothing here reads a clock.
 """
@@ -16,20 +16,20 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, slots=True)
 class UnitObservation:
-    """The load of one unit in one pool, summed over its replicas.
+    """One unit's load in one pool, summed over its replicas.
 
     Rates are means over the interval since the previous decision.
 
     Attributes:
-        ready: number of replicas that answer.
-        target: number of requested replicas, including those that are starting.
+        ready: replicas that answer.
+        target: requested replicas, including those that are starting.
         arriving_requests_per_s: requests that arrive at the unit.
         arriving_candidates_per_s: their candidates.
-        served_candidates_per_s: candidates of computed batches.
+        served_candidates_per_s: candidates in computed batches.
         shed_requests_per_s: requests that were refused or answered by the fallback.
-        missed_requests_per_s: requests of an ingress that were answered in full but after the objective, or shed for
-            lack of time. Requests that failed because of an error or the feature store do not count, because more
-            replicas would not help.
+        missed_requests_per_s: at an ingress, requests that were answered in full but after the objective, or shed for
+            lack of time. Requests that failed due to an error or the feature store do not count, because more replicas
+            would not help.
         waiting_candidates: candidates that wait in the queues now.
         ongoing_requests: requests as Serve counts them, including queued ones, averaged over Serve's look-back window.
             The policy ``target_ongoing`` reads it.
@@ -48,7 +48,7 @@ class UnitObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The load of the whole pipeline. It is ``age_s`` old, because metrics take a while to arrive."""
+    """The whole pipeline's load. It is ``age_s`` old, because metrics take a while to arrive."""
 
     units: Mapping[Key, UnitObservation]
     age_s: float = 0.0
@@ -56,14 +56,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[State]):
-    """The result of a policy.
+    """A policy's result.
 
     Attributes:
         replicas: number of replicas for each key.
         reasons: the reason for each number, as text.
         state: the state for the next decision.
-        weights: by unit, the split of its work over its pools. The weights of a unit add up to 1. A unit is left out if
-            the policy does not decide on its split.
+        weights: by unit, the split over its pools. A unit's weights add up to 1. A unit is left out if the policy does
+            not decide on its split.
     """
 
     replicas: Mapping[Key, int]
@@ -73,19 +73,19 @@ class Decision(Generic[State]):
 
 
 class Policy(Protocol[State]):
-    """A policy for one pipeline. It has no memory of its own: each decision takes a state and returns the next one."""
+    """A policy for one pipeline. It has no memory: each decision takes a state and returns the next state."""
 
     def start(self) -> State:
         """Return the state before the first decision."""
         ...
 
     def decide(self, now_s: float, observation: Observation, state: State) -> Decision[State]:
-        """Return the decision at ``now_s``. It has a number for every key of the spec."""
+        """Return the decision at ``now_s``. It has a number for every key in the spec."""
         ...
 
 
 class PolicyOptions(BaseModel):
-    """The base class of the options of a policy."""
+    """The base class for policy options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -97,12 +97,12 @@ Options = TypeVar("Options", bound=PolicyOptions)
 
 @dataclass(frozen=True, slots=True)
 class PolicyKind(Generic[Options]):
-    """The descriptor of one kind of policy. Serve's controller imports its module.
+    """The descriptor of one policy kind. Serve's controller imports its module.
 
     Attributes:
-        config: the class of the options.
-        make: creates the policy of a pipeline.
-        reads_profiles: whether the policy needs the profile of every unit.
+        config: the option class.
+        make: creates a pipeline's policy.
+        reads_profiles: whether the policy needs a profile for every unit.
         is_limited: whether ``autoscaling.limits`` apply. A policy with its own delays only gets the bounds.
     """
 

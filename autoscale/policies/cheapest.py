@@ -15,7 +15,7 @@ class CheapestConfig(SizedConfig):
     """Options for a pipeline with units that may run in several pools.
 
     Attributes:
-        forecast: options of the load forecast. None: no forecast.
+        forecast: None: no load forecast.
         saving: replicas move to other pools only if that saves this share of the price.
     """
 

@@ -10,10 +10,10 @@ from autoscale.spec import PipelineSpec
 
 
 class CoupledConfig(SizedConfig):
-    """Options for a pipeline of several units.
+    """Options for a pipeline with several units.
 
     Attributes:
-        forecast: options of the load forecast. None: no forecast.
+        forecast: None: no load forecast.
     """
 
     kind: Literal["coupled"]

@@ -1,4 +1,4 @@
-"""The policy of a pipeline without ``autoscaling:``. It keeps the number of replicas of the YAML file."""
+"""The policy for a pipeline without ``autoscaling:``. It keeps the replica counts from the YAML file."""
 
 from autoscale.policies.base import Decision, Observation
 from autoscale.spec import PipelineSpec
@@ -8,7 +8,7 @@ class Fixed:
     """A policy that keeps the initial replicas."""
 
     def __init__(self, spec: PipelineSpec) -> None:
-        """Read the initial replicas of ``spec``."""
+        """Read the initial replicas from ``spec``."""
         self._replicas = {key: spec.placed(key).initial_replicas for key in spec.keys()}
         self._reasons = {
             key: f"{key} stays at {n}: the pipeline has no autoscaling" for key, n in self._replicas.items()

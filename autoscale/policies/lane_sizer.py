@@ -1,13 +1,13 @@
-"""The sizing of one lane: its load, the replicas that the load needs, and the reason.
+"""Lane sizing: a lane's load, the replicas that the load needs, and the reason.
 
-The load of a lane is the highest of these:
+A lane's load is the highest of these:
 
-- the mean of the stable window
-- in a burst, the highest mean of the panic window
+- the stable window's mean
+- in a burst, the panic window's highest mean
 - the forecast, if the policy makes forecasts
 - the load that the ingress passes on, if the policy couples the units
 
-Lasting misses of the objective increase it, and so does a backlog that the requested replicas would not clear.
+Lasting misses increase the load, and so does a backlog that the requested replicas would not clear.
 """
 
 from collections.abc import Mapping
@@ -27,12 +27,13 @@ from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
 
 _SETTLED = 0.9
-"""A unit is settled if this share of its target is ready. In a large unit some replica is always being replaced."""
+"""A unit is settled if this share of its target is ready. A large unit always has some replica that is being
+replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
-    """The pools of a lane now: their observations and the capacities of a replica."""
+    """A lane's pools now: for each, the observation and a replica's capacity."""
 
     lane: Lane
     observed: list[UnitObservation]
@@ -44,19 +45,19 @@ class _Pools:
 
     @property
     def ready_per_s(self) -> float:
-        """Capacity of the ready replicas, in candidates/s."""
+        """The ready replicas' capacity, in candidates/s."""
         pairs = zip(self.observed, self.capacities, strict=True)
         return sum(unit.ready * capacity.per_s for unit, capacity in pairs)
 
     @property
     def target_per_s(self) -> float:
-        """Capacity of all requested replicas, including those that are starting, in candidates/s."""
+        """The capacity, in candidates/s, of all requested replicas, including those that are starting."""
         pairs = zip(self.observed, self.capacities, strict=True)
         return sum(unit.target * capacity.per_s for unit, capacity in pairs)
 
 
 class LaneSizer:
-    """Sizes the lanes of a pipeline by its profiles."""
+    """Sizes a pipeline's lanes by its profiles."""
 
     def __init__(
         self,
@@ -66,12 +67,12 @@ class LaneSizer:
         forecasts: ForecastConfig | None,
         saving: float,
     ) -> None:
-        """Prepare the sizing of a pipeline's units.
+        """Prepare the sizing.
 
         Args:
-            config: the options of the policy.
+            config: the policy options.
             spec: the pipeline.
-            forecasts: options of the load forecast. None: no forecast.
+            forecasts: the forecast options. None: no forecast.
             saving: replicas move to other pools only if that saves this share of the price.
         """
         self._config, self._spec, self._forecasts, self._saving = config, spec, forecasts, saving
@@ -93,9 +94,9 @@ class LaneSizer:
         Args:
             now_s: the present.
             lane: the lane.
-            seen: observations of all keys. They include requests that did not reach a unit (``demand.py``).
-            before: the state of the lane.
-            misses: the misses of the whole pipeline.
+            seen: observations for all keys. They include requests that did not reach a unit (``demand.py``).
+            before: the lane's state.
+            misses: the whole pipeline's misses.
             derived_per_s: the load that the ingress passes on, in candidates/s. 0 if the policy does not couple units.
         """
         config, pools = self._config, self._pools(lane, seen)

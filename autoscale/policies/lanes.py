@@ -1,6 +1,7 @@
 """Lanes, and the decision on a lane with its reasons.
 
-A lane is sized as one. It is a unit in one pool, or a unit with all its pools if the policy splits units over pools.
+A lane is a group of replicas that is sized together: a unit in one pool, or a unit with all its pools if the policy
+splits units over pools.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,24 +19,23 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The keys of one unit that share one load."""
+    """A unit's keys that share one load."""
 
     name: str
     keys: tuple[Key, ...]
 
     @property
     def unit(self) -> str:
-        """Name of the unit."""
+        """The unit's name."""
         return self.keys[0].unit
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """The state of a lane before a decision.
+    """A lane's state before a decision.
 
     Attributes:
         window: the recent load. None before the first decision.
-        forecast: the state of the forecast.
         since_up_s: by key, the time since more replicas were last requested.
     """
 
@@ -49,13 +49,12 @@ class LaneDecision:
     """The decision on one lane, and the states after it.
 
     Attributes:
-        replicas: number of replicas by key.
-        reasons: the reason for each number.
+        reasons: by key, the reason for the number of replicas.
         weights: the split of the unit's work over its pools. Empty if the lane has one pool.
         arriving_per_s: candidates per second over the panic window.
         window: the recent load.
-        forecast: the state of the forecast. None if the policy makes no forecasts.
-        misses: the misses of the whole pipeline.
+        forecast: None if the policy makes no forecasts.
+        misses: the whole pipeline's misses.
     """
 
     replicas: Mapping[Key, int]
@@ -68,11 +67,12 @@ class LaneDecision:
 
 
 def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
-    """Return the lanes of a pipeline, those of the ingress first.
+    """Return a pipeline's lanes, the ingress first.
 
     Args:
         spec: the pipeline.
-        over_pools: whether the policy splits units over pools. Then each unit is one lane, otherwise each key is one.
+        over_pools: whether the policy splits units over pools. Then each unit is one lane. Otherwise each key is one
+            lane.
     """
     if over_pools:
         return tuple(Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units)
@@ -82,7 +82,7 @@ def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
 def weights_of(
     lane: Lane, mix: Mix, observations: Sequence[UnitObservation], options: Sequence[PoolOption]
 ) -> dict[str, Mapping[str, float]]:
-    """Return the split of a unit's work over pools, in proportion to the capacity that is ready and stays.
+    """Return a unit's split over pools, in proportion to the ready capacity that stays.
 
     If no replica is ready, the split follows the requested replicas. Without any replica the result is empty.
     """
@@ -106,7 +106,7 @@ def reason_of(
     per_s: float,
     share_s: float,
 ) -> str:
-    """Return the reason for the change from ``target`` to ``number``: the load, and the capacity of a replica."""
+    """Return the reason for the change from ``target`` to ``number``: the load, and a replica's capacity."""
     change = f"{target} -> {number}" if number != target else f"stays at {number}"
     capacity_text = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:

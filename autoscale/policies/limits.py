@@ -14,11 +14,11 @@ State = TypeVar("State")
 
 
 class LimitsConfig(BaseModel):
-    """Limits on how fast the number of replicas may change.
+    """Limits on how fast replica counts may change.
 
     Attributes:
-        max_up_ratio: a step up multiplies the replicas by at most this. It may always add one.
-        max_down_ratio: a step down divides the replicas by at most this. It may always remove one.
+        max_up_ratio: a step up multiplies the replicas by at most this. It may always add one replica.
+        max_down_ratio: a step down divides the replicas by at most this. It may always remove one replica.
         up_cooldown_s: the least time between two steps up.
         down_cooldown_s: the least time from the last step, up or down, to a step down.
         to_zero_after_s: a unit that may scale to zero does so after this idle time.
@@ -37,13 +37,13 @@ class LimitsConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LimitedState(Generic[State]):
-    """The state of the policy and of its limits.
+    """The state of the policy and its limits.
 
     Attributes:
         inner: the policy's own state.
         targets: by ``<unit>@<pool>``, the last target.
-        up_s: by ``<unit>@<pool>``, the time of the last step up.
-        down_s: by ``<unit>@<pool>``, the time of the last step down.
+        up_s: by ``<unit>@<pool>``, when the target last went up.
+        down_s: by ``<unit>@<pool>``, when the target last went down.
         busy_s: by unit, the last time at which it had work.
     """
 
@@ -139,7 +139,7 @@ class Limited(Generic[State]):
     def _stepped(
         self, now_s: float, key: Key, wanted: int, observation: Observation, state: LimitedState[State]
     ) -> tuple[int, str]:
-        """Return the number of replicas after one step towards ``wanted``, and the limit that could have reduced it.
+        """Return the replicas after one step towards ``wanted``, and the limit that may have shortened the step.
 
         For example, with ``max_up_ratio`` 10 a target of 2 and a wish of 100 become 20. With ``max_down_ratio`` 2 a
         target of 9 and a wish of 1 become 5.

@@ -1,4 +1,4 @@
-"""Mixes: the number of replicas in each pool of a unit, for a load at the lowest price."""
+"""Mixes: how many replicas a unit has in each pool, for a load at the lowest price."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ class PoolOption:
     """A pool that a unit may run in.
 
     Attributes:
-        per_s: capacity of a replica in candidates/s.
-        price: price of a replica per hour.
+        per_s: a replica's capacity in candidates/s.
+        price: a replica's price per hour.
         lowest: least number of replicas.
         most: largest number of replicas.
     """
@@ -25,24 +25,24 @@ class PoolOption:
 
 
 def capacity_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Return the capacity of a mix in candidates/s."""
+    """Return a mix's capacity in candidates/s."""
     return sum(count * option.per_s for count, option in zip(mix, options, strict=True))
 
 
 def price_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Return the price of a mix per hour."""
+    """Return a mix's price per hour."""
     return sum(count * option.price for count, option in zip(mix, options, strict=True))
 
 
 def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
-    """Return the cheapest mix that was found for ``load`` candidates/s, or all replicas if no mix is enough.
+    """Return the cheapest mix found for ``load`` candidates/s, or all replicas if no mix is enough.
 
-    The pool with the lowest price per candidate comes first. Each pool is tried with its number of replicas rounded up
-    and rounded down, and the next pool serves the rest. These are at most 2^(pools) mixes. They contain the optimum if
+    The pool with the lowest price per candidate comes first. Each pool is tried with its replicas rounded up and
+    rounded down, and the next pool serves the rest. That makes at most 2^(pools) mixes. They contain the optimum if
     only the rounding is open.
 
     For example, small replicas serve 500 for 0.05 and big replicas 9,000 for 0.60. The big ones are cheaper per
-    candidate. A load of 9,900 is 1 big replica and 2 small ones.
+    candidate. A load of 9,900 needs 1 big replica and 2 small ones.
     """
     order = sorted(range(len(options)), key=lambda i: options[i].price / options[i].per_s)
     lowest = [options[i].lowest for i in order]
@@ -87,7 +87,7 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
 
 
 def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequence[PoolOption]) -> Mix:
-    """Return ``wanted`` plus those old replicas that are still needed until their replacements are ready."""
+    """Return ``wanted`` plus the old replicas that are needed until their replacements are ready."""
     mix = list(wanted)
     for i, option in enumerate(options):
         capacity = capacity_of([min(n, r) for n, r in zip(mix, ready, strict=True)], options)
@@ -98,7 +98,7 @@ def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequ
 
 
 def _fill(rest: float, options: Sequence[PoolOption]) -> list[int]:
-    """Return the replicas of each option for the load that exceeds the capacity of the least replicas by ``rest``."""
+    """Return the replicas for each option. ``rest`` is the load that the least replicas cannot serve."""
     if not options:
         return []
     option, others = options[0], options[1:]

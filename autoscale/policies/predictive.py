@@ -10,11 +10,7 @@ from autoscale.spec import PipelineSpec
 
 
 class PredictiveConfig(SizedConfig):
-    """Options for a pipeline whose load follows days and weeks, or changes within the start-up time of a replica.
-
-    Attributes:
-        forecast: options of the load forecast.
-    """
+    """Options for a pipeline whose load follows days and weeks, or changes within a replica's start-up time."""
 
     kind: Literal["predictive"]
     forecast: ForecastConfig = ForecastConfig()

@@ -1,4 +1,4 @@
-"""The kinds of policies that a pipeline may use. A new kind needs one module and one line here."""
+"""The policy kinds that a pipeline may use. A new kind needs one module and one line here."""
 
 from typing import Annotated
 

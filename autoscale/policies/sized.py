@@ -1,8 +1,7 @@
 """The policy behind ``slo``, ``predictive``, ``coupled`` and ``cheapest``. It computes replicas from load and profiles.
 
-Load is counted in candidates. A lane is sized as one (``lane_sizer.py``). It is a unit in one pool, or a unit with all
-its pools if the policy decides on the split. Requests that were shed before they reached a unit count as arrivals at
-that unit.
+Load is counted in candidates. Each lane (``lanes.py``) is sized separately. Requests that were shed before they reached
+a unit count as arrivals at that unit.
 """
 
 import math
@@ -23,15 +22,15 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class SizedState:
-    """The state of a sized policy.
+    """A sized policy's state.
 
     Attributes:
         windows: by lane, the recent load.
-        forecasts: by lane, the state of the forecast.
+        forecasts: by lane, the forecast's state.
         up_s: by ``<unit>@<pool>``, the last time at which more replicas were requested.
-        ratios: by unit, its candidates relative to those that arrive at the ingress.
-        misses: recent misses of the objective.
-        last_s: the time of the last decision.
+        ratios: by unit, its candidates relative to the candidates that arrive at the ingress.
+        misses: recent misses.
+        last_s: the last decision's time.
     """
 
     windows: Mapping[str, WindowState] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class SizedState:
 
 
 class SizedPolicy:
-    """A policy that uses the profiles of a pipeline. Its arguments choose which signals it uses beside the windows."""
+    """A policy that uses a pipeline's profiles. Its arguments choose the signals that it uses beside the windows."""
 
     def __init__(
         self,
@@ -54,12 +53,12 @@ class SizedPolicy:
         coupled: bool = False,
         saving: float | None = None,
     ) -> None:
-        """Create the policy of a pipeline.
+        """Create a pipeline's policy.
 
         Args:
             config: the options.
             spec: the pipeline.
-            forecasts: options of the load forecast. None: no forecast.
+            forecasts: the forecast options. None: no forecast.
             coupled: whether units behind the ingress are sized by the load at the ingress.
             saving: replicas move to other pools only if that saves this share of the price. None: the policy does not
                 decide on the split over pools.
@@ -84,7 +83,7 @@ class SizedPolicy:
             ratios = learnt_ratios(self._spec, seen, ratios, elapsed_s)
         lanes: dict[str, LaneDecision] = {}
         through_per_s = 0.0
-        for lane in self._lanes:  # the ingress first, because its load can determine the size of the others
+        for lane in self._lanes:  # the ingress first, because its load can determine how others are sized
             derived = self._derived_per_s(lane, seen, ratios, through_per_s)
             decision = self._sizer.decide(now_s, lane, seen, _lane_state(now_s, lane, state), misses, derived)
             lanes[lane.name], misses = decision, decision.misses

@@ -1,4 +1,4 @@
-"""The options of policies that size units by their profiles."""
+"""The options that policies share if they size units by their profiles."""
 
 from pydantic import Field
 
@@ -6,19 +6,19 @@ from autoscale.policies.base import PolicyOptions
 
 
 class SizedConfig(PolicyOptions):
-    """Options of all policies that size units by their profiles.
+    """Options that all policies share if they size units by their profiles.
 
     Attributes:
-        aim: the share of the objective that the predicted p99 may use.
-        max_load: the largest load of a replica, as a share of its saturation.
-        window_s: the stable window. The load is its mean.
+        aim: the predicted p99 may use this share of the objective.
+        max_load: a replica's highest load, as a share of its saturation.
+        window_s: the stable window. The load is the window's mean.
         panic_window_s: the shorter window that detects bursts.
-        panic_threshold: a burst begins if the mean of the panic window exceeds the capacity of the ready replicas by
-            this factor. It ends one stable window after the last such mean.
+        panic_threshold: a burst begins if the panic window's mean exceeds the ready replicas' capacity by this factor.
+            The burst ends one stable window after the last such mean.
         down_window_s: the highest load in this window counts for steps down.
         hysteresis: this share is added to the load that counts for steps down.
         drain_s: a backlog is to be cleared within this time.
-        max_added: the largest share that lasting misses of the objective add to the load. 0: misses add nothing.
+        max_added: the largest share that lasting misses add to the load. 0: misses add nothing.
     """
 
     aim: float = Field(default=0.9, gt=0, le=2)

@@ -9,7 +9,7 @@ from autoscale.spec import PipelineSpec
 
 
 class SloConfig(SizedConfig):
-    """Options for a pipeline whose load changes slowly compared with the start-up time of a replica."""
+    """Options for a pipeline whose load changes slowly compared with a replica's start-up time."""
 
     kind: Literal["slo"]
 

@@ -1,6 +1,6 @@
-"""``target_ongoing``: the default policy of Ray Serve 2.60, with the same arithmetic. It is the baseline.
+"""``target_ongoing``: Ray Serve 2.60's default policy, with the same arithmetic. It is the baseline.
 
-It follows ``ray/serve/autoscaling_policy.py`` of Ray 2.60 (Apache-2.0), and a test compares both over random series.
+It follows ``ray/serve/autoscaling_policy.py`` in Ray 2.60 (Apache-2.0), and a test compares both over random series.
 The look-back window is part of the observation: ``UnitObservation.ongoing_requests`` is averaged over
 ``look_back_period_s``. Serve calls its policy in each control loop, every 0.1 s. With a longer decision interval, a
 delay ends at the first decision after it.
@@ -16,14 +16,14 @@ from pydantic import Field
 from autoscale.policies.base import Decision, Observation, PolicyKind, PolicyOptions, UnitObservation
 from autoscale.spec import PipelineSpec
 
-_ELAPSED_EPSILON_S = 1e-6  # as in Serve: differences of large times are too small by rounding
+_ELAPSED_EPSILON_S = 1e-6  # as in Serve: rounding makes differences between large times too small
 
 
 class TargetOngoingConfig(PolicyOptions):
-    """Options with the names, meanings and defaults of Serve's ``AutoscalingConfig``.
+    """Options with the same names, meanings and defaults as in Serve's ``AutoscalingConfig``.
 
     Attributes:
-        downscale_to_zero_delay_s: delay of the step from 1 replica to 0. None: ``downscale_delay_s``.
+        downscale_to_zero_delay_s: delay before the step from 1 replica to 0. None: ``downscale_delay_s``.
     """
 
     kind: Literal["target_ongoing"]
@@ -38,11 +38,11 @@ class TargetOngoingConfig(PolicyOptions):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A pending change of Serve's policy.
+    """A pending change in Serve's policy.
 
     Attributes:
-        counter: number of consecutive decisions that wanted a change in the same direction. Negative: downwards.
-        since_s: the time of the first of them.
+        counter: consecutive decisions that wanted a change in the same direction. Negative: downwards.
+        since_s: the time of the first such decision.
     """
 
     counter: int = 0
@@ -60,7 +60,7 @@ class TargetOngoing:
     """A policy that sizes each unit separately, for ``target_ongoing_requests`` per replica. It applies no bounds."""
 
     def __init__(self, config: TargetOngoingConfig, spec: PipelineSpec) -> None:
-        """Create the policy for the units of ``spec``. It does not use their profiles."""
+        """Create the policy for the units in ``spec``. It does not use their profiles."""
         self._config = config
         self._keys = tuple(spec.keys())
 

@@ -1,1 +1,1 @@
-"""Registries: kinds of runtimes, stages, stores, policies and candidate sources, built in or from other packages."""
+"""Registries: the kinds of runtime, stage, store, policy and candidate source, built in or from other packages."""

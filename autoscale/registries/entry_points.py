@@ -1,4 +1,4 @@
-"""Entry points: the names that installed packages add to a group. Reading them imports no code of those packages."""
+"""Entry points: the names that installed packages add to a group. Reading them imports no code from those packages."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -12,7 +12,7 @@ def declared_names(group: str) -> list[str]:
 
 
 def declared_target(group: str, name: str) -> str | None:
-    """Return the target of a name in a group, or None if no installed package declares it.
+    """Return a name's target in a group, or None if no installed package declares the name.
 
     Raises:
         LoadFailure: several packages declare the name, or its target is malformed.

@@ -3,13 +3,13 @@
 RegistryError
 ├── UnknownKind    no built-in entry and no installed package has that name
 ├── Untrusted      the configuration names code outside the tree and does not trust it
-└── LoadFailure    the code of an entry is missing, cannot be imported or is of another type
+└── LoadFailure    an entry's code is missing, cannot be imported or has another type
 
 A message reads ``<problem>, got <value>; <remedy>``. The code that catches it adds the field at the front.
 """
 
 PLUGIN_ERRORS = (Exception, SystemExit)
-"""Exceptions that the code of another package may raise. KeyboardInterrupt is not among them."""
+"""Exceptions that another package's code may raise. KeyboardInterrupt is not among them."""
 
 
 class RegistryError(Exception):
@@ -25,4 +25,4 @@ class Untrusted(RegistryError):
 
 
 class LoadFailure(RegistryError):
-    """The code of an entry cannot be loaded."""
+    """An entry's code cannot be loaded."""

@@ -16,14 +16,14 @@ class ByKind:
 
     Attributes:
         registry: the kinds and their option classes.
-        default: the kind of options without ``kind``. None: ``kind`` is required.
+        default: the kind if the options name none. None: ``kind`` is required.
     """
 
     registry: Registry[Any]
     default: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return a schema that validates with the class of the kind and serialises all fields of that class."""
+        """Return a schema that validates with the kind's option class and serialises all its fields."""
         schema = core_schema.no_info_before_validator_function(self._validated, handler(source))
         schema["serialization"] = core_schema.simple_ser_schema("any")
         return schema

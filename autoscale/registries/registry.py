@@ -1,4 +1,4 @@
-"""A lazy registry: it maps the name of a kind to the descriptor of its implementation, which it loads at first use.
+"""A lazy registry: it maps a kind's name to a descriptor, which it loads at first use.
 
 The built-in kinds are a table of targets. Other packages add kinds as entry points of the registry's group. Such a kind
 is looked up only if a configuration names it, and loaded only if the configuration trusts its package. A built-in kind
@@ -17,15 +17,11 @@ from autoscale.registries.trust import refuse_untrusted
 
 
 class Descriptor(Protocol):
-    """The interface that all entries of a registry have.
-
-    Attributes:
-        config: the class of its options in a configuration.
-    """
+    """The interface that all registry entries have."""
 
     @property
     def config(self) -> type[BaseModel]:
-        """The class of the options."""
+        """The class of its options in a configuration."""
         ...
 
 
@@ -33,7 +29,7 @@ Entry = TypeVar("Entry", bound=Descriptor)
 
 
 class Registry(Generic[Entry]):
-    """The kinds of one part of a pipeline."""
+    """The kinds of one pipeline part."""
 
     def __init__(
         self,
@@ -48,12 +44,12 @@ class Registry(Generic[Entry]):
         """Create a registry. This imports no kind.
 
         Args:
-            noun: the name of a kind in error messages, such as "runtime".
-            builtins: targets of the built-in descriptors, by kind.
-            entry: the class of the descriptors.
-            options: the base class of their options.
-            group: the group of entry points for other packages. None: other packages cannot add kinds.
-            extra: the extra of rankway that installs the dependencies of the built-in modules.
+            noun: a kind's name in error messages, such as "runtime".
+            builtins: targets by kind.
+            entry: the descriptors' class.
+            options: the base class for their options.
+            group: the entry-point group for other packages. None: other packages cannot add kinds.
+            extra: rankway's extra with the dependencies of the built-in modules.
         """
         self._noun, self._builtins, self._entry, self._options = noun, dict(builtins), entry, options
         self._group, self._extra = group, extra
@@ -64,7 +60,7 @@ class Registry(Generic[Entry]):
         return tuple(self._builtins)
 
     def get(self, kind: str) -> Entry:
-        """Return the descriptor of a kind that a configuration names.
+        """Return the descriptor for a kind that a configuration names.
 
         Raises:
             UnknownKind: there is no such kind.
@@ -77,7 +73,7 @@ class Registry(Generic[Entry]):
         return self._load(kind, target)
 
     def for_config(self, config: BaseModel) -> Entry:
-        """Return the descriptor of validated options. Trust was checked when they were validated.
+        """Return the descriptor for validated options. Trust was checked when they were validated.
 
         Raises:
             UnknownKind: there is no such kind.
@@ -99,7 +95,7 @@ class Registry(Generic[Entry]):
         return [] if target is None else [target.partition(":")[0]]
 
     def plugin_target(self, kind: str) -> str | None:
-        """Return the target of a kind of another package, or None if the kind is built in. This imports no code.
+        """Return a plug-in kind's target, or None if the kind is built in. This imports no code.
 
         Raises:
             UnknownKind: there is no such kind.

@@ -1,4 +1,4 @@
-"""Targets: strings of the form "package.module:attribute" that name a Python object."""
+"""Targets: strings such as "package.module:attribute" that name a Python object."""
 
 import re
 from importlib import import_module
@@ -12,11 +12,11 @@ PATTERN = rf"^{NAME}:{NAME}$"
 
 
 def load_target(target: str, *, extra: str | None = None) -> Any:
-    """Import the module of a target and return the attribute.
+    """Import a target's module and return the attribute.
 
     Args:
         target: "package.module:attribute".
-        extra: the extra of rankway that installs the imports of the module.
+        extra: rankway's extra with the packages that the module imports.
 
     Raises:
         LoadFailure: the target is malformed, the module cannot be imported, or it lacks the attribute.
@@ -60,5 +60,5 @@ def _missing(target: str, package: str, extra: str | None) -> str:
 
 
 def missing_package(package: str | None, extra: str) -> str:
-    """Return the message about a package that an extra of rankway installs."""
+    """Return the message about a package that one of rankway's extras installs."""
     return f"the package {package} is not installed: pip install 'rankway[{extra}]'"

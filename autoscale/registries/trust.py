@@ -35,7 +35,7 @@ def trusting(packages: Any) -> Iterator[None]:
 
 
 def refuse_untrusted(target: str) -> None:
-    """Check that the module of ``target`` ("package.module:attribute") is in a trusted package.
+    """Check that the target ("package.module:attribute") is in a trusted package.
 
     Raises:
         Untrusted: it is in another package.

@@ -1,4 +1,4 @@
-"""Arrivals: the input of the simulator, as chunks of requests or as rates. Both are validated."""
+"""Arrivals: the simulator's input, as chunks of requests or as rates. Both are validated."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Rates:
 
     Attributes:
         start_s: start of the first step.
-        step_s: width of a step.
+        step_s: step width.
         requests_per_s: (n,) the rate in each step.
-        candidates: mean candidates of a request, as an array (n,) or as one number for all steps.
+        candidates: mean candidates per request, as an array (n,) or as one number for all steps.
     """
 
     start_s: float
@@ -111,7 +111,7 @@ def drawn(rates: Rates, seed: int, at_most: int = 1 << 20) -> Iterator[Chunk]:
 
     Args:
         rates: the series.
-        seed: seed of the random numbers.
+        seed: the random seed.
         at_most: expected number of requests in a chunk. A single step may have more.
     """
     random = np.random.default_rng((seed, 1))

@@ -1,4 +1,4 @@
-"""The control loop: it turns delayed metrics into observations, and decisions of the policy into targets."""
+"""The control loop: it turns delayed metrics into observations, and the policy's decisions into targets."""
 
 import math
 from collections import deque
@@ -25,7 +25,7 @@ class ControlLoop:
         engine: SimulationEngine,
         look_back_s: float,
     ) -> None:
-        """Start with the first state of the policy. ``look_back_s`` is the window of ``ongoing_requests``."""
+        """Start with the policy's first state. ``look_back_s`` is the window for ``ongoing_requests``."""
         self._spec, self._policy, self._cluster, self._engine = spec, policy, cluster, engine
         self._look_back_s = look_back_s
         self._state = policy.start()
@@ -36,7 +36,7 @@ class ControlLoop:
         self.decisions: list[DecisionRecord] = []
 
     def measure(self, now_s: float) -> None:
-        """Take the metrics that the next decision will see. All rates of the first measurement are 0."""
+        """Take the metrics that the next decision will see. In the first measurement all rates are 0."""
         if self._before and now_s <= self._measured_s:
             return
         elapsed_s = now_s - self._measured_s if self._before else math.inf
@@ -117,7 +117,7 @@ class ControlLoop:
 
 
 def _with_replicas(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
-    """Return the observation with these numbers of replicas. Usually they have not changed since the measurement."""
+    """Return the observation with these replica counts. Usually they have not changed since the measurement."""
     if (unit.ready, unit.target) == (ready, target):
         return unit
     return replace(unit, ready=ready, target=target)

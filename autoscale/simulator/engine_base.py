@@ -1,4 +1,4 @@
-"""The common interface of the two engines."""
+"""The interface that both engines have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class UnitCounts:
-    """Counters of one unit in one pool since the start.
+    """Counters for one unit in one pool since the start.
 
     Attributes:
         arrived_requests: requests that arrived.
         arrived_candidates: their candidates.
-        served_candidates: candidates of computed batches.
+        served_candidates: candidates in computed batches.
         shed_requests: requests that were refused or answered by the fallback.
-        missed_requests: requests of the ingress that were shed for lack of time or answered after the objective.
+        missed_requests: at the ingress, requests that were shed for lack of time or answered after the objective.
         waiting_candidates: candidates that wait now.
-        ongoing_s: integral over time of the number of requests at its replicas. Behind the ingress, calls are counted.
+        ongoing_s: number of requests at its replicas, integrated over time. Behind the ingress, calls are counted.
         batches: number of computed batches.
         busy_s: time for which its replicas were computing.
     """
@@ -45,11 +45,11 @@ class SimulationEngine(Protocol):
 
     @property
     def start_s(self) -> float:
-        """Time of the first request, or the requested start of the trace."""
+        """When the first request arrives, or the requested start."""
         ...
 
     def end_s(self, until_s: float) -> float:
-        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
+        """Return when the last request arrives if that is before ``until_s``, otherwise infinity."""
         ...
 
     def advance(self, until_s: float) -> None:
@@ -57,7 +57,7 @@ class SimulationEngine(Protocol):
         ...
 
     def apply(self, change: NodeChange) -> None:
-        """Apply a change of a replica: start to route to it, stop to route to it, or remove it."""
+        """Apply a replica change: start routing to it, stop routing to it, or remove it."""
         ...
 
     def is_idle(self, replica: Replica) -> bool:
@@ -73,13 +73,13 @@ class SimulationEngine(Protocol):
         ...
 
     def totals(self) -> Floats:
-        """Return the totals of requests by outcome. The event engine's ``state`` module defines the indices."""
+        """Return request totals by outcome. The event engine's ``state`` module defines the indices."""
         ...
 
     def latencies(self) -> Floats:
-        """Return the histogram of latencies, (BUCKETS,)."""
+        """Return (BUCKETS,) the latency histogram."""
         ...
 
     def finish(self) -> int:
-        """Finish all requests in progress without new arrivals, and return the total number of events."""
+        """Finish all requests in progress without new arrivals, and return how many events there were in total."""
         ...

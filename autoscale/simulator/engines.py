@@ -1,4 +1,4 @@
-"""The choice of the engine of a simulation."""
+"""The choice of engine for a simulation."""
 
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 def make_engine(
     spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "SteadyCache | None"
 ) -> SimulationEngine:
-    """Create the engine that the options name. The first engine of a process compiles or loads its numba code.
+    """Create the engine that the options name. The first engine in a process compiles or loads its numba code.
 
     Args:
         spec: the pipeline.
         arrivals: the requests or rates.
-        options: the options of the simulation.
-        known: the steady states of earlier simulations, for the step engine.
+        options: the simulation options.
+        known: the steady states from earlier simulations, for the step engine.
     """
     from autoscale.simulator.event_engine.engine import EventEngine
     from autoscale.simulator.step_engine.binning import binned, sizes_of

@@ -9,9 +9,9 @@ class Failure(BaseModel):
     """A failure without notice at the trace time ``at_s``.
 
     Attributes:
-        at_s: time of the failure, on the clock of the trace.
-        pool: the pool that is affected.
-        unit: replicas of this unit die. None: whole nodes of the pool die.
+        at_s: when it happens, on the trace's clock.
+        pool: the affected pool.
+        unit: replicas of this unit die. None: whole nodes in the pool die.
         count: number of replicas or nodes that die.
     """
 
@@ -24,22 +24,22 @@ class Failure(BaseModel):
 
 
 class SimulationOptions(BaseModel):
-    """Options of a simulation.
+    """Simulation options.
 
     Attributes:
         engine: ``events`` simulates every request. ``steps`` is an approximation that simulates days in seconds.
-        seed: seed of all random numbers.
-        start_s: start on the clock of the trace. None: the start of the trace. Costs count from here.
-        end_s: end on the clock of the trace. None: the end of the trace.
-        bin_s: width of the bins of the timeline.
+        seed: the seed for everything random.
+        start_s: start on the trace's clock. None: the trace's start. Costs count from here.
+        end_s: end on the trace's clock. None: the trace's end.
+        bin_s: bin width in the timeline.
         look_back_s: window over which ``ongoing_requests`` is averaged, like Serve's look_back_period_s.
-        control_interval_s: the interval of Serve's control loop.
-        idle_node_s: time for which an empty node is kept, like Ray's autoscaler does.
-        ingress_drain_s: the least draining time of an ingress replica. It stands for Serve's
+        control_interval_s: the interval at which Serve's control loop runs.
+        idle_node_s: time for which an empty node is kept, as Ray's autoscaler does.
+        ingress_drain_s: an ingress replica's least draining time. It stands for Serve's
             RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, which is 30 on a cluster, and 2 with ``rankway serve`` on
             one machine.
         failures: failures to simulate.
-        spot: whether spot nodes are reclaimed, at random times at the rate of their pool.
+        spot: whether spot nodes are reclaimed, at random times at their pool's rate.
         decisions: whether to record all decisions or only those that change a target.
     """
 

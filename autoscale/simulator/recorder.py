@@ -1,4 +1,4 @@
-"""The recorder of the timeline, with one value for each bin, and quantiles from histograms of latencies."""
+"""The timeline recorder, with one value for each bin, and quantiles from latency histograms."""
 
 from collections import defaultdict
 
@@ -26,7 +26,7 @@ VIOLATED = 0.01
 
 
 class Recorder:
-    """Records the values of each bin."""
+    """Records the values for each bin."""
 
     def __init__(self, engine: SimulationEngine, cluster: Cluster) -> None:
         """Start at the first bin."""
@@ -36,7 +36,7 @@ class Recorder:
         self._columns: dict[str, list[float]] = defaultdict(list)
 
     def end_bin(self) -> None:
-        """Record the values since the end of the last bin."""
+        """Record the values since the last bin ended."""
         totals, latencies = self._engine.totals(), self._engine.latencies()
         counts, answers = totals - self._totals, latencies - self._latencies
         self._totals, self._latencies = totals, latencies
@@ -94,7 +94,7 @@ def _named(series: dict[str, Floats], prefix: str) -> dict[str, Floats]:
 
 
 def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
-    """Return quantiles of a histogram (BUCKETS,) in milliseconds. NaN if the histogram is empty."""
+    """Return a histogram's quantiles in milliseconds. The shape of ``latencies`` is (BUCKETS,). NaN if it is empty."""
     sums = np.cumsum(latencies)
     if not sums[-1] > 0:
         return [float("nan")] * len(levels)
@@ -108,12 +108,12 @@ def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
 
 
 def request_totals(totals: Floats) -> RequestTotals:
-    """Return the totals of an engine by name."""
+    """Return an engine's totals by name."""
     return RequestTotals(*(float(value) for value in totals[:LATENCY_S]))
 
 
 def latency_totals(totals: Floats, latencies: Floats) -> LatencyTotals:
-    """Return the mean and the quantiles of the latency of all answers."""
+    """Return the mean and the quantiles of latency over all answers."""
     answers = latencies.sum()
     mean_ms = float(totals[LATENCY_S] / answers * 1e3) if answers > 0 else float("nan")
     return LatencyTotals(mean_ms, *quantiles_ms(latencies, (0.5, 0.95, 0.99)))

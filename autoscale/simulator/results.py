@@ -1,4 +1,4 @@
-"""The result of a simulation: totals, a timeline and the decisions. ``to_json`` returns JSON types."""
+"""A simulation's result: totals, a timeline and the decisions. ``to_json`` returns JSON types."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RequestTotals:
-    """Numbers of requests by outcome. Each request is counted once.
+    """Request counts by outcome. Each request is counted once.
 
     Attributes:
         arrived: all requests.
@@ -40,7 +40,7 @@ class RequestTotals:
 
 @dataclass(frozen=True, slots=True)
 class LatencyTotals:
-    """Latencies of answered requests, including degraded ones. NaN if there were none."""
+    """Latencies of answered requests, including degraded answers. NaN if no request was answered."""
 
     mean_ms: float
     p50_ms: float
@@ -50,16 +50,16 @@ class LatencyTotals:
 
 @dataclass(frozen=True, slots=True)
 class UnitTotals:
-    """Totals of a unit in a pool.
+    """Totals for a unit in a pool.
 
     Attributes:
-        replica_seconds: seconds of starting, ready and draining replicas.
-        ready_seconds: seconds of ready replicas.
+        replica_seconds: seconds for which replicas were starting, ready or draining.
+        ready_seconds: seconds for which replicas were ready.
         busy_seconds: seconds for which replicas were computing.
         started: number of replicas that were started.
         lost: number of replicas that died.
         batches: number of computed batches.
-        candidates: candidates of computed batches.
+        candidates: candidates in computed batches.
     """
 
     replica_seconds: float
@@ -73,7 +73,7 @@ class UnitTotals:
 
 @dataclass(frozen=True, slots=True)
 class PoolTotals:
-    """Totals of the nodes of a pool. A node is paid from its request to its removal, including ``provisioning_s``."""
+    """Totals for a pool's nodes. A node is paid from its request to its removal, including ``provisioning_s``."""
 
     node_seconds: float
     cost: float
@@ -86,9 +86,9 @@ class PoolTotals:
 class Timeline:
     """Series with one value per bin. Bin i is [start_s + i * bin_s, start_s + (i + 1) * bin_s).
 
-    Counts and cost are those of the bin. Latencies are those of the answers in the bin, and NaN if there were none. The
-    other values are those at the end of the bin. ``ready``, ``target`` and ``waiting_candidates`` are by
-    ``<unit>@<pool>``, and ``nodes`` by pool.
+    Counts, cost and latencies are for the bin. Latencies are NaN if the bin has no answers. The other values are for
+    the time at which the bin ends. ``ready``, ``target`` and ``waiting_candidates`` are by ``<unit>@<pool>``, and
+    ``nodes`` by pool.
     """
 
     start_s: float
@@ -110,10 +110,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """A decision of the policy.
+    """A policy decision.
 
     Attributes:
-        at_s: time of the decision.
+        at_s: when the policy decided.
         changed: whether a target changed.
         replicas: targets by ``<unit>@<pool>``.
         reasons: the policy's reasons by ``<unit>@<pool>``.
@@ -135,11 +135,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The result of one simulation.
+    """One simulation's result.
 
     Attributes:
-        violated_s: total time of bins in which more than 1% of the requests missed the objective.
-        events: number of events of requests, batches and calls. 0 for the step engine.
+        violated_s: total time in bins in which more than 1% of requests missed the objective.
+        events: number of request, batch and call events. 0 for the step engine.
     """
 
     pipeline: str

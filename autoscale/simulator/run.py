@@ -1,4 +1,4 @@
-"""A simulation of one trace under one configuration, for the commands ``simulate``, ``tune`` and ``replay``."""
+"""Simulates one trace under one configuration, for the commands ``simulate``, ``tune`` and ``replay``."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,8 +48,8 @@ def run(
         spec: the pipeline.
         config: the autoscaling configuration. None: the number of replicas is fixed.
         trace: the requests.
-        options: the options of the simulation.
-        progress: called now and then with the present time of the trace.
+        options: the simulation options.
+        progress: called now and then with the present time in the trace.
         known: as for ``simulate``.
 
     Raises:

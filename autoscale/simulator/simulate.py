@@ -1,4 +1,4 @@
-"""The main loop of a simulation. It advances the clock from one due action to the next.
+"""A simulation's main loop. It advances the clock from one due action to the next.
 
 The engine simulates the requests in between.
 """
@@ -40,15 +40,15 @@ def simulate(
         spec: the pipeline.
         policy: the policy.
         arrivals: the requests or rates.
-        options: the options of the simulation.
-        progress: called at each decision with the present time of the trace.
+        options: the simulation options.
+        progress: called at each decision with the present time in the trace.
         known: steady states that the step engine shares with other simulations.
 
     Raises:
-        SpecError: the pipeline cannot be simulated, for example because a replica fits no node of its pool.
-        ProfileError: the profile of a pool is missing.
+        SpecError: the pipeline cannot be simulated, for example because a replica fits no node in its pool.
+        ProfileError: a profile is missing.
         TraceError: the trace is empty, not sorted, or has invalid times.
-        PolicyError: a decision of the policy is invalid.
+        PolicyError: a decision is invalid.
     """
     options = options or SimulationOptions()
     check_spec(spec, options)
@@ -165,7 +165,7 @@ class _Run:
                     progress(now_s)
 
     def _end_s(self, until_s: float) -> float:
-        """Return the end: the requested one, or the end of the decision interval of the last request."""
+        """Return the requested end, or else the end of the decision interval in which the last request arrives."""
         if self._options.end_s is not None:
             return self._options.end_s
         last_s = self._engine.end_s(until_s)
@@ -175,7 +175,7 @@ class _Run:
         return self._start_s + (math.floor((last_s - self._start_s) / interval_s) + 1) * interval_s
 
     def _tick(self, at_s: float) -> float:
-        """Return the time of the first run of Serve's control loop at or after ``at_s``."""
+        """Return when Serve's control loop first runs at or after ``at_s``."""
         if at_s == math.inf:
             return math.inf
         tick_s = self._options.control_interval_s

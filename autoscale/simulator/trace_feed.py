@@ -1,4 +1,4 @@
-"""The feed of a trace: it keeps the needed part of the trace in memory, and knows its end."""
+"""A trace's feed: it keeps the needed part of the trace in memory, and knows the trace's end."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ _EARLIEST_S = -1.0
 
 
 class Feed:
-    """The requests of a trace between two times. Only the needed part is in memory.
+    """A trace's requests between two times. Only the needed part is in memory.
 
     Attributes:
-        times_s: times of the requests in memory.
-        candidates: their numbers of candidates.
+        times_s: arrival times of the requests in memory.
+        candidates: their candidates.
         position: index of the next request in these arrays.
-        last_s: time of the last request that was read.
-        start_s: time of the first request, or the requested start.
+        last_s: when the last request arrived that was read.
+        start_s: when the first request arrives, or the requested start.
     """
 
     def __init__(self, chunks: Iterable[Chunk], start_s: float | None, end_s: float | None) -> None:
@@ -77,6 +77,6 @@ class Feed:
         self.position = 0
 
     def end_s(self, until_s: float) -> float:
-        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
+        """Return when the last request arrives if that is before ``until_s``, otherwise infinity."""
         self.read_to(until_s)
         return self.last_s if self._is_over and self.last_s < until_s else math.inf

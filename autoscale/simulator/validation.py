@@ -1,4 +1,4 @@
-"""Validation of a pipeline and of the options before a simulation. Errors name the field and its value."""
+"""Validates a pipeline and the options before a simulation. Errors name the field and its value."""
 
 import math
 
@@ -13,8 +13,8 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
     """Check that a pipeline can be simulated.
 
     Raises:
-        SpecError: a field of the pipeline or a failure is invalid.
-        ProfileError: the profile of a pool is missing.
+        SpecError: a pipeline field or a failure is invalid.
+        ProfileError: a profile is missing.
     """
     if not spec.units or not all(unit.placed for unit in spec.units):
         raise SpecError(

@@ -1,4 +1,4 @@
-"""Coupling: the load of units behind the ingress, derived from the load at the ingress."""
+"""Coupling: load behind the ingress, derived from the load at the ingress."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 
 _RATIO_S = 300.0
-"""Time constant of the learnt ratios."""
+"""Time constant for learning the ratios."""
 
 
 def learnt_ratios(
@@ -16,7 +16,7 @@ def learnt_ratios(
     before: Mapping[str, float],
     elapsed_s: float,
 ) -> Mapping[str, float]:
-    """Return by unit its candidates relative to those that arrive at the ingress, as an exponential average.
+    """Return each unit's candidates relative to the candidates at the ingress, as an exponential average.
 
     Args:
         spec: the pipeline.
@@ -45,7 +45,7 @@ def derived_per_s(
     ratios: Mapping[str, float],
     through: float,
 ) -> float:
-    """Return the load of a lane, in candidates/s, that follows from ``through`` candidates/s at the ingress.
+    """Return the lane's load, in candidates/s, that follows from ``through`` candidates/s at the ingress.
 
     If the lane has only some of the unit's pools, it gets their present share of the unit's load.
     """

@@ -8,7 +8,7 @@ from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 
 _SHARES = 20
-"""Shares of pools are rounded to a twentieth, so that random fluctuations do not change targets."""
+"""Pool shares are rounded to a twentieth, so that random fluctuations do not change targets."""
 
 
 def demanded(
@@ -16,10 +16,10 @@ def demanded(
 ) -> dict[Key, UnitObservation]:
     """Return the observations, with the requests that did not reach a unit added to its arrivals.
 
-    The ingress refused these requests, or answered them with a lower rung. The addition is limited to the unit's share
-    of the arrivals at the ingress minus its own arrivals, because a request that was shed after its call had reached
-    the unit is already counted there. The cause does not matter. Therefore a unit that fails keeps the replicas that
-    its load needs.
+    The ingress refused these requests, or answered them with a lower rung. The addition is at most the unit's share of
+    the ingress arrivals minus its own arrivals, because a request that was shed after its call had reached the unit is
+    already counted there. It does not matter why a request was shed. Therefore a unit that fails keeps the replicas
+    that its load needs.
 
     For example, 1,000 candidates/s arrive at the ingress, 30% are shed, and 800 arrive at the ranker. Then 200 are
     added at the ranker.
@@ -27,7 +27,7 @@ def demanded(
     Args:
         spec: the pipeline.
         seen: the observations.
-        ratios: by unit, its candidates relative to those that arrive at the ingress. The default is 1.
+        ratios: by unit, its candidates relative to the candidates at the ingress. The default is 1.
     """
     ingress = spec.units[0].name
     at_ingress = [unit for key, unit in seen.items() if key.unit == ingress]
@@ -56,7 +56,7 @@ def demanded(
 
 
 def shares_behind(spec: PipelineSpec, unit: str, seen: Mapping[Key, UnitObservation]) -> dict[str, float]:
-    """Return the split of a unit's calls over the pools of the next unit.
+    """Return the split of a unit's calls over the next unit's pools.
 
     It is the present split of arrivals. Without arrivals it follows the initial replicas.
     """
@@ -71,7 +71,7 @@ def shares_behind(spec: PipelineSpec, unit: str, seen: Mapping[Key, UnitObservat
 
 
 def missed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> float:
-    """Return the share of the requests that missed the objective for lack of time."""
+    """Return the share of requests that missed the objective for lack of time."""
     ingress = [unit for key, unit in seen.items() if key.unit == spec.units[0].name]
     arriving = sum(unit.arriving_requests_per_s for unit in ingress)
     missed = sum(unit.missed_requests_per_s for unit in ingress)
@@ -79,7 +79,7 @@ def missed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> flo
 
 
 def shed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> float:
-    """Return the share of the requests that the ingress refused or answered with a lower rung."""
+    """Return the share of requests that the ingress refused or answered with a lower rung."""
     ingress = [unit for key, unit in seen.items() if key.unit == spec.units[0].name]
     arriving = sum(unit.arriving_requests_per_s for unit in ingress)
     shed = sum(unit.shed_requests_per_s for unit in ingress)

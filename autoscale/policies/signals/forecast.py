@@ -1,12 +1,12 @@
-"""A forecast of load: the usual load at that time of the week, corrected by the present, plus a band for recent errors.
+"""A load forecast: the usual load at that time of the week, corrected by the present, plus a band for recent errors.
 
 The usual load is a seasonal table with exponential smoothing from week to week. The present ratio to it fades with time
 (both in the manner of Holt, 1957, and Winters, 1960). While no season is known, the forecast is a damped trend (Gardner
 and McKenzie, 1985).
 
 This is our own implementation because it runs in Serve's controller, whose loop takes 0.1 s. A step takes microseconds,
-and its state has a few thousand bytes. The smoothing of statsmodels would be fitted again at each step, which takes
-seconds for weeks of samples.
+and the state has a few thousand bytes. The smoothing in statsmodels would be fitted again at each step, which takes
+seconds if the samples span weeks.
 """
 
 import math
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _DAY_S, _WEEK_S = 86_400, 604_800
 _FAST_S, _SLOW_S = 30.0, 120.0
-"""Time constants of the two averages whose difference is the trend."""
+"""Time constants for the two averages whose difference is the trend."""
 _MOST_AWAITED = 8
 _LEARNT_ERROR = 0.1
 _MAX_RATIO = 4.0
@@ -24,13 +24,13 @@ _UNSEEN = -1.0
 
 
 class ForecastConfig(BaseModel):
-    """Options of the forecast.
+    """Forecast options.
 
     Attributes:
-        bin_s: width of a bin of the seasonal table.
-        band: number of standard deviations of recent errors that are added to a forecast.
+        bin_s: bin width in the seasonal table.
+        band: how many standard deviations of recent errors are added to a forecast.
         fade_s: time constant with which a difference from the season, or a trend, fades.
-        learnt: weight of the newest week in the seasonal average.
+        learnt: the newest week's weight in the seasonal average.
         max_growth: a forecast is at most this many times the highest load seen. A trend or a shifted season would grow
             without bound, but a real load does not.
     """
@@ -46,18 +46,18 @@ class ForecastConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ForecastState:
-    """The state of a forecast.
+    """A forecast's state.
 
     Attributes:
-        season: (bins of a week,) mean loads. -1 for a bin that was never seen.
-        bin: index of the present bin.
-        total: sum of the loads in the present bin.
-        count: number of the loads in the present bin.
-        last_s: time of the last load.
-        fast: exponential average of the load with a short time constant.
-        slow: the same with a long time constant.
+        season: (bins per week,) mean loads. -1 for a bin that was never seen.
+        bin: the present bin's index.
+        total: sum over the loads in the present bin.
+        count: number of loads in the present bin.
+        last_s: when the last load was observed.
+        fast: exponential average load with a short time constant.
+        slow: exponential average load with a long time constant.
         awaited: earlier forecasts as (due_s, load), to be compared with the load at that time.
-        variance: variance of the logarithmic errors of forecasts.
+        variance: variance of logarithmic forecast errors.
         highest: the highest load seen.
     """
 
@@ -125,7 +125,7 @@ def forecast(
 def _expected(
     config: ForecastConfig, state: ForecastState, usual: float, now_s: float, ahead_s: float
 ) -> float:
-    """Return the load that is expected in ``ahead_s``. ``usual`` is the usual load at the present time of the week."""
+    """Return the load that is expected in ``ahead_s``. ``usual`` is the usual load now."""
     fading = math.exp(-ahead_s / config.fade_s)
     if usual > 0 and (then := _usual(config, state, now_s + ahead_s)) >= 0:
         ratio = min(max(state.fast / usual, 1 / _MAX_RATIO), _MAX_RATIO)
@@ -136,7 +136,7 @@ def _expected(
 
 
 def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Return the usual load at a time, interpolated between the middles of two bins. Negative if it is not known."""
+    """Return the usual load at a time, interpolated between two bin centres. Negative if it is not known."""
     middle = time_s / config.bin_s - 0.5
     first = math.floor(middle)
     before = _seen(config, state, first * config.bin_s)
@@ -147,7 +147,7 @@ def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Return the load of a bin of the week. If it was never seen, use the same time of the latest day that was seen."""
+    """Return a bin's load. If the bin was never seen, use the same time on the latest day that was seen."""
     season, bin_s = state.season, config.bin_s
     bins = len(season)
     # ``_bin`` is inlined for speed: while no day is known, each decision looks up all seven days.

@@ -11,12 +11,12 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class LaneLoad:
-    """The load of a lane, in candidates/s.
+    """A lane's load, in candidates/s.
 
     Attributes:
         up: the load that needs capacity now.
         down: the load that counts for steps down.
-        why: the cause of the load, for the reason of a decision.
+        why: the load's cause, for the decision's reason.
     """
 
     up: float
@@ -30,7 +30,7 @@ def with_misses(load: LaneLoad, added: float, share: float) -> LaneLoad:
     Args:
         load: the load without misses.
         added: the share to add.
-        share: the share of requests that miss now, for the reason.
+        share: the share of requests that miss now, for the text in ``why``.
     """
     if not added:
         return load
@@ -56,9 +56,9 @@ def with_backlog(
     Args:
         load: the load without a backlog.
         spec: the pipeline.
-        lane: the keys of the lane.
-        observations: the observations of these keys.
-        capacities: the capacity of a replica for these keys.
+        lane: the lane's keys.
+        observations: the observation for each key.
+        capacities: a replica's capacity for each key.
         since_up_s: by key, the time since more replicas were last requested.
         drain_s: the time in which the backlog is to be cleared.
     """

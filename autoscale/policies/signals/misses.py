@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from autoscale.policies.signals.windows import Times
 
 MISSED = 0.01
-"""Share of the requests that may miss, because the objective is a 99th percentile."""
+"""This share of requests may miss, because the objective is a 99th percentile."""
 _LEAST_STEP, _MOST_STEP = 0.05, 0.25
 _FADES_S = 1800.0
 _GONE = 0.005
@@ -29,9 +29,9 @@ class MissState:
 
     Attributes:
         samples: pairs of (time_s, share of requests that missed) in the last window.
-        settled_s: by unit, the time since which it is settled, or of its last step.
+        settled_s: by unit, when it settled or got its last step, whichever is later.
         added: by unit, the share that is added to its load.
-        last_s: the time of the last sample.
+        last_s: the last sample's time.
     """
 
     samples: Times = ()
@@ -41,7 +41,7 @@ class MissState:
 
 
 def missed(state: MissState, now_s: float, share: float, window_s: float) -> MissState:
-    """Return the state after the share of misses at ``now_s``. Additions fade if the share is within the objective."""
+    """Return the state after a share of misses at ``now_s``. Additions fade if the share is within the objective."""
     elapsed_s = 0.0 if state.last_s is None else max(0.0, now_s - state.last_s)
     samples = (*((t, s) for t, s in state.samples if now_s - window_s < t < now_s), (now_s, min(1.0, share)))
     added = state.added
@@ -54,8 +54,8 @@ def missed(state: MissState, now_s: float, share: float, window_s: float) -> Mis
 def lasting(state: MissState) -> float:
     """Return the mean share of misses in the window if they last, otherwise 0.
 
-    They last if the mean, the newest sample and at least half of the samples are above ``MISSED``. A short incident
-    affects only few samples, for example the slow first call of a new replica.
+    Misses last if the mean, the newest sample and at least half the samples are above ``MISSED``. A short incident
+    affects only few samples, for example a new replica's slow first call.
     """
     shares = [share for _, share in state.samples]
     above = sum(share > MISSED for share in shares)
@@ -68,14 +68,14 @@ def raised(
 ) -> MissState:
     """Return the state with one more step for the unit, if misses last and the unit may be their cause.
 
-    For example, if 10% of the requests miss, an addition of 20% becomes 1.2 x 1.1 - 1 = 32%.
+    For example, if 10% of requests miss, an addition of 20% becomes 1.2 x 1.1 - 1 = 32%.
 
     Args:
         state: the state.
         now_s: the present.
         unit: the unit.
-        starting: whether the unit is not settled, because some of its replicas are starting.
-        load: the load of the ready replicas relative to their capacity.
+        starting: whether the unit is not settled, because some replicas are starting.
+        load: the ready replicas' load relative to their capacity.
         window_s: the least time between steps.
         most: the largest addition.
     """

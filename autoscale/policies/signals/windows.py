@@ -1,7 +1,7 @@
 """Load over time: a stable window, a panic window for bursts, and the highest recent load for steps down.
 
 The stable window and the panic window follow knative's ``pkg/autoscaler/scaling``, which also takes no step down in a
-panic. The highest recent load follows the stabilisation window of Kubernetes' horizontal pod autoscaler.
+panic. The highest recent load follows the stabilisation window in Kubernetes' horizontal pod autoscaler.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class WindowState:
     """The recent load.
 
     Attributes:
-        samples: the samples of the stable window.
-        highest: loads in the window for steps down. Each is higher than all later ones, so the first is the highest.
-        panic: the last time at which the load was above the limit, and the highest load of the panic. None: no panic.
+        samples: samples in the stable window.
+        highest: loads in the window for steps down. Each is higher than all later loads, so the first is the highest.
+        panic: the last time at which the load was above the limit, and the panic's highest load. None: no panic.
     """
 
     samples: Times = ()
@@ -32,7 +32,7 @@ def sampled(state: WindowState, now_s: float, load: float, window_s: float) -> W
 
 
 def mean(state: WindowState, now_s: float, window_s: float) -> float:
-    """Return the mean of the samples in the window. There is at least one."""
+    """Return the mean sample in the window. There is at least one."""
     loads = [load for time_s, load in state.samples if time_s > now_s - window_s]
     return sum(loads) / len(loads)
 
@@ -40,7 +40,7 @@ def mean(state: WindowState, now_s: float, window_s: float) -> float:
 def panicked(
     state: WindowState, now_s: float, short_load: float, limit: float, window_s: float
 ) -> WindowState:
-    """Return the state with a panic if the load of the short window is above ``limit``.
+    """Return the state with a panic if the short window's load is above ``limit``.
 
     A panic ends ``window_s`` after the last load above the limit.
     """

@@ -1,10 +1,10 @@
-"""The replicas of a pipeline and the nodes they run on. Both engines use it.
+"""The cluster: a pipeline's replicas and the nodes that they run on. Both engines use it.
 
 A new replica goes to the fullest node with room, and nodes that are up come before nodes that are starting. If no node
 has room, a new node is requested, up to ``max_nodes``.
 
 If the target decreases, replicas that do not answer yet are removed first. Then replicas on the emptiest nodes are
-drained and removed, like Serve does.
+drained and removed, as Serve does.
 """
 
 import heapq
@@ -25,15 +25,15 @@ _ROUNDING_S = 1e-6
 
 
 class Cluster:
-    """All nodes and replicas of a pipeline. Time is an argument and never decreases.
+    """A pipeline's nodes and replicas. Time is an argument and never decreases.
 
     Attributes:
         targets: requested replicas by key.
         replicas: all replicas by key, including those without a node.
-        existing: accounts of all replicas with a node, by key.
-        ready: accounts of replicas that answer, by key.
-        nodes: nodes by pool.
-        paid: accounts of the nodes, by pool.
+        existing: by key, the account of replicas with a node.
+        ready: by key, the account of replicas that answer.
+        nodes: all nodes by pool.
+        paid: by pool, the account of the nodes.
         incidents: incidents so far.
     """
 
@@ -52,11 +52,11 @@ class Cluster:
 
         Args:
             spec: the pipeline.
-            start_s: the start of the simulation.
-            seed: seed of the random losses of spot nodes.
+            start_s: the simulation's start.
+            seed: the seed for losing spot nodes at random.
             spot: whether spot nodes are reclaimed.
             idle_node_s: time for which an empty node is kept.
-            ingress_drain_s: the least draining time of an ingress replica.
+            ingress_drain_s: an ingress replica's least draining time.
             failures: failures to simulate.
         """
         self._spec, self._idle_node_s = spec, idle_node_s
@@ -89,16 +89,16 @@ class Cluster:
 
     @property
     def cost(self) -> float:
-        """Cost of all nodes so far."""
+        """Cost so far."""
         return self._fleet.cost
 
     @property
     def next_s(self) -> float:
-        """Time of the next due event."""
+        """When the next event is due."""
         return self._calendar[0][0] if self._calendar else math.inf
 
     def set_target(self, now_s: float, key: Key, target: int) -> None:
-        """Set the number of requested replicas of a key."""
+        """Set a key's number of requested replicas."""
         self.pass_time(now_s)
         self.targets[key] = target
         self._reconcile(key)
@@ -167,7 +167,7 @@ class Cluster:
 
         Args:
             replica: the replica.
-            near: the node of the previous replica. It is the fullest node if it still has room.
+            near: the previous replica's node. It is the fullest node if it still has room.
             warm: whether the replica is ready at once, on a running node.
         """
         key = replica.key

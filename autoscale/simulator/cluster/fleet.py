@@ -1,4 +1,4 @@
-"""The nodes of all pools: their requests, losses of spot nodes, removals and costs."""
+"""The nodes in all pools: how they are requested, lost and removed, and their cost."""
 
 import math
 
@@ -16,7 +16,7 @@ class Fleet:
 
     Attributes:
         nodes: nodes by pool, including those that are starting.
-        paid: accounts of the nodes, by pool.
+        paid: by pool, the account of its nodes.
     """
 
     def __init__(self, spec: PipelineSpec, seed: int, *, spot: bool) -> None:
@@ -28,13 +28,13 @@ class Fleet:
 
     @property
     def cost(self) -> float:
-        """Cost of all nodes so far."""
+        """Cost so far."""
         return sum(
             account.seconds * self._pools[name].price_per_hour / 3600 for name, account in self.paid.items()
         )
 
     def is_full(self, pool: str) -> bool:
-        """Return whether the pool has its largest number of nodes."""
+        """Return whether the pool has ``max_nodes`` nodes."""
         return self.paid[pool].count >= self._pools[pool].max_nodes
 
     def add(self, name: str, number: int, ready_s: float) -> Node:
@@ -50,7 +50,7 @@ class Fleet:
         return node
 
     def moments_s(self, node: Node) -> tuple[float, ...]:
-        """Return when a spot node gets its notice, stops to receive requests, and is lost. Empty for other nodes."""
+        """Return when a spot node gets its notice, stops receiving requests, and is lost. Empty for other nodes."""
         spot = self._pools[node.pool].spot
         if spot is None or node.lost_s == math.inf:
             return ()

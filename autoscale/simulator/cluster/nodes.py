@@ -1,4 +1,4 @@
-"""Nodes, their replicas, and the accounts of both."""
+"""Nodes, their replicas, and accounts for both."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,13 +15,11 @@ class Node:
 
     Attributes:
         number: unique number, in order of creation.
-        pool: name of the pool.
-        ready_s: time at which the node is up.
+        ready_s: when the node is up.
         left: free CPUs, GPUs and MiB.
-        lost_s: time at which a spot node is reclaimed.
-        noticed: whether the notice of its loss was given. Then it takes no new replicas.
+        lost_s: when a spot node is reclaimed.
+        noticed: whether its loss was announced. Then the node takes no new replicas.
         empty_since_s: time since which it has no replicas.
-        replicas: the replicas on it.
     """
 
     number: int
@@ -50,10 +48,10 @@ class Replica:
         number: unique number, in order of creation.
         key: its unit and pool.
         node: its node. None while it waits for one, and after its removal.
-        ready_s: time at which it is ready.
+        ready_s: when it is ready.
         is_open: whether requests are routed to it.
-        drains_since_s: time at which it began to drain.
-        counts: whether it counts towards the target of its key.
+        drains_since_s: when it began to drain.
+        counts: whether it counts towards its key's target.
     """
 
     number: int
@@ -67,10 +65,10 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """A change of a replica that an engine must apply.
+    """A replica change that an engine must apply.
 
     Attributes:
-        did: "opened": start to route to it. "closed": stop to route to it. "died": its requests are lost. "gone": it is
+        did: "opened": start routing to it. "closed": stop routing to it. "died": its requests are lost. "gone": it is
             removed without loss.
         replica: the replica.
     """
@@ -84,11 +82,11 @@ class Account:
     """An account of replicas or nodes.
 
     Attributes:
-        seconds: total seconds of all of them.
+        seconds: total seconds.
         count: present number.
         peak: highest number so far.
-        started: number of those that were started.
-        lost: number of those that were lost.
+        started: how many were started.
+        lost: how many were lost.
     """
 
     seconds: float = 0.0
@@ -98,7 +96,7 @@ class Account:
     lost: int = 0
 
     def pass_time(self, elapsed_s: float) -> None:
-        """Add ``elapsed_s`` for each of the present number."""
+        """Add ``elapsed_s`` for each replica or node that is counted now."""
         self.seconds += self.count * elapsed_s
 
     def change(self, by: int) -> None:

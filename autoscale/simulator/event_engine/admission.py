@@ -14,7 +14,7 @@ from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
 def route(state: int, w: int, again: bool) -> None:
     """Send a request or call to a replica of its unit, or to the unit's limbo if no replica is open.
 
-    The limbo is a queue of work that waits for the unit's first replica.
+    The limbo is the queue in which work waits for the unit's first replica.
 
     Args:
         state: address of the engine's state.
@@ -97,7 +97,7 @@ def refuses(state: int, r: int, deadline_s: float) -> bool:
 
 @compiled
 def forget_expired(state: int, r: int) -> None:
-    """Remove work from the queue that the runner answered from memory or refused while it waited."""
+    """Remove work from the queue if the runner answered or refused it while it waited."""
     replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     while replica.head >= 0:
         work = pointers.works(state)[replica.head]

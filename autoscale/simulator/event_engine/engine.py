@@ -24,7 +24,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 class EventEngine:
-    """Simulates the requests of a feed."""
+    """Simulates the requests in a feed."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class EventEngine:
         Args:
             spec: the pipeline.
             feed: the requests.
-            seed: seed of the random numbers.
+            seed: the random seed.
             draws: by key, (DRAWS,) factors on the mean batch time, drawn at random. The default is lognormal.
         """
         self._feed = feed
@@ -55,11 +55,11 @@ class EventEngine:
 
     @property
     def start_s(self) -> float:
-        """Time of the first request, or the requested start of the trace."""
+        """When the first request arrives, or the requested start."""
         return self._feed.start_s
 
     def end_s(self, until_s: float) -> float:
-        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
+        """Return when the last request arrives if that is before ``until_s``, otherwise infinity."""
         return self._feed.end_s(until_s)
 
     def advance(self, until_s: float) -> None:
@@ -79,7 +79,7 @@ class EventEngine:
             self._set_state(with_more_works(self.state))
 
     def apply(self, change: NodeChange) -> None:
-        """Apply a change of a replica: start to route to it, stop to route to it, or remove it."""
+        """Apply a replica change: start routing to it, stop routing to it, or remove it."""
         number = change.replica.number
         if change.did == "opened":
             if not self._unused:
@@ -143,11 +143,11 @@ class EventEngine:
         return measured
 
     def totals(self) -> Floats:
-        """Return the totals of requests by outcome."""
+        """Return request totals by outcome."""
         return self.state.totals.copy()  # type: ignore[no-any-return]
 
     def latencies(self) -> Floats:
-        """Return the histogram of latencies."""
+        """Return the latency histogram."""
         return self.state.latencies.astype(np.float64)  # type: ignore[no-any-return]
 
     def finish(self) -> int:

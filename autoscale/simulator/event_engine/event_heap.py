@@ -1,4 +1,4 @@
-"""The queue of future events, compiled: a binary heap in order of time, then in order of insertion."""
+"""The future events, compiled: a binary heap, ordered by time, then by insertion."""
 
 from autoscale.simulator.event_engine import pointers
 from autoscale.simulator.event_engine.jit import compiled
@@ -11,8 +11,8 @@ def note(state: int, at_s: float, kind: int, index: int, stamp: int) -> None:
 
     Args:
         state: address of the engine's state.
-        at_s: time of the event.
-        kind: kind of the event, such as ``BATCH_DONE``.
+        at_s: when the event is due.
+        kind: event kind, such as ``BATCH_DONE``.
         index: the work or replica.
         stamp: its stamp. The event is ignored if the record has another stamp by then.
     """

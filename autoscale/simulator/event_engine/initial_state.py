@@ -1,4 +1,4 @@
-"""The state of an event engine before its first event."""
+"""An event engine's state before its first event."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +84,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
 
 
 def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
-    """Return the function of a profile with ``count`` knots. Additional knots continue the last slope."""
+    """Return a profile's function with ``count`` knots. Additional knots continue the last slope."""
     candidates, seconds = list(time.candidates), list(time.seconds)
     slope = (seconds[-1] - seconds[-2]) / (candidates[-1] - candidates[-2])
     while len(candidates) < count:
@@ -94,7 +94,7 @@ def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
 
 
 def _lognormal(sigma: float) -> Floats:
-    """Return (DRAWS,) equally likely factors of a lognormal distribution with mean 1."""
+    """Return (DRAWS,) equally likely factors from a lognormal distribution with mean 1."""
     from scipy.special import ndtri
 
     if sigma <= 0:

@@ -1,4 +1,4 @@
-"""Compilation of the event engine with numba, and a cache on disk that is invalidated by every edit."""
+"""Compiles the event engine with numba. Every source edit invalidates the cache on disk."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def entered(function: Function) -> Function:
 
 @cache
 def sources(module: str) -> int:
-    """Return a hash of the source files of ``module`` and of its imports from the same root package."""
+    """Return a hash over the source files of ``module`` and its imports from the same root package."""
     digest = sha256()
     for path in imported(module):
         digest.update(path.read_bytes())
@@ -36,9 +36,9 @@ def sources(module: str) -> int:
 
 
 def imported(module: str) -> list[Path]:
-    """Return the sorted files of a module and of its direct and indirect imports by absolute names.
+    """Return the sorted files of a module and its direct and indirect imports by absolute names.
 
-    Only files below the folder of the root package count.
+    Only files inside the root package's folder count.
     """
     top = Path(__file__).parents[len(__name__.split(".")) - 1]
     paths, left = set[Path](), [module]

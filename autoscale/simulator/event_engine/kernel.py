@@ -101,8 +101,8 @@ class Entries(NamedTuple):
         advance: ``advance(state, until_s, times_s, candidates, position)`` processes all events up to ``until_s``. It
             returns the position of the first request that has not arrived. If ``clock.now_s`` is not ``until_s``
             afterwards, the engine needs room for more records.
-        opened: ``opened(state, r)`` starts to route to the replica r.
-        closed: ``closed(state, r, dies)`` stops to route to the replica r. If it dies, its work ends.
+        opened: ``opened(state, r)`` starts routing to the replica r.
+        closed: ``closed(state, r, dies)`` stops routing to the replica r. If the replica dies, its work ends.
     """
 
     advance: Callable[[int, float, NDArray[Any], NDArray[Any], int], int]

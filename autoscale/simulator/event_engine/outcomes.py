@@ -1,4 +1,4 @@
-"""The end of work, compiled. A request's answer is counted. A batch frees its slot and ends its requests or calls."""
+"""How work ends, compiled. A request's answer is counted. A batch frees its slot and ends its requests or calls."""
 
 import numpy as np
 
@@ -28,16 +28,16 @@ from autoscale.simulator.event_engine.state import (
 )
 
 SWEEP_DELAY_S = SWEEP_PERIOD_S / 2
-"""Mean delay of a sweep after the last moment of a request."""
+"""Mean delay of a sweep after a request's last moment."""
 _KNOWN_HALF_LIFE_S = 10.0
-"""Half-life of an expected time. The decay stands for the probes of a rung, which are not simulated."""
+"""An expected time's half-life. The decay stands for a rung's probes, which are not simulated."""
 _SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
-"""Weights of the newest time. They keep the expected time near the upper quantile that a real replica estimates."""
+"""The newest time's weights. They keep the expected time near the upper quantile that a real replica estimates."""
 
 
 @compiled
 def wake(state: int, r: int) -> None:
-    """Schedule a check of the replica for the end of the present event."""
+    """Mark the replica to be checked when the present event ends."""
     replica = pointers.replicas(state)[r]
     if not replica.woken:
         replica.woken = 1
@@ -47,7 +47,7 @@ def wake(state: int, r: int) -> None:
 
 @compiled
 def free(state: int, w: int) -> None:
-    """Release the record of a work."""
+    """Release a work's record."""
     work, clock = pointers.works(state)[w], pointers.clock(state)
     work.state, work.stamp, work.next = FREE, -1, clock.free
     clock.free = w
@@ -56,7 +56,7 @@ def free(state: int, w: int) -> None:
 
 @compiled
 def disconnect(state: int, w: int) -> None:
-    """End the connection of a work to its replica, and remove it from the replica's queue."""
+    """End a work's connection to its replica, and remove the work from the replica's queue."""
     work = pointers.works(state)[w]
     r = work.replica
     if r < 0:
@@ -111,16 +111,16 @@ def _end_request(state: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def learn(state: int, r: int, w: int, outcome: int, cost_s: float) -> None:
-    """Update the estimates of batch times after a batch.
+    """Update the batch time estimates after a batch.
 
-    The expected times by size approximate those of ``services/scheduling/latency.py``.
+    The expected times by size approximate the estimates in ``services/scheduling/latency.py``.
 
     Args:
         state: address of the engine's state.
         r: the replica that sent the batch.
         w: the batch.
         outcome: how the batch ended.
-        cost_s: additional time of the fallback.
+        cost_s: additional time for the fallback.
     """
     clock, work, replica = pointers.clock(state), pointers.works(state)[w], pointers.replicas(state)[r]
     unit = pointers.units(state)[pointers.keys(state)[replica.key].unit]
@@ -142,13 +142,13 @@ def learn(state: int, r: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def size_of(candidates: int) -> int:
-    """Return the bucket of a batch size. The last bucket has all larger sizes."""
+    """Return the bucket for a batch size. The last bucket has all larger sizes."""
     return min(rules.size_bucket(candidates), SIZES - 1)
 
 
 @compiled
 def expected_s(state: int, r: int, size: int) -> float:
-    """Return the expected time of a batch, from the nearest size with an estimate. 0 if there is no estimate."""
+    """Return a batch's expected time, from the nearest size with an estimate. 0 if there is no estimate."""
     expected = pointers.expected_s(state)
     for away in range(SIZES):
         for known in (size + away, size - away):
@@ -185,7 +185,7 @@ def end(state: int, first: int, outcome: int) -> None:
 
 @compiled
 def _end_batch(state: int, w: int, outcome: int) -> float:
-    """Free the batch's slot at its sender, and return the time that the fallback takes for its requests there."""
+    """Free the batch's slot at its sender, and return the time that the fallback takes there for its requests."""
     clock, work = pointers.clock(state), pointers.works(state)[w]
     r = work.sender
     replica = pointers.replicas(state)[r]
@@ -204,7 +204,7 @@ def _end_batch(state: int, w: int, outcome: int) -> float:
 
 @compiled
 def abandon(state: int, w: int, outcome: int) -> None:
-    """End the requests of a batch that is still in progress elsewhere. The batch itself remains as an orphan."""
+    """End a batch's requests while the batch is in progress elsewhere. The batch itself remains as an orphan."""
     works = pointers.works(state)
     work = works[w]
     cost_s = _end_batch(state, w, outcome)

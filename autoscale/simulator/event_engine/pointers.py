@@ -1,6 +1,6 @@
-"""Access to the engine's state from compiled code. The code gets one address of a table that lists all array addresses.
+"""Access to the engine's state from compiled code, through one address: a table that lists all array addresses.
 
-With a tuple of twenty arrays, numba would count references of each array in every function call. That took longer than
+With a tuple of twenty arrays, numba would count references to each array in every function call. That took longer than
 the simulation itself, and compilation took minutes. The caller keeps the arrays alive (``state.EngineState``).
 """
 
@@ -56,44 +56,44 @@ def clock(state: int) -> Records:
 
 @compiled
 def units(state: int) -> Records:
-    """Return (units,) records of units."""
+    """Return (units,) unit records."""
     return carray(_pointer(_table(state).units), (_table(state).unit_count,), _UNIT)
 
 
 @compiled
 def keys(state: int) -> Records:
-    """Return (keys,) records of keys."""
+    """Return (keys,) key records."""
     return carray(_pointer(_table(state).keys), (_table(state).key_count,), _KEY)
 
 
 @compiled
 def replicas(state: int) -> Records:
-    """Return (replicas,) records of replicas."""
+    """Return (replicas,) replica records."""
     return carray(_pointer(_table(state).replicas), (_table(state).replica_count,), _REPLICA)
 
 
 @compiled
 def works(state: int) -> Records:
-    """Return (works,) records of works."""
+    """Return (works,) work records."""
     return carray(_pointer(_table(state).works), (_table(state).work_count,), _WORK)
 
 
 @compiled
 def heap(state: int) -> Records:
-    """Return (works,) records of events."""
+    """Return (works,) event records."""
     return carray(_pointer(_table(state).heap), (_table(state).work_count,), _EVENT)
 
 
 @compiled
 def opened(state: int) -> Any:
-    """Return (keys, replicas), the open replicas of each key."""
+    """Return (keys, replicas), each key's open replicas."""
     table = _table(state)
     return carray(_pointer(table.opened), (table.key_count, table.replica_count), _SHORT)
 
 
 @compiled
 def rings(state: int) -> Any:
-    """Return (keys, CONNECTIONS + 1), the first replica of each ring."""
+    """Return (keys, CONNECTIONS + 1), each ring's first replica."""
     table = _table(state)
     return carray(_pointer(table.rings), (table.key_count, CONNECTIONS + 1), _SHORT)
 
@@ -132,7 +132,7 @@ def expected_s(state: int) -> Any:
 
 @compiled
 def expected_at_s(state: int) -> Any:
-    """Return (replicas, SIZES), times of the last updates of ``expected_s``."""
+    """Return (replicas, SIZES), when ``expected_s`` was last updated."""
     return carray(_pointer(_table(state).expected_at_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
@@ -150,7 +150,7 @@ def wakes(state: int) -> Any:
 
 @compiled
 def latencies(state: int) -> Any:
-    """Return (BUCKETS,), the histogram of latencies."""
+    """Return (BUCKETS,), the latency histogram."""
     return carray(_pointer(_table(state).latencies), (BUCKETS,), _INT)
 
 

@@ -1,7 +1,7 @@
 """The batcher, compiled: ``services/scheduling/batcher.py`` with one release and one priority. A test compares both.
 
-A replica's queue is a linked list in order of deadline, then of arrival. Work arrives nearly in order of deadline, so
-an insertion from the end takes one or two steps.
+A replica's queue is a linked list, ordered by deadline, then by arrival. Work arrives nearly in this order, so an
+insertion from the end takes one or two steps.
 """
 
 from autoscale.simulator.event_engine.jit import compiled
@@ -13,14 +13,14 @@ def offer(replicas: Records, works: Records, r: int, w: int, max_waiting: int) -
     """Enqueue a work, and return whether it was accepted.
 
     It is rejected if the queue would exceed ``max_waiting`` candidates. An empty queue accepts any work. All requests
-    of a simulation have the same time to their deadline and arrive in order, so none displaces another.
+    in a simulation have the same time to their deadline and arrive in order, so no request displaces another.
 
     Args:
-        replicas: records of replicas.
-        works: records of works.
+        replicas: replica records.
+        works: work records.
         r: the replica.
         w: the work.
-        max_waiting: limit of waiting candidates.
+        max_waiting: limit on waiting candidates.
     """
     replica, work = replicas[r], works[w]
     if replica.waiting_works and replica.waiting_candidates + work.candidates > max_waiting:
@@ -46,7 +46,7 @@ def offer(replicas: Records, works: Records, r: int, w: int, max_waiting: int) -
 
 @compiled
 def leave(replicas: Records, works: Records, r: int, w: int) -> None:
-    """Remove a work from the queue of a replica."""
+    """Remove a work from a replica's queue."""
     replica, work = replicas[r], works[w]
     if work.prev < 0:
         replica.head = work.next
@@ -69,15 +69,15 @@ def take(
     """Form the next batch.
 
     Args:
-        replicas: records of replicas.
-        works: records of works.
+        replicas: replica records.
+        works: work records.
         r: the replica.
         now_s: the present.
-        expected_s: the least time to the deadline with which a work may join the batch.
-        max_candidates: the candidates of a full batch.
+        expected_s: a work may join the batch only if it has more than this time left.
+        max_candidates: the candidates in a full batch.
 
     Returns:
-        The first work of the batch, and the first work that is late. Both are -1 or the head of a list that is linked
+        The first work in the batch, and the first work that is late. Each is -1, or the head of a list that is linked
         by ``sibling``.
     """
     replica = replicas[r]
@@ -120,7 +120,7 @@ def take(
 
 @compiled
 def batches_ahead(replicas: Records, works: Records, r: int, deadline_s: float, max_candidates: int) -> int:
-    """Return the number of full batches ahead of work with this deadline, from the work that is due no later."""
+    """Return how many full batches wait ahead of work with this deadline. Work that is due at the same time counts."""
     replica = replicas[r]
     ahead: int = replica.waiting_candidates
     w = replica.tail

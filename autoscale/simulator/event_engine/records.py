@@ -1,13 +1,13 @@
-"""The layouts of the event engine's records."""
+"""Record layouts for the event engine."""
 
 import numpy as np
 
 CONNECTIONS = 4096
-"""Largest number of connections that is distinguished in the search for the replica with the fewest."""
+"""The search for the replica with the fewest connections treats higher numbers as equal."""
 DRAWS = 4096
-"""Number of quantiles of the batch time from which a batch draws at random."""
+"""Number of batch time quantiles. Each batch draws one at random."""
 SIZES = 24
-"""Number of buckets of batch sizes, by powers of two."""
+"""Number of batch size buckets, by powers of two."""
 UNIT = np.dtype(
     [
         ("max_candidates", "i8"),
@@ -134,4 +134,4 @@ TABLE = np.dtype(
         )
     ]
 )
-"""Lengths of the arrays of ``EngineState``, then their addresses."""
+"""Lengths of the arrays in ``EngineState``, then their addresses."""

@@ -42,13 +42,13 @@ def new_work(state: int, level: int) -> int:
 
 @compiled
 def seconds(state: int, k: int, requests: int, candidates: int) -> float:
-    """Return the mean time of a batch, interpolated between the knots of the profile. Beyond them the last slope holds.
+    """Return the mean batch time, interpolated between the profile's knots. Beyond the knots the last slope holds.
 
     Args:
         state: address of the engine's state.
         k: the key.
-        requests: requests of the batch.
-        candidates: candidates of the batch.
+        requests: requests in the batch.
+        candidates: candidates in the batch.
     """
     knots, times = pointers.knots(state)[k], pointers.knot_s(state)[k]
     last = len(knots) - 1
@@ -62,7 +62,7 @@ def seconds(state: int, k: int, requests: int, candidates: int) -> float:
 
 @compiled
 def serve(state: int, r: int) -> None:
-    """Start the next work of an idle model thread: pending work of the fallback, otherwise a batch."""
+    """Start an idle model thread's next work: pending work for the fallback, otherwise a batch."""
     replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     key = pointers.keys(state)[replica.key]
     u = key.unit
@@ -134,9 +134,9 @@ def set_idle(state: int, r: int) -> None:
 
 @compiled
 def _idle_share(state: int, k: int) -> float:
-    """Return the share of the other replicas of a key that are idle when a replica starts a batch.
+    """Return the share of a key's other replicas that are idle when a replica starts a batch.
 
-    All replicas of the key stand for those on the same node, and the start of the batch for its whole duration.
+    The key's replicas stand for the replicas on the same node, and the batch's start for its whole duration.
     """
     key = pointers.keys(state)[k]
     others = max(key.open - 1, key.neighbours)
@@ -162,7 +162,7 @@ def _batch_of(state: int, r: int, u: int, first: int) -> int:
 
 @compiled
 def is_affordable(state: int, r: int, b: int) -> bool:
-    """Return whether the ranker is expected to keep the deadline of a batch without making waiting requests late.
+    """Return whether the ranker is expected to keep a batch's deadline without making waiting requests late.
 
     The most urgent request decides for the whole batch. No time is reserved for a later stage.
     """
@@ -230,7 +230,7 @@ def call_expires(state: int, w: int) -> None:
 
 @compiled
 def close_with_its_work(state: int, r: int) -> None:
-    """End all work of a replica that died, which is queued, computed, or in progress as calls elsewhere."""
+    """End all work that a dead replica has: queued, being computed, or sent elsewhere as calls."""
     replica, works = pointers.replicas(state)[r], pointers.works(state)
     outcome = FAILED if pointers.keys(state)[replica.key].unit else LOST
     while replica.head >= 0:

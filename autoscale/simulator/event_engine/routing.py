@@ -1,10 +1,10 @@
-"""Routing, compiled: the choice of a pool by weight, and the choice of a replica in the pool as in the cluster.
+"""Routing, compiled: chooses a pool by weight, and a replica in the pool as the cluster does.
 
-- The pool is chosen by smooth weighted round robin over candidates, like in ``services/units/router.py``.
+- The pool is chosen by smooth weighted round robin over candidates, as in ``services/units/router.py``.
 - A request to an ingress goes to the replica with the fewest connections, in turn among equals. This is HAProxy's
   leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``).
-- A call to a unit behind the ingress goes to the better of two random replicas, by their number of calls. This is
-  Serve's power of two choices. Queue lengths are exact here, while each of Serve's handles has a cache of them.
+- A call to a unit behind the ingress goes to the less busy of two random replicas, by number of calls. This is
+  Serve's power of two choices. Queue lengths are exact here, while each Serve handle caches them.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def random_below(state: int, count: int) -> int:
 
 @compiled
 def choose_key(state: int, u: int, candidates: int) -> int:
-    """Return the key of unit ``u`` for the next work, or -1 if no key has open replicas."""
+    """Return unit ``u``'s key for the next work, or -1 if no key has open replicas."""
     unit, keys = pointers.units(state)[u], pointers.keys(state)
     if unit.keys == 1:
         return unit.first_key if keys[unit.first_key].open else -1
@@ -55,7 +55,7 @@ def choose_key(state: int, u: int, candidates: int) -> int:
 
 @compiled
 def choose_replica(state: int, k: int) -> int:
-    """Return the replica for the next work of a key that has open replicas."""
+    """Return the replica for a key's next work. The key must have open replicas."""
     key = pointers.keys(state)[k]
     if not key.unit:
         return int(pointers.rings(state)[k, key.least])
@@ -103,7 +103,7 @@ def _into_ring(state: int, r: int) -> None:
 
 @compiled
 def connect(state: int, r: int, change: int) -> None:
-    """Change the number of connections of a replica by ``change``."""
+    """Change a replica's number of connections by ``change``."""
     replica = pointers.replicas(state)[r]
     key = pointers.keys(state)[replica.key]
     now_s = pointers.clock(state).now_s
@@ -129,7 +129,7 @@ def _find_least(state: int, k: int) -> None:
 
 @compiled
 def open_replica(state: int, r: int) -> None:
-    """Start to route to a replica."""
+    """Start routing to a replica."""
     replica = pointers.replicas(state)[r]
     key = pointers.keys(state)[replica.key]
     replica.open_index = key.open
@@ -143,7 +143,7 @@ def open_replica(state: int, r: int) -> None:
 
 @compiled
 def close_replica(state: int, r: int) -> None:
-    """Stop to route to a replica."""
+    """Stop routing to a replica."""
     replica = pointers.replicas(state)[r]
     k = replica.key
     key = pointers.keys(state)[k]

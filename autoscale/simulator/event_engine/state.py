@@ -1,8 +1,8 @@
-"""The state of the event engine: arrays of records that compiled code reads and writes, and Python reads.
+"""The event engine's state: record arrays that compiled code reads and writes, and Python reads.
 
-A *work* is an entry of a queue, like in ``services/scheduling/batcher.py``. A work of level 0 is a request. A work of
-level u + 1 is a batch that a replica of unit u has formed. It becomes the call to unit u + 1. Lists are linked through
-fields of the records, so that nothing is allocated while the engine runs. -1 ends a list.
+A *work* is a queue entry, as in ``services/scheduling/batcher.py``. A work with level 0 is a request. A work with level
+u + 1 is a batch that a replica of unit u has formed. The batch becomes the call to unit u + 1. Lists are linked through
+record fields, so that nothing is allocated while the engine runs. -1 ends a list.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -15,21 +15,21 @@ Records: TypeAlias = Any
 """A structured array. Compiled code accesses its fields as attributes of an element."""
 
 FREE, QUEUED, HELD, MOVING = 0, 1, 2, 3
-"""States of a work: unused, in a queue, part of a batch in progress, or a work that is in no queue.
+"""A work's states: unused, in a queue, part of a batch in progress, or in no queue.
 
 The last is a new work, a batch that is computed or sent, or a work that has left its queue.
 """
 CLOSED, OPEN = 0, 1
-"""States of a replica."""
+"""A replica's states."""
 BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES, THREAD_FREE = 0, 1, 2, 3
-"""Kinds of events."""
+"""Event kinds."""
 ANSWERED, LATE, REFUSED, FAILED, LOST = 0, 1, 2, 3, 4
-"""Ends of a work. FAILED: the replica that received it died. LOST: the ingress replica that held it died."""
+"""How a work ends. FAILED: the replica that received it died. LOST: the ingress replica that held it died."""
 ARRIVED, IN_TIME, TOO_LATE, DEGRADED, SHED, DROPPED, GONE, LATENCY_S = range(8)
 """Indices of ``EngineState.totals``."""
 
 BUCKETS, LEAST_S, PER_E = 2080, 1e-5, 100.0
-"""The histogram of latencies. Each bucket is 1% wide, from 10 us to 3 hours."""
+"""The latency histogram. Each bucket is 1% wide, from 10 us to 3 hours."""
 
 
 class EngineState(NamedTuple):
@@ -37,22 +37,22 @@ class EngineState(NamedTuple):
 
     Attributes:
         clock: (1,) time, counters and options.
-        units: (units,) records of units.
-        keys: (keys,) records of keys, with their counters.
-        replicas: (replicas,) records of replicas.
-        works: (works,) records of works.
+        units: (units,) unit records.
+        keys: (keys,) key records, with their counters.
+        replicas: (replicas,) replica records.
+        works: (works,) work records.
         heap: (works,) future events.
-        opened: (keys, replicas) the open replicas of each key.
+        opened: (keys, replicas) each key's open replicas.
         rings: (keys, CONNECTIONS + 1) for each number of connections, the next open replica with that number.
-        knots: (keys, n) candidates of a batch.
-        knot_s: (keys, n) mean seconds of a batch with these candidates.
+        knots: (keys, n) candidates in a batch.
+        knot_s: (keys, n) mean seconds for a batch with these candidates.
         request_s: (keys,) additional seconds per request.
         draws: (keys, DRAWS) random factors on the mean.
-        expected_s: (replicas, SIZES) expected seconds of a batch, by its size.
-        expected_at_s: (replicas, SIZES) times of the last updates of ``expected_s``.
+        expected_s: (replicas, SIZES) expected batch seconds, by batch size.
+        expected_at_s: (replicas, SIZES) when ``expected_s`` was last updated.
         stack: (works,) works to end.
-        wakes: (replicas,) replicas to check at the end of an event.
-        latencies: (BUCKETS,) the histogram of latencies.
+        wakes: (replicas,) replicas to check when an event ends.
+        latencies: (BUCKETS,) the latency histogram.
         totals: (8,) totals by outcome.
     """
 

@@ -1,4 +1,4 @@
-"""The backlog of the step engine: its largest size, and its distribution over the units."""
+"""The step engine's backlog: its largest size, and its distribution over the units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from autoscale.spec import PipelineSpec
 _NO_LIMIT = 1e18
 WAITS = 0.6 * PLANNED_SHARE
 """With a fallback, a request waits at most this share of its deadline. Batches that would take more than their share of
-the queue's time go to the fallback, so a backlog settles below ``PLANNED_SHARE``. The 0.6 is an approximation."""
+the queue's time go to the fallback, so a backlog settles below ``PLANNED_SHARE``. 0.6 is an approximation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """The part of a backlog in one unit.
+    """A backlog's part in one unit.
 
     Attributes:
         requests: requests in its queues.
         ongoing: requests at its replicas. Behind the ingress these are calls.
-        most_ongoing: the largest number of ongoing calls, including those without a backlog. It is the number of calls
-            that the previous unit may have in flight.
+        most_ongoing: the highest possible number of ongoing calls, with or without a backlog. The previous unit may
+            have this many calls in flight.
     """
 
     requests: float
@@ -33,9 +33,9 @@ def most_waiting(spec: PipelineSpec, replicas: Mapping[str, int], per_s: float, 
 
     Args:
         spec: the pipeline.
-        replicas: open replicas of each unit.
+        replicas: open replicas by unit.
         per_s: requests per second that are served.
-        candidates: mean candidates of a request.
+        candidates: mean candidates per request.
     """
     by_time = per_s * spec.deadline_ms / 1e3 * (WAITS if spec.fallback is not None else 1.0)
     last = spec.units[-1]

@@ -1,4 +1,4 @@
-"""The input of the step engine: the rates of a trace, and a sample of request sizes in candidates."""
+"""The step engine's input: a trace's rates, and a sample of request sizes in candidates."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ _SAMPLE = 4096
 def binned(
     chunks: Iterable[Chunk], step_s: float, start_s: float | None, end_s: float | None
 ) -> tuple[Rates, NDArray[np.int32]]:
-    """Return the rates of a trace in steps of ``step_s``, and a sample of request sizes in candidates.
+    """Return a trace's rates in steps of ``step_s``, and a sample of request sizes in candidates.
 
     Raises:
         TraceError: the trace has no requests, or is not sorted.
@@ -40,7 +40,7 @@ def binned(
 
 
 def sizes_of(rates: Rates) -> NDArray[np.int32]:
-    """Return a sample of one element, the mean candidates of all requests.
+    """Return a sample with one element: the mean candidates over all requests.
 
     Raises:
         TraceError: all rates are 0.

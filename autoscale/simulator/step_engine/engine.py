@@ -1,6 +1,6 @@
 """The step engine, an approximation that simulates days in seconds.
 
-Between two runs of the control loop the load and the cluster are constant. Latencies are those of the steady state. If
+Between two runs of the control loop the load and the cluster are constant. Latencies are as in the steady state. If
 more requests arrive than the cluster can serve, a backlog grows and delays later requests.
 
 If the trace has only rates, the number of requests in a step is drawn at random. Near saturation, random fluctuations
@@ -36,7 +36,7 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(slots=True)
 class _Counts:
-    """The counters of a key, in the order of ``UnitCounts`` without ``waiting_candidates``."""
+    """A key's counters, in the same order as in ``UnitCounts``, without ``waiting_candidates``."""
 
     counts: Floats = field(default_factory=lambda: np.zeros(8))
     waiting_candidates: float = 0.0
@@ -61,11 +61,11 @@ class StepEngine:
         Args:
             spec: the pipeline.
             rates: the load.
-            sample: a sample of the candidates of requests.
-            seed: seed of the random numbers.
+            sample: a sample of request sizes in candidates.
+            seed: the random seed.
             start_s: the requested start. None: the start of the rates.
-            counted: whether the rates are counts of a real trace. Otherwise the counts are drawn at random.
-            known: the steady states of earlier simulations.
+            counted: whether the rates are counts from a real trace. Otherwise the counts are drawn at random.
+            known: the steady states from earlier simulations.
         """
         self._random = None if counted else np.random.default_rng((seed, 4))
         self._spec = spec
@@ -89,7 +89,7 @@ class StepEngine:
         self._latencies = np.zeros(BUCKETS)
 
     def end_s(self, until_s: float) -> float:
-        """Return a time just before the end of the rates if they end by ``until_s``, otherwise infinity."""
+        """Return a time just before the rates end if they end by ``until_s``, otherwise infinity."""
         return np.nextafter(self._last_s, 0.0) if self._last_s <= until_s else float("inf")
 
     def apply(self, change: NodeChange) -> None:
@@ -100,7 +100,7 @@ class StepEngine:
             self._ready[change.replica.key] -= 1
 
     def is_idle(self, replica: Replica) -> bool:
-        """Return True, because a replica of this engine has no requests left when routing to it stops."""
+        """Return True, because in this engine a replica has no requests left when routing to it stops."""
         return True
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
@@ -119,11 +119,11 @@ class StepEngine:
         return measured
 
     def totals(self) -> Floats:
-        """Return the totals of requests by outcome."""
+        """Return request totals by outcome."""
         return self._totals.copy()
 
     def latencies(self) -> Floats:
-        """Return the histogram of latencies."""
+        """Return the latency histogram."""
         return self._latencies.copy()
 
     def advance(self, until_s: float) -> None:
@@ -154,7 +154,7 @@ class StepEngine:
         )
         self._backlog = backlog - excess
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
-        # The load of the steady state includes the served backlog of the previous step.
+        # # The steady state's load includes the served backlog from the previous step.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         shed, late = self._serve(state, served, waited_s)
         refused(self._spec, excess, self._totals, self._latencies)
@@ -173,7 +173,7 @@ class StepEngine:
         return 0
 
     def _shares(self) -> dict[Key, float] | None:
-        """Return each key's share of the requests of its unit, or None if a unit has no open replica."""
+        """Return each key's share of its unit's requests, or None if a unit has no open replica."""
         shares: dict[Key, float] = {}
         for unit in self._spec.units:
             keys = [key for key in self._keys if key.unit == unit.name]
@@ -188,7 +188,7 @@ class StepEngine:
         return shares
 
     def _queue_arrivals(self, arrivals: float, elapsed_s: float) -> None:
-        """Queue arrivals while a unit has no open replica, up to the limit of one queue. The rest is shed."""
+        """Queue arrivals while a unit has no open replica, up to one queue's limit. The rest is shed."""
         first = self._spec.units[0]
         room = max(0.0, first.max_waiting_candidates / self._candidates - self._backlog)
         queued = min(arrivals, room)
@@ -202,17 +202,17 @@ class StepEngine:
         counted.waiting_candidates = self._backlog * self._candidates
 
     def _replicas(self) -> dict[str, int]:
-        """Return the open replicas of each unit in all its pools."""
+        """Return the number of open replicas by unit, over all its pools."""
         replicas = dict.fromkeys((unit.name for unit in self._spec.units), 0)
         for key, count in self._ready.items():
             replicas[key.unit] += count
         return replicas
 
     def _serve(self, state: Steady, served: float, waited_s: float) -> tuple[float, float]:
-        """Count the outcomes of served requests that waited ``waited_s``.
+        """Count the outcomes for served requests that waited ``waited_s``.
 
         Returns:
-            The number of shed requests, and the number of requests that were answered in full but late.
+            How many requests were shed, and how many were answered in full but late.
         """
         outcomes, answers = state.outcomes * served, state.latencies * served
         if waited_s > 1e-4:

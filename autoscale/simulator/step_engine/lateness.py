@@ -1,4 +1,4 @@
-"""The effect of waiting on answers in the step engine: they become later, or come from the fallback."""
+"""How waiting affects answers in the step engine: they become later, or come from the fallback."""
 
 import numpy as np
 
@@ -21,14 +21,15 @@ _MIDDLES_S = _UPPER_S * np.exp(-0.5 / PER_E)
 
 
 def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
-    """Return the histogram of answers after a delay, with no answer after the deadline, and update ``outcomes``.
+    """Return the latency histogram after a delay, with no answer after the deadline, and update ``outcomes``.
 
-    Requests that could not be answered in time are not started, because batches are formed from those that still can.
-    Answers that would be after the deadline count at the deadline, and come from the fallback if there is one.
+    Requests that could not be answered in time are not started, because batches only take requests that still have
+    enough time. Answers that would be after the deadline count at the deadline, and come from the fallback if there is
+    one.
 
     Args:
         spec: the pipeline.
-        answers: (BUCKETS,) the histogram of latencies without the delay.
+        answers: (BUCKETS,) the latency histogram without the delay.
         outcomes: totals by outcome. They are changed in place.
         waited_s: the delay.
     """
@@ -52,7 +53,7 @@ def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: flo
 def refused(spec: PipelineSpec, excess: float, totals: Floats, latencies: Floats) -> None:
     """Count ``excess`` requests that do not fit the queue. They are shed, or answered by the fallback.
 
-    ``totals`` and ``latencies`` of the engine are changed in place.
+    The engine's ``totals`` and ``latencies`` are changed in place.
     """
     if not excess:
         return

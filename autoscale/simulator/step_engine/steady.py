@@ -1,4 +1,4 @@
-"""A steady state of the cluster, and the interpolation of two."""
+"""The cluster's steady state, and the interpolation between two states."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from autoscale.simulator.engine_base import Floats
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """The behaviour of the cluster at a constant load.
+    """The cluster's behaviour at a constant load.
 
     Attributes:
-        outcomes: (8,) outcomes per request, with the indices of ``EngineState.totals``.
-        latencies: (BUCKETS,) the histogram of latencies per request.
+        outcomes: (8,) outcomes per request, with the same indices as ``EngineState.totals``.
+        latencies: (BUCKETS,) the latency histogram per request.
         waiting: (keys,) waiting candidates per replica.
         ongoing: (keys,) requests at a replica. Behind the ingress these are calls.
-        busy: (keys,) share of the time for which a replica computes.
+        busy: (keys,) share of time for which a replica computes.
         batches: (keys,) batches per request.
         arrived: (keys,) share of requests that arrive at the key.
     """
@@ -28,7 +28,7 @@ class Steady:
     arrived: Floats
 
     def mixed(self, other: "Steady", share: float) -> "Steady":
-        """Return the linear interpolation between this state and another one, which has the weight ``share``."""
+        """Return the linear interpolation between this state and ``other``, which has the weight ``share``."""
         return Steady(*(a + share * (b - a) for a, b in zip(_parts(self), _parts(other), strict=True)))
 
 

@@ -10,9 +10,9 @@ from autoscale.spec import PipelineSpec
 
 
 class SteadyCache:
-    """The steady states of all pipelines that were simulated with this cache. It does not change results.
+    """The steady states of all pipelines that were simulated with this cache. The cache does not change results.
 
-    The trials of a tuner differ only in their policy, so they find most states that the first trial computed.
+    A tuner's trials differ only in their policy, so they find most states that the first trial computed.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class SteadyCache:
         self._by_queues: dict[Hashable, SteadyStates] = {}
 
     def get(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> SteadyStates:
-        """Return the steady states of a pipeline whose requests have candidates as in ``sample``."""
+        """Return a pipeline's steady states, if requests have as many candidates as in ``sample``."""
         queues = (_queues_of(spec), sample.tobytes(), seed)
         if queues not in self._by_queues:
             self._by_queues[queues] = SteadyStates(spec, sample, seed)
@@ -28,7 +28,7 @@ class SteadyCache:
 
 
 def _queues_of(spec: PipelineSpec) -> Hashable:
-    """Return the parts of a pipeline on which its steady states depend. These exclude bounds, prices and intervals."""
+    """Return the parts of a pipeline that its steady states depend on: not bounds, prices and intervals."""
     units = tuple(
         (
             unit.name,
