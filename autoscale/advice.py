@@ -18,10 +18,12 @@ def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]
         rest = "predictive" if len(spec.units) == 1 else "coupled"
         messages["cheapest"] = f"no unit can run in several pools, so cheapest does the same as {rest}"
     elif not any(pool.price_per_hour for pool in spec.pools.values()):
-        messages["cheapest"] = "no pool has a price_per_hour, so the share of a node counts as the price"
+        messages["cheapest"] = (
+            "no pool has a price_per_hour, so a replica's share of a node counts as its price"
+        )
     if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
         messages["predictive"] = (
-            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is not later"
+            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is early enough"
         )
     return messages
 

@@ -43,7 +43,7 @@ class BoundsConfig(BaseModel):
 
 
 class AutoscalingConfig(BaseModel):
-    """A pipeline's autoscaling.
+    """The ``autoscaling:`` section.
 
     Attributes:
         p99_ms: the latency objective, for the 99th percentile of whole answers.

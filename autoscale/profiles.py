@@ -1,4 +1,4 @@
-"""Profiles: a replica's measured batch times and resources, for a unit in a pool, stored in a small file."""
+"""Profiles: small files with the batch times and resources that were measured for one replica of a unit in a pool."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ class Profile(BaseModel):
             ``timings``.
         contention: relative increase in the batch time while the unit's other replicas on the node all run batches too.
             ``neighbours`` is their number.
-        served_sigma: standard deviation of the batch time's logarithm in the service. None: as in ``timings``.
+        served_sigma: standard deviation of log batch times in the service. None: as in ``timings``.
         fallback_us_per_candidate: time per candidate in the fallback model, which answers in the ingress if the ranker
             is late.
     """

@@ -30,7 +30,7 @@ def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDAr
     Args:
         rate: arrivals per second.
         busy_s: (b,) the mean batch times for 1 to b requests.
-        sigma: the standard deviation of the batch time's logarithm.
+        sigma: the standard deviation of log batch times.
     """
     full = busy_s.size
     size = 3 * full + 96

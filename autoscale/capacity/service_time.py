@@ -27,7 +27,7 @@ class ServiceTime:
         seconds: (k,) float64, the mean seconds at the knots. They do not decrease. Beyond the last knot the function
             continues with its last slope.
         per_request_s: additional seconds for each request.
-        sigma: the standard deviation of the time's logarithm.
+        sigma: the standard deviation of log batch times.
         overhead_s: a request's time outside its batches.
         overhead_cpu_s: additional batch time for each request, because requests are handled on the same cores.
         relief: relative time reduction while no other replica of the unit runs a batch.
@@ -71,7 +71,7 @@ def service_time(profile: Profile) -> ServiceTime:
     means = np.array([timing.mean_ms / 1000 for timing in timings])
     rows = np.array([[1.0, *(float(t.candidates >= size) for size in sizes[1:])] for t in timings])
     requests = np.array([[float(timing.requests) * _are_requests_separable(timings)] for timing in timings])
-    # # Columns: time per request, time for the smallest batch, and the additional time for each larger size.
+    # Columns: time per request, time for the smallest batch, and the additional time for each larger size.
     fit, _ = nnls(np.hstack([requests, rows]) / means[:, None], np.ones(len(timings)))
     knots, seconds = np.array(sizes, np.float64), np.cumsum(fit[1:])
     if len(sizes) == 1:

@@ -1,4 +1,4 @@
-"""Packings: the ways to fill a node with replicas. They are the columns of the planner's cutting-stock problem."""
+"""Packings: the ways to fill a node with replicas. They are the columns in the planner's cutting-stock problem."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ _MAX_PACKINGS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A way to fill a node of a pool. ``replicas`` has a number for each unit, in the order of the pipeline."""
+    """A way to fill a node in a pool. ``replicas`` has a number for each unit, in pipeline order."""
 
     pool: str
     replicas: tuple[int, ...]
@@ -63,7 +63,7 @@ def _fit(spec: PipelineSpec, key: Key) -> int:
 
 
 def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
-    """Return how many replicas of the last unit fit beside the others, ``first``, or -1 if the others do not fit."""
+    """Return how many replicas of the last unit fit beside the replicas ``first``, or -1 if ``first`` does not fit."""
     left = list(_resources(spec, pool))
     for unit, count in zip(spec.units, first, strict=False):
         if count:
@@ -79,6 +79,6 @@ def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
 
 
 def largest_part(spec: PipelineSpec, key: Key) -> tuple[float, str]:
-    """Return the largest share of a node's resource that a replica uses, and the name of that resource."""
+    """Return the largest share of a node's resource that a replica uses, and that resource's name."""
     parts = zip(_needs(spec, key), _resources(spec, key.pool), ("cpus", "gpus", "memory"), strict=True)
     return max((need / available, name) for need, available, name in parts if need)

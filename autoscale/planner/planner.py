@@ -1,4 +1,4 @@
-"""The planner: the number of nodes in each pool for a load, their cost, and the bottleneck."""
+"""The planner: how many nodes a load needs in each pool, their cost, and the bottleneck."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ class Plan:
 
     Attributes:
         sized: the nodes and replicas for the load itself.
-        growth: the same for the multiples of the load.
+        growth: the nodes and replicas for multiples of the load.
         bottleneck: the unit that costs most, and how to make it cheaper.
-        notes: limits that the plan exceeds, and the origin of the profiles.
+        notes: limits that the plan exceeds, and where the profiles come from.
     """
 
     pipeline: str
@@ -88,7 +88,7 @@ def _bottleneck(spec: PipelineSpec, size: Provision, loads: Mapping[Key, Request
     _, pool = name.split("@")
     rate = unit.requests_per_s_of_a_replica
     return (
-        f"{worst} causes {by_unit[worst]:.0%} of the cost of the replicas. In {pool} its nodes run out of "
+        f"{worst} causes {by_unit[worst]:.0%} of the replica cost. In {pool} its nodes run out of "
         f"{unit.runs_out_of} first. A replica serves {rate:.1f} requests/s within its share of the objective, "
         f"{used:.0%} of its saturation: {why}. Batches that take 10% less time would save about {saved:,.0f} per day"
     )

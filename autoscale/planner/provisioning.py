@@ -1,8 +1,8 @@
-"""Provisioning: a mixed-integer program for the nodes of one zone, and a search for enough cells.
+"""Provisioning: a mixed-integer program for one zone's nodes, and a search for enough cells.
 
-Each way to fill a node of a pool is a variable, as in the cutting-stock problem (P. C. Gilmore and R. E. Gomory, "A
-linear programming approach to the cutting-stock problem", Operations Research 9, 1961). Therefore the planned replicas
-really fit the planned nodes. All zones are equal, and each has one spare node of every pool that it uses.
+Each way to fill a pool's node is a variable, as in the cutting-stock problem (P. C. Gilmore and R. E. Gomory, "A linear
+programming approach to the cutting-stock problem", Operations Research 9, 1961). Therefore the planned replicas really
+fit the planned nodes. All zones are equal, and each has one spare node in every pool that it uses.
 """
 
 import math
@@ -25,7 +25,7 @@ _CELL_ROUNDS = 20
 
 
 class PlanOptions(BaseModel):
-    """The load and the limits of a plan.
+    """The load and the limits for a plan.
 
     A cell is one Ray cluster. Its controller and GCS are one process each, so its size is limited. Ray's own controller
     benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220 nodes, and its scalability
@@ -33,12 +33,12 @@ class PlanOptions(BaseModel):
     nodes.
 
     Attributes:
-        peak_factor: the highest rate of the day, relative to its mean.
+        peak_factor: the day's highest rate, relative to its mean rate.
         zones: number of equal zones. The traffic is spread evenly over them.
         survive_zone: whether the other zones carry the peak if one zone is lost. Otherwise a zone survives only the
-            loss of one node of each pool.
-        replicas_per_cell: largest number of replicas in one Ray cluster.
-        nodes_per_cell: largest number of nodes in one Ray cluster.
+            loss of one node in each pool.
+        replicas_per_cell: at most this many replicas in one Ray cluster.
+        nodes_per_cell: at most this many nodes in one Ray cluster.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,7 +53,7 @@ class PlanOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Zone:
-    """One zone of one cell: nodes by pool, including the spare node, and replicas by key."""
+    """One zone in one cell: nodes by pool, including the spare node, and replicas by key."""
 
     nodes: Mapping[str, int]
     replicas: Mapping[Key, int]
@@ -102,9 +102,9 @@ def provision(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options:
 def _zone(
     spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options: PlanOptions, requests_per_s: float
 ) -> _Zone:
-    """Solve the program of one zone, which serves its part of the rate.
+    """Solve the program for one zone, which serves its part of the rate.
 
-    The variables are the number of nodes for each packing, then one 0/1 variable for each pool that says whether it is
+    The variables are the node count for each packing, then a 0/1 variable for each pool, which says whether the pool is
     used. A used pool has one spare node.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
@@ -172,7 +172,7 @@ def _trimmed(
 def _most_nodes(
     packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
 ) -> float:
-    """Return the largest useful number of nodes with this packing, which is enough for all its units by itself."""
+    """Return how many nodes with this packing are useful at most: enough to serve all its units alone."""
     pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
         math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0

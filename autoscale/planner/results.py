@@ -10,11 +10,11 @@ class PlannedUnit:
 
     Attributes:
         replicas: number of replicas.
-        requests_per_s_of_a_replica: load of a replica within the unit's share of the objective.
-        saturated_requests_per_s: load of a replica that is never idle.
+        requests_per_s_of_a_replica: a replica's load within the unit's share of the objective.
+        saturated_requests_per_s: a replica's load if it is never idle.
         share: share of the unit's candidates that this pool serves.
-        share_of_cost: share of the cost of all replicas.
-        runs_out_of: the resource of a node that limits the number of replicas on it.
+        share_of_cost: share of the total replica cost.
+        runs_out_of: the node resource that limits how many replicas fit.
     """
 
     replicas: int
@@ -27,12 +27,12 @@ class PlannedUnit:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPool:
-    """The nodes of a pool, over all cells and zones.
+    """A pool's nodes, over all cells and zones.
 
     Attributes:
         nodes: number of nodes, including the spare ones.
         spare: number of spare nodes.
-        cost_per_day: the price of all of them for 24 hours.
+        cost_per_day: the price of all nodes for 24 hours.
     """
 
     nodes: int
@@ -46,7 +46,7 @@ class Provision:
 
     Attributes:
         requests_per_day: the load.
-        peak_requests_per_s: the highest rate of the day.
+        peak_requests_per_s: the day's highest rate.
         cells: number of Ray clusters. They share the load evenly.
         units: replicas by ``<unit>@<pool>``.
         pools: nodes by pool.

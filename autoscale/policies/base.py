@@ -56,7 +56,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[State]):
-    """A policy's result.
+    """The replicas that a policy decides on, with reasons.
 
     Attributes:
         replicas: number of replicas for each key.

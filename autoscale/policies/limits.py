@@ -112,7 +112,7 @@ class Limited(Generic[State]):
         for key in self._placed:
             seen = observation.units.get(key)
             if seen is None:
-                return f"there are no metrics of {key}"
+                return f"there are no metrics for {key}"
             for part in fields(UnitObservation):
                 if not 0 <= getattr(seen, part.name) < math.inf:
                     return f"{part.name} of {key} is {getattr(seen, part.name)}"

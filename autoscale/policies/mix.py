@@ -25,12 +25,12 @@ class PoolOption:
 
 
 def capacity_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Return a mix's capacity in candidates/s."""
+    """Return the mix's capacity in candidates/s."""
     return sum(count * option.per_s for count, option in zip(mix, options, strict=True))
 
 
 def price_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Return a mix's price per hour."""
+    """Return the mix's price per hour."""
     return sum(count * option.price for count, option in zip(mix, options, strict=True))
 
 

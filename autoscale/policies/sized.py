@@ -22,7 +22,7 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class SizedState:
-    """A sized policy's state.
+    """The state of a sized policy.
 
     Attributes:
         windows: by lane, the recent load.

@@ -46,7 +46,7 @@ class Registry(Generic[Entry]):
         Args:
             noun: a kind's name in error messages, such as "runtime".
             builtins: targets by kind.
-            entry: the descriptors' class.
+            entry: the descriptor class.
             options: the base class for their options.
             group: the entry-point group for other packages. None: other packages cannot add kinds.
             extra: rankway's extra with the dependencies of the built-in modules.

@@ -45,5 +45,5 @@ def refuse_untrusted(target: str) -> None:
         package = module.partition(".")[0]
         raise Untrusted(
             f"the configuration does not trust its code, got {target!r}; add {package} to the list trust if you "
-            f"know that package"
+            f"trust that package"
         )

@@ -1,1 +1,1 @@
-"""Reports of simulations and studies: HTML, charts, summaries and the CI gate."""
+"""Reports on simulations and studies: HTML, charts, summaries and the CI gate."""

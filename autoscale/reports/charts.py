@@ -1,4 +1,4 @@
-"""Charts of simulations as SVG. Each chart shows all configurations."""
+"""Simulation charts as SVG. Each chart shows all configurations."""
 
 import io
 import re
@@ -100,7 +100,7 @@ def _chart(
 
 
 def _thinned(hours: _Series, values: _Series) -> tuple[_Series, _Series]:
-    """Reduce a series to at most ``_MOST_POINTS`` points. The largest value of each group remains, so peaks remain."""
+    """Reduce a series to at most ``_MOST_POINTS`` points. Each group's largest value remains, so peaks remain."""
     group = -(-len(values) // _MOST_POINTS)
     if group <= 1:
         return hours, values

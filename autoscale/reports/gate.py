@@ -1,4 +1,4 @@
-"""Gates for changes of a configuration, such as ``cost>1.1x``. They compare simulations of the old and the new one."""
+"""Gates for configuration changes, such as ``cost>1.1x``. They compare simulations before and after the change."""
 
 import math
 import operator
@@ -36,7 +36,7 @@ class Gate:
 
     Attributes:
         text: the condition as the user wrote it.
-        figure: the name of the figure, a key of ``FIGURES``.
+        figure: a key of ``FIGURES``.
         comparison: ">", ">=", "<" or "<=".
         number: the limit.
         relative: whether the limit is a multiple of the old configuration's figure.

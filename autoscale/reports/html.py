@@ -1,4 +1,4 @@
-"""The report of one or several simulations, side by side, as one HTML file that loads no other resource."""
+"""The report on one or several simulations, side by side, as one HTML file that loads no other resource."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -46,7 +46,7 @@ def miss_share(simulation: Simulation) -> float:
 def rows(cases: Mapping[str, Simulation]) -> list[tuple[str, ...]]:
     """Return the summary table with a row for each figure and a column for each case.
 
-    Replica-seconds of each unit, and cost and peak nodes of each pool, follow at the end.
+    The last rows are the replica-seconds for each unit, and the cost and peak nodes for each pool.
     """
     simulations = tuple(cases.values())
     table = [(name, *map(value, simulations)) for name, value in SUMMARY]
@@ -78,7 +78,7 @@ def html_report(cases: Mapping[str, Simulation], title: str) -> str:
 
 
 def _decisions_and_incidents(name: str, simulation: Simulation) -> str:
-    """Return the tables of decisions and incidents of a case."""
+    """Return the decisions and incidents of a case as tables."""
     changes = [decision for decision in simulation.decisions if decision.changed]
     shown = changes[:_MOST_DECISIONS]
     more = f", of which the first {len(shown)} are shown" if len(shown) < len(changes) else ""

@@ -1,4 +1,4 @@
-"""Changes of an autoscaling configuration and their effect, as text."""
+"""Changes to an autoscaling configuration and their effect, as text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from autoscale.simulator.results import Simulation
 
 
 def patch(config: AutoscalingConfig, comments: tuple[str, ...] = ()) -> str:
-    """Return the ``autoscaling:`` section as YAML, without fields that have their default."""
+    """Return the ``autoscaling:`` section as YAML, without fields that have the default value."""
     head = "".join(f"# {line}\n" for line in comments)
     document = config.model_dump(mode="json", exclude_defaults=True)
     document["policy"] = {"kind": config.policy.kind, **document["policy"]}
@@ -19,7 +19,7 @@ def patch(config: AutoscalingConfig, comments: tuple[str, ...] = ()) -> str:
 
 
 def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
-    """Return a line for each field that differs. For another policy, the comparison is with that policy's defaults."""
+    """Return a line for each field that differs. A new policy's fields are compared with their defaults."""
     after = _flat(new.model_dump(mode="json"))
     if old is None:
         return [f"the policy {new.policy.kind} instead of a fixed number of replicas"]
@@ -45,7 +45,7 @@ def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
 
 
 def gains(old: Simulation, new: Simulation, trace: str) -> str:
-    """Return the effect of a change on cost, misses and p99 on a trace."""
+    """Return the effect of a change on cost, misses and p99, as text about one trace."""
     cost = (new.cost - old.cost) / old.cost if old.cost else 0.0
     before, after = miss_share(old), miss_share(new)
     if after < before:

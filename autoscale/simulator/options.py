@@ -1,4 +1,4 @@
-"""The options of a simulation."""
+"""Simulation options."""
 
 from typing import Literal, Self
 

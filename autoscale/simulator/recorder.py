@@ -94,7 +94,7 @@ def _named(series: dict[str, Floats], prefix: str) -> dict[str, Floats]:
 
 
 def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
-    """Return a histogram's quantiles in milliseconds. The shape of ``latencies`` is (BUCKETS,). NaN if it is empty."""
+    """Return quantiles of the histogram ``latencies`` (BUCKETS,), in milliseconds. NaN if the histogram is empty."""
     sums = np.cumsum(latencies)
     if not sums[-1] > 0:
         return [float("nan")] * len(levels)

@@ -1,4 +1,4 @@
-"""A simulation's result: totals, a timeline and the decisions. ``to_json`` returns JSON types."""
+"""The result of a simulation: totals, a timeline and the decisions. ``to_json`` returns JSON types."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -135,7 +135,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """One simulation's result.
+    """The result of one simulation.
 
     Attributes:
         violated_s: total time in bins in which more than 1% of requests missed the objective.

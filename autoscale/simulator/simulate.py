@@ -1,4 +1,4 @@
-"""A simulation's main loop. It advances the clock from one due action to the next.
+"""The simulator's main loop. It advances the clock from one due action to the next.
 
 The engine simulates the requests in between.
 """

@@ -1,4 +1,4 @@
-"""A trace's feed: it keeps the needed part of the trace in memory, and knows the trace's end."""
+"""The trace feed: it keeps the needed part of the trace in memory, and knows the trace's end."""
 
 import math
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Feed:
         times_s: arrival times of the requests in memory.
         candidates: their candidates.
         position: index of the next request in these arrays.
-        last_s: when the last request arrived that was read.
+        last_s: arrival time of the last request that was read.
         start_s: when the first request arrives, or the requested start.
     """
 

@@ -1,4 +1,4 @@
-"""Single arrivals, and counts of requests in bins of time, which can be merged and split."""
+"""Single arrivals, and request counts in time bins, which can be merged and split."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from autoscale.errors import TraceError
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """n requests in order of time.
+    """n requests, ordered by time.
 
     Attributes:
         times_s: (n,) float64.
@@ -35,11 +35,11 @@ class Bins:
 
     Attributes:
         start_s: start of the first bin.
-        step_s: width of a bin.
+        step_s: bin width.
         requests: number of requests in each bin.
-        candidates: mean candidates of a request.
-        candidates_cv: coefficient of variation of the candidates, which are gamma distributed.
-        dispersion: squared coefficient of variation of the rate from second to second inside a bin. 0: arrivals are
+        candidates: mean candidates per request.
+        candidates_cv: the candidates' coefficient of variation. Candidates are gamma distributed.
+        dispersion: the rate's squared coefficient of variation from second to second inside a bin. 0: arrivals are
             Poisson.
     """
 
@@ -62,7 +62,7 @@ class Bins:
     def from_counts(
         cls, start_s: float, step_s: float, requests: Iterable[float], candidates: Iterable[float] | float
     ) -> "Bins":
-        """Return bins of Poisson arrivals. In each bin all requests have the same number of candidates."""
+        """Return bins with Poisson arrivals. In each bin all requests have the same number of candidates."""
         counts = np.asarray(list(requests), dtype=np.float64)
         means = np.broadcast_to(np.asarray(candidates, dtype=np.float64), counts.shape).copy()
         return cls(start_s, step_s, counts, means, np.zeros_like(counts), np.zeros_like(counts))
@@ -75,14 +75,14 @@ def bins_from_sums(
     candidates: NDArray[np.float64],
     squares: NDArray[np.float64],
 ) -> Bins:
-    """Return bins from sums over the requests of each bin.
+    """Return bins from sums over the requests in each bin.
 
     Args:
         start_s: start of the first bin.
-        step_s: width of a bin.
+        step_s: bin width.
         requests: (n,) number of requests.
         candidates: (n,) sum of their candidates.
-        squares: (n,) sum of the squares of their candidates.
+        squares: (n,) sum of their squared candidates.
     """
     some = np.maximum(requests, 1e-12)
     mean = np.where(requests > 0, candidates / some, 1.0)
@@ -105,7 +105,7 @@ def merged(counts: Bins, step_s: float) -> Bins:
     """Return wider bins. The first bin begins at a multiple of ``step_s``.
 
     Raises:
-        TraceError: ``step_s`` is not a multiple of the width of the bins.
+        TraceError: ``step_s`` is not a multiple of the bin width.
     """
     ratio = _ratio(step_s, counts.step_s)
     ahead = round((counts.start_s % step_s) / counts.step_s)
@@ -129,7 +129,7 @@ def split(counts: Bins, step_s: float) -> Bins:
     """Return narrower bins, over which each count is spread evenly.
 
     Raises:
-        TraceError: ``step_s`` does not divide the width of the bins.
+        TraceError: ``step_s`` does not divide the bin width.
     """
     ratio = _ratio(counts.step_s, step_s)
     columns = (counts.candidates, counts.candidates_cv, counts.dispersion)

@@ -1,8 +1,8 @@
-"""Trace files in CSV or Parquet. Files of single requests are read in chunks.
+"""Trace files in CSV or Parquet. Files with single requests are read in chunks.
 
-- A file of single requests has the columns ``time_s`` and ``candidates``, and optionally ``priority`` and
+- A file with single requests has the columns ``time_s`` and ``candidates``, and optionally ``priority`` and
   ``deadline_ms``.
-- A file of counts has ``time_s`` (the start of each bin, evenly spaced), ``requests`` and ``candidates`` (the mean of a
+- A file with counts has ``time_s`` (when each bin starts, evenly spaced), ``requests`` and ``candidates`` (the mean per
   request), and optionally ``candidates_cv`` and ``dispersion``.
 
 A CSV file may begin with lines that start with ``#``. They give its origin and licence.

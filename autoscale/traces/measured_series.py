@@ -1,4 +1,4 @@
-"""Measured series that traces are synthesised from: hourly bike hires, and purchases of a shop by minute."""
+"""Measured series that traces are synthesised from: hourly bike hires, and a shop's purchases by minute."""
 
 import csv
 import lzma
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from autoscale.errors import TraceError
 
-_OPEN = slice(10 * 60, 16 * 60)  # minutes of the day in which the rate of the shop is nearly constant
+_OPEN = slice(10 * 60, 16 * 60)  # minutes of the day in which the shop's rate is nearly constant
 _LEAST_DAY = 60
 _LAGS = np.array([1, 2, 3, 4])
 
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """The fluctuation of a rate.
+    """How a rate fluctuates.
 
     Attributes:
         cv: coefficient of variation.
@@ -53,7 +53,7 @@ def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
 
 
 def read_bursts(path: Path) -> Bursts:
-    """Fit the fluctuation of the rate of purchases: an exponential to the autocovariance of the counts per minute.
+    """Fit how the purchase rate fluctuates: an exponential to the autocovariance of the counts per minute.
 
     Invoices are counted, not their lines. Cancelled invoices and days with few invoices are left out.
 

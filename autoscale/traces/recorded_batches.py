@@ -1,4 +1,4 @@
-"""Batches that a cluster recorded one by one, with their times and the concurrent batches of other replicas."""
+"""Batches that a cluster recorded one by one, with their times and concurrent batches on other replicas."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from autoscale.traces.recorded_traffic import files_of, tables_of
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RecordedBatches:
-    """The n batches of one unit in one pool. All arrays are (n,).
+    """One unit's n batches in one pool. All arrays are (n,).
 
     Attributes:
-        ended_s: end of the batch, in seconds since 1970.
-        seconds: time of the stages of the batch.
+        ended_s: when the batch ended, in seconds since 1970.
+        seconds: how long the batch's stages took.
         requests: number of requests.
         candidates: number of candidates.
-        replica: index of the replica, below ``replicas``.
+        replica: the replica's index, below ``replicas``.
         replicas: number of replicas.
     """
 
@@ -36,7 +36,7 @@ class RecordedBatches:
     def beside(self) -> NDArray[np.float64]:
         """Return (n,) the share of a batch's time for which other replicas ran batches, as a mean over these replicas.
 
-        It is 1 if all of them always ran batches, and 0 if there are no other replicas.
+        The share is 1 if all other replicas always ran batches, and 0 if there are no other replicas.
         """
         overlap_s = np.zeros(len(self.ended_s))
         for number in range(self.replicas):
@@ -48,7 +48,7 @@ class RecordedBatches:
         return np.clip(share, 0.0, 1.0)
 
     def running(self, since_s: float, until_s: float) -> float:
-        """Return the share of the time between two times for which a replica ran batches, as a mean over replicas."""
+        """Return the share of a period for which a replica ran batches, as a mean over replicas."""
         window_s = np.array([since_s, until_s])
         ran_s = [
             float(np.diff(_ran_before_s(self.ended_s[own], self.seconds[own])(window_s))[0])
@@ -62,12 +62,12 @@ def _ran_before_s(
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """Return a function from times to the total seconds for which a replica had run batches by then.
 
-    A replica runs one batch at a time, but its end is recorded a little late. If two batches seem to overlap, the
-    second one counts from the end of the first.
+    A replica runs one batch at a time, but a batch's end is recorded a little late. If two batches seem to overlap, the
+    second one counts from the first one's end.
 
     Args:
-        ended_s: (n,) sorted ends of the batches.
-        seconds: (n,) times of the batches.
+        ended_s: (n,) sorted batch ends.
+        seconds: (n,) batch times.
     """
     if not len(ended_s):
         return np.zeros_like
@@ -84,7 +84,7 @@ def read_batches(folder: Path, since_s: float, until_s: float) -> dict[Key, Reco
     Batches that took no time are left out, because they were answered from memory.
 
     Raises:
-        TraceError: there is no file, or a file is not a record of traffic.
+        TraceError: there is no file, or a file is not recorded traffic.
     """
     tables = list(tables_of(files_of(folder), since_s, until_s))
     if not tables:

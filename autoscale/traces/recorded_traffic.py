@@ -22,7 +22,7 @@ _COLUMNS = ("time_s", "kind", "unit", "pool", "requests", "candidates", "millise
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A scaling decision of the cluster. ``at_s`` is on the clock of the trace."""
+    """A scaling decision in the cluster. ``at_s`` is on the trace's clock."""
 
     at_s: float
     unit: str
@@ -33,12 +33,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class RecordedTraffic:
-    """Recorded traffic of a period.
+    """Recorded traffic in a period.
 
     Attributes:
         trace: the arrivals at the ingress.
         origin_s: time 0 of the trace, a Monday midnight (UTC), in seconds since 1970.
-        pipeline: the configuration of the pipeline, from the last file.
+        pipeline: the pipeline's configuration, from the last file.
         shed: by unit, requests that were refused or answered by the fallback.
         batches: by unit, number of batches.
         batched: by unit, candidates in these batches.
@@ -55,10 +55,10 @@ class RecordedTraffic:
 
 
 def read_traffic(folder: Path, since_s: float | None = None, until_s: float | None = None) -> RecordedTraffic:
-    """Read a single file or all files of a folder, between two times in seconds since 1970.
+    """Read a single file or all files in a folder, between two times in seconds since 1970.
 
     Raises:
-        TraceError: there is no file, a file is not a record of traffic, or no request arrived in that time.
+        TraceError: there is no file, a file is not recorded traffic, or no request arrived in that time.
     """
     paths = files_of(folder)
     tables = list(tables_of(paths, since_s, until_s))
@@ -98,7 +98,7 @@ def _trace(times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: st
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Return the files of recorded traffic in a folder. A path of a single file returns that file.
+    """Return the files with recorded traffic in a folder. If ``folder`` is a file, return that file.
 
     Raises:
         TraceError: there is no file.
@@ -110,10 +110,10 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -> Iterator[pa.Table]:
-    """Yield the rows of each file between two times, with a column ``source`` for the process that recorded them.
+    """Yield each file's rows between two times, with a column ``source`` for the process that recorded them.
 
     Raises:
-        TraceError: a file is not a record of traffic.
+        TraceError: a file is not recorded traffic.
     """
     for path in paths:
         try:
@@ -121,7 +121,7 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
         except (OSError, pa.ArrowException) as error:
             raise TraceError(f"{path}: cannot be read, got {error}") from error
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
-            raise TraceError(f"{path}: not a record of traffic, missing column {', '.join(missing)}")
+            raise TraceError(f"{path}: not recorded traffic, missing column {', '.join(missing)}")
         for name in ("kind", "unit", "pool"):  # their dictionary encodings differ between files
             index = table.schema.get_field_index(name)
             table = table.set_column(index, name, table[name].cast(pa.string()))

@@ -1,4 +1,4 @@
-"""Sampling of single requests from the counts of bins. Arrival times are random, so that a trace is not too smooth."""
+"""Samples single requests from bin counts. Arrival times are random, so that a trace is not too smooth."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ _MAX_PARTS = 100_000
 
 
 def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arrivals]:
-    """Draw the requests of a bin, in chunks.
+    """Draw a bin's requests, in chunks.
 
     Args:
         counts: the bins.
         index: the bin.
-        rng: the source of random numbers.
+        rng: the random number generator.
     """
     whole, rest = divmod(float(counts.requests[index]), 1.0)
     total = int(whole) + int(rng.random() < rest)

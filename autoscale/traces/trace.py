@@ -1,10 +1,10 @@
-"""Traces: the arrival times and sizes of requests, one by one or as counts in bins of time.
+"""Traces: request times and sizes, one by one or as counts in time bins.
 
 Times are seconds on the trace's own clock. If the trace follows a week, 0 is Monday midnight. Single requests are
 streamed, so a trace may be larger than memory.
 
-The requests of a bin arrive at random times: uniformly (Poisson, given the count), or in bursts if ``dispersion`` is
-above 0. Therefore a trace is not smoother than its bins say.
+A bin's requests arrive at random times: uniformly (Poisson, given the count), or in bursts if ``dispersion`` is above
+0. Therefore a trace is not smoother than its bins say.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ from autoscale.traces.validation import check_arrivals, check_bins, checked
 
 
 class Trace(Protocol):
-    """The interface of traces."""
+    """The interface that all traces have."""
 
     @property
     def name(self) -> str:
-        """Name of the trace in reports."""
+        """The trace's name in reports."""
         ...
 
     def arrivals(self, seed: int) -> Iterator[Arrivals]:
@@ -51,7 +51,7 @@ class Trace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BinnedTrace:
-    """A trace of counts in bins. Single requests are drawn from them."""
+    """A trace that counts requests in bins. Single requests are drawn from the counts."""
 
     name: str
     counts: Bins
@@ -82,10 +82,10 @@ class BinnedTrace:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalTrace:
-    """A trace of single requests. Each pass reads and validates them again.
+    """A trace with single requests. Each pass reads and validates them again.
 
     Attributes:
-        name: name of the trace in reports.
+        name: the trace's name in reports.
         read: starts a pass over the requests.
     """
 
@@ -96,7 +96,7 @@ class ArrivalTrace:
     def from_arrays(
         cls, times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: str = "arrivals"
     ) -> "ArrivalTrace":
-        """Return the trace of arrays in memory.
+        """Return a trace from arrays in memory.
 
         Raises:
             TraceError: the arrays are invalid.
@@ -144,14 +144,14 @@ class ArrivalTrace:
         return bins_from_sums(first * step_s, step_s, requests[:used], candidates[:used], squares[:used])
 
     def scaled(self, factor: float) -> Trace:
-        """Return bins of one second with ``factor`` times the requests, because single requests cannot be scaled."""
+        """Return one-second bins with ``factor`` times the requests, because single requests cannot be scaled."""
         if factor == 1.0:
             return self
         return BinnedTrace(self.name, self.bins(1.0)).scaled(factor)
 
 
 def coarse(trace: Trace) -> Bins:
-    """Return the trace's own bins, or bins of a minute. They are enough for its length and its number of requests.
+    """Return the trace's own bins, or one-minute bins. They show the trace's length and its number of requests.
 
     Raises:
         TraceError: the trace cannot be read.

@@ -1,4 +1,4 @@
-"""Validation of traces. An error names the first fault and its remedy."""
+"""Validates traces. An error names the first fault and its remedy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +11,24 @@ MAX_BIN = 1e12
 
 
 def checked(factor: float) -> float:
-    """Return a valid factor on the number of requests.
+    """Check a factor on request counts, and return it.
 
     Raises:
         TraceError: the factor is not finite and above 0.
     """
     if not (np.isfinite(factor) and factor > 0):
-        raise TraceError(f"factor of the requests: must be a finite number above 0, got {factor}")
+        raise TraceError(f"scale factor: must be a finite number above 0, got {factor}")
     return factor
 
 
 def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> None:
-    """Check the order and the values of a chunk of requests.
+    """Check a chunk's order and values.
 
     Args:
         chunk: the requests.
-        last_s: time of the last request before the chunk.
+        last_s: when the last request before the chunk arrived.
         number: number of requests before the chunk.
-        name: name of the trace, for errors.
+        name: the trace's name, for errors.
 
     Raises:
         TraceError: a request is invalid. The message names the first one.

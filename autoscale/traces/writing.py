@@ -1,4 +1,4 @@
-"""Writing traces to CSV and Parquet files."""
+"""Writes traces to CSV and Parquet files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from autoscale.traces.bins import Arrivals, Bins
 
 
 def write_bins(counts: Bins, path: Path, comments: Sequence[str] = ()) -> None:
-    """Write counts as CSV or Parquet, depending on the suffix of the path.
+    """Write counts as CSV or Parquet, depending on the path's suffix.
 
     ``candidates_cv`` and ``dispersion`` are left out if they are 0 everywhere.
 

@@ -1,1 +1,1 @@
-"""The tuner: a search over the parameters of policies."""
+"""The tuner: a search over policy parameters."""

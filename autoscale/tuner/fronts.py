@@ -1,4 +1,4 @@
-"""Pareto fronts of cost and misses, and the choice of configurations by them."""
+"""Pareto fronts over cost and misses, and the choice of configurations by them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class JudgedConfig:
     """A configuration with its cost and misses on the whole trace.
 
     Attributes:
-        number: number of its trial.
+        number: its trial's number.
         config: the configuration.
         cost: total cost.
         misses: share of requests that missed the objective.
@@ -45,7 +45,7 @@ def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfi
 
 
 def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
-    """Return the numbers of the ``count`` best trials.
+    """Return the trial numbers of the ``count`` best scores.
 
     They are ordered front by front. Within a front, trials with at most ``max_misses`` come first, ordered by cost.
     Trials with many times ``max_misses`` come last, because they are cheap but useless.

@@ -1,7 +1,4 @@
-"""The journal of a study on disk, in Optuna's format. It does not wait for the disk at each line.
-
-A trial writes twenty lines.
-"""
+"""A study's journal file, in Optuna's format. A trial writes twenty lines, so writing does not wait for the disk."""
 
 import json
 from pathlib import Path
@@ -11,9 +8,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 
 class Journal(JournalFileBackend):
-    """Optuna's journal file, written through the cache of the operating system.
+    """Optuna's journal file, written through the operating system's cache.
 
-    The lines survive the end of the process. If the machine crashes, the last seconds may be lost, and a search resumes
+    The lines survive if the process ends. If the machine crashes, the last seconds may be lost, and a search resumes
     from before them. Optuna's own class waits for the disk at each write, which takes a sixth of a second per trial.
     """
 
@@ -24,7 +21,7 @@ class Journal(JournalFileBackend):
         self._path, self._lock_object = path, lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append lines, under the lock of the file."""
+        """Append lines, under the file lock."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         self._lock_object.acquire()
         try:

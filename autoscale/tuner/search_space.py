@@ -53,13 +53,13 @@ class Trial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of the search space.
+    """A number in the search space.
 
     Attributes:
-        path: path of the field in ``autoscaling``.
+        path: the field's path in ``autoscaling``.
         low: lower bound.
         high: upper bound.
-        default: default of the field.
+        default: the field's default.
         whole: whether the field is an integer.
     """
 
@@ -71,17 +71,17 @@ class Number:
 
     @property
     def name(self) -> str:
-        """Path of the field in the YAML file, with dots."""
+        """The field's path in the YAML file, with dots."""
         return ".".join(self.path)
 
 
 def policy_kinds() -> dict[str, type[BaseModel]]:
-    """Return the option classes of the built-in policies by kind."""
+    """Return the built-in policies' option classes by kind."""
     return {kind: POLICIES.get(kind).config for kind in POLICIES.builtins}
 
 
 def kinds_for(spec: PipelineSpec) -> tuple[str, ...]:
-    """Return the policies that are useful for a pipeline, without Serve's own, which is the baseline."""
+    """Return the policies that are useful for a pipeline, without Serve's own policy, which is the baseline."""
     single = {"coupled"} if len(spec.units) == 1 else set()
     if all(len(unit.placed) == 1 for unit in spec.units):
         single.add("cheapest")
@@ -97,7 +97,7 @@ def numbers(kind: str) -> list[Number]:
 
 
 def defaults(kind: str) -> dict[str, float]:
-    """Return the search parameters for the defaults of a policy."""
+    """Return the search parameters for a policy's defaults."""
     return {
         f"{kind}:{number.name}": min(max(number.default, number.low), number.high) for number in numbers(kind)
     }
@@ -108,7 +108,7 @@ def suggested(trial: Trial, kinds: list[str], base: AutoscalingConfig) -> Autosc
 
     Args:
         trial: chooses the values.
-        kinds: kinds of policies to choose from.
+        kinds: policy kinds to choose from.
         base: objective, interval, shares and bounds.
     """
     kind = trial.suggest_categorical("kind", kinds)

@@ -1,4 +1,4 @@
-"""The tuner's study, an Optuna study in a journal file with the scores of every rung. A search can resume from it."""
+"""The tuner's study: an Optuna study in a journal file, with every rung's scores. A search can resume from it."""
 
 import hashlib
 import logging
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class TuneOptions(BaseModel):
-    """Options of a search.
+    """Search options.
 
-    The search has three rungs, which simulate ``short_s``, ``middle_s`` and all of the trace.
+    The search has three rungs, which simulate ``short_s``, ``middle_s`` and the whole trace.
 
     Attributes:
-        kinds: kinds of policies to try.
-        max_misses: share of the requests that may miss the objective.
+        kinds: policy kinds to try.
+        max_misses: share of requests that may miss the objective.
         trials: number of trials on the short rung.
         middle: number of trials on the middle rung.
         finalists: number of trials on the whole trace.
-        short_s: length of the short rung.
-        middle_s: length of the middle rung.
-        step_s: width of the bins of the simulated trace.
+        short_s: simulated time on the short rung.
+        middle_s: simulated time on the middle rung.
+        step_s: bin width in the simulated trace.
         workers: number of processes.
-        seed: seed of all random numbers.
+        seed: the seed for everything random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -52,12 +52,12 @@ class TuneOptions(BaseModel):
 
 
 def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.Study":
-    """Open the study of a search, or create it.
+    """Open the study for a search, or create it.
 
     Args:
-        journal: path of the journal file.
-        searched: the identity of the search.
-        options: the options of the search.
+        journal: the journal file.
+        searched: the hash that ``identity`` returns.
+        options: the search options.
 
     Raises:
         AutoscaleError: the journal belongs to another search, or cannot be used.
@@ -92,7 +92,7 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
 
 
 def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, options: TuneOptions) -> str:
-    """Return a hash of the search. The numbers of trials and workers are not part of it, so they may change later."""
+    """Return a hash of the search. The numbers of trials and workers are left out, so they may change later."""
     searched = options.model_dump(exclude={"trials", "middle", "finalists", "workers"})
     digest = hashlib.sha256(repr((spec, base.model_dump(), searched)).encode())
     digest.update(counts.counts.requests.tobytes() + counts.counts.candidates.tobytes())
@@ -100,7 +100,7 @@ def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, o
 
 
 def scores_of(study: "optuna.Study", rung: str) -> dict[int, Score]:
-    """Return the scores of a rung by the number of the trial."""
+    """Return a rung's scores by trial number."""
     if rung == "short":
         return {t.number: (t.values[0], t.values[1]) for t in study.trials if t.values is not None}
     return {
@@ -129,7 +129,7 @@ class _FinishedTrial:
 def config_of(
     study: "optuna.Study", number: int, base: AutoscalingConfig, options: TuneOptions
 ) -> AutoscalingConfig:
-    """Return the configuration of a finished trial."""
+    """Return a finished trial's configuration."""
     config = suggested(_FinishedTrial(study.trials[number].params), list(options.kinds), base)
     assert config is not None, "a trial that was simulated has a configuration"
     return config

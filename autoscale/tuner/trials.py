@@ -1,4 +1,4 @@
-"""The trials of the tuner: simulations of configurations on a trace or on part of it, in several processes."""
+"""The tuner's trials: simulations of configurations on a trace or on part of it, in several processes."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ Evaluate = Callable[[Sequence[Job]], Scores]
 
 
 def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
-    """Return the period of about this length in which the load changes most, or None if that is the whole trace."""
+    """Return the period of about this length in which the load changes most, or None if the trace is not longer."""
     bins = counts.counts
     size = max(1, round(length_s / bins.step_s))
     if size >= len(bins):
@@ -59,12 +59,12 @@ def simulated(
 
     Args:
         spec: the pipeline.
-        config: the configuration. None: the number of replicas is fixed to that of the pipeline.
+        config: the configuration. None: the pipeline's number of replicas, fixed.
         counts: the trace.
-        part: start and end of the part. None: the whole trace.
-        seed: seed of the random numbers.
+        part: its start and end. None: the whole trace.
+        seed: the random seed.
         known: steady states that are shared with other simulations.
-        engine: the engine of the simulation.
+        engine: the simulation engine.
     """
     start_s, end_s = part or (None, None)
     options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")

@@ -3,8 +3,8 @@
 Configurations are chosen by NSGA-II over cost and misses, as implemented in Optuna (K. Deb et al., "A fast and elitist
 multiobjective genetic algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002). They go through
 successive halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
-optimization", AISTATS 2016). All are simulated on the period in which the load changes most, the best of them on a
-longer period, and the best of those on the whole trace.
+optimization", AISTATS 2016). All are simulated on the period in which the load changes most. The best are simulated on
+a longer period, and the best of these on the whole trace.
 
 ``judge`` simulates the result on a second trace. Finished trials are stored in a journal file and are not repeated.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 _AT_ONCE, _GROUPS = 8, 2
-"""Trials per worker in a group, and number of groups in progress."""
+"""Trials per worker in a group, and how many groups are in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Tuned:
     """The result of a search.
 
     Attributes:
-        chosen: the cheapest finalist with an allowed share of misses, or the one with the fewest misses.
+        chosen: the cheapest finalist with an allowed share of misses, or the finalist with the fewest misses.
         front: the finalists that no other beats in both cost and misses.
         trials: number of trials.
         failed: number of trials without a score.
@@ -62,11 +62,11 @@ def tune(
 
     Args:
         spec: the pipeline, without an autoscaling configuration applied.
-        base: objective, interval, shares and bounds of all configurations.
+        base: objective, interval, shares and bounds for all configurations.
         trace: the trace.
-        options: the options of the search.
-        journal: path of the journal file.
-        progress: called with the rung, the number of finished trials and their total.
+        options: the search options.
+        journal: the journal file.
+        progress: called with the rung, the number of finished trials and the total number of trials.
 
     Raises:
         AutoscaleError: the arguments do not fit together, or the journal belongs to another search.
@@ -90,7 +90,7 @@ def tune(
     ]
     if not finalists:
         raise AutoscaleError(
-            f"none of {options.trials} configurations could be simulated; check the bounds of the pipeline"
+            f"none of {options.trials} configurations could be simulated; check the pipeline's bounds"
         )
     failed = len(study.trials) - len(scores_of(study, "short"))
     return Tuned(chosen(finalists, options.max_misses), front(finalists), len(study.trials), failed)
@@ -127,7 +127,7 @@ def _explore(
     evaluate: Evaluate,
     progress: Progress,
 ) -> None:
-    """Run all trials of the short rung, some of them at once."""
+    """Run all trials on the short rung, several at once."""
     import optuna
 
     part = window(counts, options.short_s)
@@ -138,8 +138,8 @@ def _explore(
     progress("short", done, options.trials)
     chosen_count, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
     while done < options.trials:
-        # Choose the next group while the last one is simulated, so that workers do not wait. Its choice therefore does
-        # not use the scores of the last group.
+        # Choose the next group while the last group is simulated, so that workers do not wait. Therefore the choice
+        # does not use the last group's scores.
         while chosen_count < options.trials and len(under_way) < _GROUPS:
             trials = [
                 study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - chosen_count))

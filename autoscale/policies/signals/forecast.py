@@ -46,7 +46,7 @@ class ForecastConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ForecastState:
-    """A forecast's state.
+    """The state of a forecast.
 
     Attributes:
         season: (bins per week,) mean loads. -1 for a bin that was never seen.

@@ -84,7 +84,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
 
 
 def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
-    """Return a profile's function with ``count`` knots. Additional knots continue the last slope."""
+    """Return the batch time function with ``count`` knots. Additional knots continue the last slope."""
     candidates, seconds = list(time.candidates), list(time.seconds)
     slope = (seconds[-1] - seconds[-2]) / (candidates[-1] - candidates[-2])
     while len(candidates) < count:

@@ -30,9 +30,9 @@ from autoscale.simulator.event_engine.state import (
 SWEEP_DELAY_S = SWEEP_PERIOD_S / 2
 """Mean delay of a sweep after a request's last moment."""
 _KNOWN_HALF_LIFE_S = 10.0
-"""An expected time's half-life. The decay stands for a rung's probes, which are not simulated."""
+"""Half-life of an expected time. The decay stands for a rung's probes, which are not simulated."""
 _SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
-"""The newest time's weights. They keep the expected time near the upper quantile that a real replica estimates."""
+"""Weights of the newest time. They keep the expected time near the upper quantile that a real replica estimates."""
 
 
 @compiled

@@ -14,7 +14,7 @@ the queue's time go to the fallback, so a backlog settles below ``PLANNED_SHARE`
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A backlog's part in one unit.
+    """The part of a backlog in one unit.
 
     Attributes:
         requests: requests in its queues.

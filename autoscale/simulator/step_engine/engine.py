@@ -154,7 +154,7 @@ class StepEngine:
         )
         self._backlog = backlog - excess
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
-        # # The steady state's load includes the served backlog from the previous step.
+        # The steady state's load includes the served backlog from the previous step.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         shed, late = self._serve(state, served, waited_s)
         refused(self._spec, excess, self._totals, self._latencies)

@@ -20,7 +20,7 @@ class SteadyCache:
         self._by_queues: dict[Hashable, SteadyStates] = {}
 
     def get(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> SteadyStates:
-        """Return a pipeline's steady states, if requests have as many candidates as in ``sample``."""
+        """Return a pipeline's steady states, with request sizes drawn from ``sample``."""
         queues = (_queues_of(spec), sample.tobytes(), seed)
         if queues not in self._by_queues:
             self._by_queues[queues] = SteadyStates(spec, sample, seed)

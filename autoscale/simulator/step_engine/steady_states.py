@@ -42,8 +42,7 @@ def _nearest(replicas: float) -> int:
 
 
 class SteadyStates:
-    """One pipeline's steady states, if requests have as many candidates as in ``sample``. Each state is computed
-    once."""
+    """One pipeline's steady states, with request sizes drawn from ``sample``. Each state is computed once."""
 
     def __init__(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> None:
         """Start without states."""
@@ -101,8 +100,7 @@ class SteadyStates:
         return mixed(limits, weights).per_s / self._candidates
 
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
-        """Return the state at a load, as a share of saturation. Loads above the last one in ``LOADS`` count as the last
-        one."""
+        """Return the state at a load, as a share of saturation. Loads above ``LOADS[-1]`` are clipped."""
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         index = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
         above = self._state(fewer, rounded, index)
