@@ -18,7 +18,8 @@ class ServiceTime:
 
     The mean is ``per_request_s`` for each request plus a piecewise linear function of the candidates. It holds while
     all other replicas of the unit on the node run batches, because that limits a pool's rate. While no other replica
-    runs a batch, the mean is lower by the share ``relief``. In between, the reduction is proportional.
+    runs a batch, the mean is lower by the share ``relief``. In between, the reduction is proportional to how many of
+    these replicas are idle.
 
     The time is lognormal: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
 

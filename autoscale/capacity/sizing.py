@@ -90,8 +90,8 @@ class Sizing:
         Args:
             key: the unit and pool.
             candidates_per_request: the request size.
-            shares: the split of calls over the next unit's pools. By default all calls go to its slowest pool that
-                keeps that unit's share of the objective.
+            shares: the split of calls over the next unit's pools. By default all calls go to the slowest pool that
+                keeps the next unit's share of the objective.
         """
         octave = round(_STEPS_PER_OCTAVE * math.log2(max(1.0, candidates_per_request)))
         own = self._own(key, octave)

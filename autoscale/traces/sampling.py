@@ -13,13 +13,7 @@ _MAX_PARTS = 100_000
 
 
 def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arrivals]:
-    """Draw a bin's requests, in chunks.
-
-    Args:
-        counts: the bins.
-        index: the bin.
-        rng: the random number generator.
-    """
+    """Draw the requests in bin ``index``, in chunks."""
     whole, rest = divmod(float(counts.requests[index]), 1.0)
     total = int(whole) + int(rng.random() < rest)
     if not total:
