@@ -13,7 +13,7 @@ TORCH = ("accelerate", "deepspeed", "functorch", "torch", "torchgen")
 def make_environment(root: Path, *, without: Collection[str]) -> Path:
     """Make an environment at ``root`` without some packages and without Rankway, and return its Python.
 
-    Its site-packages folder has links to the entries of this environment's.
+    Its site-packages folder has links to this environment's packages.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, timeout=60)
     (site_packages,) = root.glob("lib/python*/site-packages")

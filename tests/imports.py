@@ -2,7 +2,7 @@
 
     python -m tests.imports services [autoscale ...] [--root DIR]
 
-A *room* is a folder or a file at the root of the package. The *level* of a file or room is one more than the highest
+A *room* is a folder or a file at the package's root. The *level* of a file or room is one more than the highest
 level among its imports. Files that import each other in a circle share one level. Imports inside functions count for
 levels but not for circles of files, because a kind imports its heavy implementation inside a function at its first use.
 Files named ``__init__.py`` do not count, as they only explain their folder or re-export names.
@@ -26,7 +26,7 @@ class Graph:
     edges: Edges
 
     def levels(self) -> dict[str, int]:
-        """Return the level of each node, starting at 1. Nodes of one circle share a level."""
+        """Return each node's level, starting at 1. Nodes in a circle share a level."""
         below = self._imported()
         levels: dict[str, int] = {}
         for circle in _components(below):
@@ -102,7 +102,7 @@ def rooms_graph(package: str, root: Path = ROOT) -> Graph:
 
 
 def room(module: str) -> str:
-    """Return the folder or root file of a module: ``stages`` for ``services.stages.base``."""
+    """Return a module's folder or root file: ``stages`` for ``services.stages.base``."""
     return module.split(".")[1]
 
 
@@ -148,7 +148,7 @@ def _counted(graph: Graph) -> str:
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
-    """Print the levels of each named package."""
+    """Print each named package's levels."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.imports", description=(__doc__ or "").splitlines()[0]
     )

@@ -53,18 +53,18 @@ def write_overlay(root: Path, rain: float, crowd: float, at_s: float = NOW_S - 1
 
 
 def live_folder(config: PipelineConfig, home: Path) -> LiveFolder:
-    """Return the folder of the pipeline's live item features."""
+    """Return the pipeline's folder for live item features."""
     return LiveFolder(home, config.name, config.features.live)
 
 
 def set_bonus(config: PipelineConfig, home: Path, value: float, item: str) -> None:
-    """Set the live bonus of an item, as ``rankway features set`` does."""
+    """Set an item's live bonus, as ``rankway features set`` does."""
     folder, catalogue = live_folder(config, home), Catalogue.open(home / config.catalogue)
     set_live(folder, FEATURES, catalogue, "bonus", value, [item])
 
 
 def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> Path:
-    """Write data, overlay, model and YAML under ``home``, and return the YAML's path. User "u" has made VISITS_S."""
+    """Write data, overlay, model and YAML under ``home``. Return the YAML's path. User "u" made visits at VISITS_S."""
     write_catalogue(
         home / "catalogue",
         name="overlaid",

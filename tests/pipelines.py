@@ -1,6 +1,6 @@
-"""A small real pipeline for tests of the engine, whose scores show their item and user.
+"""A small real pipeline for engine tests. Each score shows its item and user.
 
-The score of a candidate is its item's value plus its user's bias. Values are whole numbers and biases are 1000 apart,
+A candidate's score is its item's value plus its user's bias. Values are whole numbers and biases are 1000 apart,
 so a score that went to the wrong request is always noticed. The optional reranker adds one half and keeps the order.
 """
 
@@ -48,7 +48,7 @@ SPLIT: dict[str, Any] = {
 
 
 def bias_of(user: int) -> float:
-    """Return the stored bias of user ``u<user>``."""
+    """Return user ``u<user>``'s stored bias."""
     return 1000.0 * (user + 1)
 
 
@@ -97,7 +97,7 @@ def pipeline_document() -> dict[str, Any]:
         "candidates": {"kind": "near", "count": 20, "max_count": 400},
         "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
         "ranker": {"model": "ranker"},
-        # Tests need long deadlines on a busy machine, and priorities to fix the order of requests.
+        # Tests need long deadlines on a busy machine, and priorities to fix the request order.
         "requests": {"max_deadline_ms": 60_000, "max_priority": 100},
         "units": {
             "main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}

@@ -29,7 +29,7 @@ class Comparison:
         names: identifiers may differ.
         differences: one line for each place that must not differ.
         renamed: the old and the new identifier, with the number of places.
-        values: the expressions of an f-string, before and after, if they differ.
+        values: an f-string's expressions, before and after, if they differ.
     """
 
     texts: bool = False
@@ -39,7 +39,7 @@ class Comparison:
     values: list[str] = field(default_factory=list)
 
     def compare(self, old: str, new: str, name: str) -> None:
-        """Compare two versions of a file of this name."""
+        """Compare two versions of the file ``name``."""
         self._node(without_docstrings(ast.parse(old)), without_docstrings(ast.parse(new)), name)
 
     def _node(self, old: object, new: object, path: str) -> None:
@@ -97,7 +97,7 @@ def _shown(node: object) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the differences of all Python files. Return 1 if one of them is not permitted."""
+    """Print the differences in all Python files. Return 1 if a difference is not permitted."""
     parser = argparse.ArgumentParser(prog="python -m tests.same_code", description=__doc__.split("\n")[0])
     parser.add_argument("base", help="a commit")
     parser.add_argument("--texts", action="store_true", help="strings may differ")

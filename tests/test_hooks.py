@@ -1,4 +1,4 @@
-"""The git hooks of .pre-commit-config.yaml, in a temporary repository."""
+"""The git hooks in .pre-commit-config.yaml, in a temporary repository."""
 
 import os
 import shlex

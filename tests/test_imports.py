@@ -1,4 +1,4 @@
-"""Imports inside a package go down its floors, and no two folders import each other."""
+"""Imports inside a package lead only to lower floors, and no two folders import each other."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.imports import Graph, files_graph, main, rooms_graph
 
-# From the top down. The rooms of one line may not import each other.
+# From the top down. Rooms on one line may not import each other.
 FLOORS = {
     "services": (
         "profiling",

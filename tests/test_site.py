@@ -1,4 +1,4 @@
-"""The documentation site has every page, and none of its links is broken."""
+"""The documentation site has every page and no broken link."""
 
 from collections.abc import Iterator
 from pathlib import Path

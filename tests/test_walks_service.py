@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CENTRE = [60.1690, 24.9400]
 PROPAGATION_S = 5.0
-"""The promise of the pipeline: within this time, all replicas know that a way is closed."""
+"""The pipeline's promise: within this time, all replicas know that a way is closed."""
 STAGES = {"queue", "features", "ranker", "reranker"}
 
 

@@ -1,4 +1,4 @@
-"""A text reranker for the small pipeline whose score is the sum of the token ids that it read."""
+"""A text reranker for the small pipeline. Its score is the sum of the token ids that it read."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ VOCABULARY = 1 + max(_IDS.values())
 
 
 def add_texts(home: Path) -> None:
-    """Add a query, texts of the items, and a model of both to the small pipeline under ``home``."""
+    """Add a query, item texts, and a model for both to the small pipeline under ``home``."""
     old = Catalogue.open(home / "catalogue")
     write_catalogue(
         home / "catalogue",
@@ -61,14 +61,14 @@ def text_of(item_id: str) -> str:
 
 
 def score_of(query: str, item_id: str) -> float:
-    """Return the model's score of a pair that is not truncated."""
+    """Return the model's score for a pair that is not truncated."""
     words = [*query.lower().split(), *text_of(item_id).split()]
     special = _SPECIAL["[CLS]"] + 2 * _SPECIAL["[SEP]"]
     return float(special + sum(_IDS.get(word, _SPECIAL["[UNK]"]) for word in words))
 
 
 def write_text_model(root: Path, query: str = "context.query") -> None:
-    """Write the artifact, which computes the sum of the token ids under the mask."""
+    """Write the artifact, which sums the token ids under the mask."""
     graph = helper.make_graph(
         [
             helper.make_node("Mul", ["input_ids", "attention_mask"], ["masked"]),

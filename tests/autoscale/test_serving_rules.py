@@ -1,4 +1,4 @@
-"""The serving rules: each single rule, its compiled form, and a check that there is no second copy."""
+"""The serving rules: each rule, its compiled form, and a check that there is no second copy."""
 
 import ast
 import inspect
@@ -48,7 +48,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
 
 
 def names_used(folder: Path) -> set[str]:
-    """Return the names of ``serving_rules`` that the modules of a folder import or read from it."""
+    """Return the names in ``serving_rules`` that a folder's modules import or read."""
     used = set[str]()
     for path in folder.rglob("*.py"):
         if path.samefile(compiled_rules.__file__):

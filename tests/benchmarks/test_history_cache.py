@@ -1,4 +1,4 @@
-"""The costs of the history cache, on the tiny world."""
+"""The history cache's costs on the tiny world."""
 
 from pathlib import Path
 

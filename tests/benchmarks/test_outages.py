@@ -1,4 +1,4 @@
-"""Faults of real processes, and the evaluation of the answers around them."""
+"""Faults of real processes, and how the answers around them are evaluated."""
 
 import time
 from pathlib import Path

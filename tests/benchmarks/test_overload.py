@@ -1,4 +1,4 @@
-"""Figures of an overloaded service, computed from its answers."""
+"""An overloaded service's figures, computed from its answers."""
 
 import json
 

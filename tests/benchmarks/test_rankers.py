@@ -1,4 +1,4 @@
-"""The costs of the rankers, on the tiny world."""
+"""Ranker costs on the tiny world."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The benchmark of releases: the releases that it stages, and the answers that count for a swap."""
+"""The release benchmark: the releases that it stages, and the answers that count for a swap."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The benchmark of shard groups prints only its result to standard output."""
+"""The shard group benchmark prints only its result to standard output."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""All sides of the text benchmark score the same pairs, with any padding."""
+"""In the text benchmark, all implementations score the same pairs, with any padding."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from walks.errors import NoWorldError
 
 
 def printed(error: Exception, *more: type[Exception], **options: object) -> tuple[int, str]:
-    """Return exit status and output of a command that raises ``error``, on a console with 20 columns."""
+    """Run a command that raises ``error`` on a console with 20 columns. Return exit status and output."""
     console = Console(file=io.StringIO(), width=20)
     with pytest.raises(typer.Exit) as ended, exit_on_error(console, *more, **options):  # type: ignore[arg-type]
         raise error

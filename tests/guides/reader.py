@@ -19,7 +19,7 @@ _SHOWN_PORT = "8000"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of code. ``title`` is the file to save it in, or an empty string."""
+    """A code block. ``title`` is the file to save it in, or an empty string."""
 
     language: str
     title: str
@@ -32,7 +32,7 @@ class Block:
 
 
 def blocks(name: str) -> list[Block]:
-    """Return the blocks of code of a guide."""
+    """Return a guide's code blocks."""
     return [Block(*match) for match in _BLOCK.findall((GUIDES / name).read_text(encoding="utf-8"))]
 
 
@@ -41,7 +41,7 @@ class Reader:
     """Follows guides in one folder. The service listens on a free port instead of the port in the guides.
 
     Attributes:
-        folder: the current directory of all commands.
+        folder: the current directory for all commands.
         home: the data home.
         environment: the other environment variables that are set.
     """
@@ -53,7 +53,7 @@ class Reader:
     _running: ExitStack = field(default_factory=ExitStack)
 
     def follow(self, name: str) -> list[str]:
-        """Save the files and run the commands of a guide. Return the output of each block that ends.
+        """Save a guide's files and run its commands. Return the output of each block that ends.
 
         A service that the guide starts runs until ``stop`` is called.
         """
@@ -98,7 +98,7 @@ class Reader:
 
 @contextmanager
 def reader(folder: Path) -> Iterator[Reader]:
-    """Yield a reader with an empty data home. pip installs into a folder of the reader's own, without network."""
+    """Yield a reader with an empty data home. pip installs into the reader's own folder, without network."""
     site, work = folder / "site", folder / "work"
     work.mkdir()
     environment = {

@@ -19,7 +19,7 @@ K8S = ROOT / "k8s"
 BASE = K8S / "base"
 OVERLAYS = sorted(path.parent for path in (K8S / "overlays").glob("*/kustomization.yaml"))
 SCHEMA = Path(os.environ.get("RANKWAY_KUBERAY_SCHEMA", ROOT.parent / "shared" / "kuberay"))
-"""The path of KubeRay's schema: a folder or the file."""
+"""The path to KubeRay's schema: its file, or the folder with the file."""
 _LIMIT_S = 60
 _LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
@@ -27,7 +27,7 @@ _LOADER = getattr(
 
 
 def kubectl() -> str:
-    """Return the kubectl of this environment, else the one on the path."""
+    """Return this environment's kubectl, else the one on the path."""
     installed = Path(sys.executable).with_name("kubectl")
     binary = str(installed) if installed.exists() else shutil.which("kubectl")
     assert binary is not None, "kubectl is missing: make install"
@@ -54,7 +54,7 @@ def ray_services(objects: list[Object]) -> list[Object]:
 
 
 def rendered_service(config: str) -> Object:
-    """Return the RayService of a pipeline in configs/ that is in no overlay."""
+    """Return the rendered RayService of a pipeline in configs/, for pipelines that no overlay uses."""
     files = rendered(ROOT / "configs" / config, ROOT)
     service: Object = yaml.load(files["rayservice.yaml"], _LOADER)
     service["metadata"]["namespace"] = "default"
@@ -62,6 +62,6 @@ def rendered_service(config: str) -> Object:
 
 
 def serve_document(service: Object) -> Object:
-    """Return the Serve config of a RayService."""
+    """Return a RayService's Serve config."""
     document: Object = yaml.load(service["spec"]["serveConfigV2"], _LOADER)
     return document

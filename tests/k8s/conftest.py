@@ -1,4 +1,4 @@
-"""The emulated API of the tests of ``rankway k8s``."""
+"""The emulated API for tests of ``rankway k8s``."""
 
 from tests.cli.k8s.clusters import api
 

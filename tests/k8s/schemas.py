@@ -1,4 +1,4 @@
-"""Validation by KubeRay's schema of a RayService, without unknown fields. The schema is not in the repository."""
+"""Validation with KubeRay's RayService schema. It rejects unknown fields, and is not in the repository."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ _FILE = "rayservice.ray.io_v1.schema.json"
 
 
 def faults(service: Object) -> list[str]:
-    """Return the faults of a RayService by KubeRay's schema. Skip the test if the schema is not available."""
+    """Return a RayService's faults by KubeRay's schema. Skip the test if the schema is not available."""
     path = SCHEMA / _FILE if SCHEMA.is_dir() else SCHEMA
     if not path.is_file():
         pytest.skip(f"{path} is not there: set RANKWAY_KUBERAY_SCHEMA to it")

@@ -68,7 +68,7 @@ def _declared_by(owner: Any) -> Iterator[Metric]:
 
 
 def of_autoscaler() -> Series:
-    """Return the series of Ray's autoscaler."""
+    """Return the Ray autoscaler's series."""
     metrics = AutoscalerPrometheusMetrics("session", CollectorRegistry())
     return {
         name: set(collector._labelnames)
@@ -78,7 +78,7 @@ def of_autoscaler() -> Series:
 
 
 def is_of_ray(name: str) -> bool:
-    """Return whether Ray's Python sources declare the series, in Serve or in the reporter of nodes."""
+    """Return whether Ray's Python sources declare the series, in Serve or in the node reporter."""
     root, quoted = Path(ray.__file__).parent, f'"{name.removeprefix("ray_")}"'
     sources = [
         *(root / "serve" / "_private").glob("*.py"),

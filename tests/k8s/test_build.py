@@ -109,13 +109,13 @@ def test_rejects_a_field_that_serve_would_drop_silently() -> None:
 
 
 def pod_templates(objects: list[Object]) -> list[Object]:
-    """Return the pod templates of all groups. The head of each RayService comes first."""
+    """Return all groups' pod templates. Each RayService's head comes first."""
     clusters = [service["spec"]["rayClusterConfig"] for service in ray_services(objects)]
     groups = [group for each in clusters for group in (each["headGroupSpec"], *each["workerGroupSpecs"])]
     return [group["template"] for group in groups]
 
 
 def as_pod(template: Object) -> dict[str, Any]:
-    """Return the pod for a template. KubeRay's own schema does not check the enumerations of pods."""
+    """Return the pod for a template. KubeRay's own schema does not check a pod's enumerations."""
     metadata = {**template["metadata"], "name": "pod"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}

@@ -1,4 +1,4 @@
-"""Every deployment fits a group of nodes, as Ray's own reader of the RayCluster computes it."""
+"""Every deployment fits a node group, according to Ray's own RayCluster reader."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def worker_types(service: Object) -> dict[str, Any]:
 
 
 def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str, str]]:
-    """Return the resource bundles of one replica and its label selector, as Serve requests them from Ray."""
+    """Return one replica's resource bundles and label selector, as Serve requests them from Ray."""
     if "placement_group_bundles" in deployment:
         (selector,) = deployment.get("placement_group_bundle_label_selector", [{}])
         return deployment["placement_group_bundles"], selector
@@ -43,7 +43,7 @@ def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str
 
 
 def misfits(service: Object) -> list[str]:
-    """Return a message for every deployment that fits no group, or that matches no group or several ones."""
+    """Return a message for every deployment that fits no group, or that does not match exactly one group."""
     messages = []
     types = worker_types(service)
     for application in serve_document(service)["applications"]:

@@ -1,4 +1,4 @@
-"""Rules of the Containerfile. Tests cannot build an image, so they compare its text with the repository."""
+"""Containerfile rules. Tests cannot build an image, so they compare the file with the repository."""
 
 import fnmatch
 import re
@@ -19,12 +19,12 @@ TEXT = (K8S / "Containerfile").read_text()
 
 @dataclass(frozen=True)
 class Step:
-    """An instruction of a Containerfile.
+    """A Containerfile instruction.
 
     Attributes:
         name: the instruction.
         rest: its arguments, on one line.
-        stage: index of the build stage.
+        stage: the build stage's index.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Step:
 
 
 def steps(text: str) -> Iterator[Step]:
-    """Yield the instructions of a Containerfile."""
+    """Yield a Containerfile's instructions."""
     stage, whole = -1, re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
     for line in filter(None, map(str.strip, whole.splitlines())):
         name, _, rest = line.partition(" ")
@@ -42,7 +42,7 @@ def steps(text: str) -> Iterator[Step]:
 
 
 def faults(text: str) -> list[str]:
-    """Return the faults of a Containerfile, one line each."""
+    """Return a Containerfile's faults, one line each."""
     instructions = list(steps(text))
     last = instructions[-1].stage
     arguments = dict(s.rest.partition("=")[::2] for s in instructions if s.name == "ARG")
@@ -79,7 +79,7 @@ def faults(text: str) -> list[str]:
 
 
 def copied(step: Step) -> list[str]:
-    """Return the sources of a COPY."""
+    """Return a COPY's sources."""
     return [word for word in shlex.split(step.rest)[:-1] if not word.startswith("--")]
 
 

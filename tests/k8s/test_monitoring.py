@@ -27,7 +27,7 @@ ADDED = {
     for endpoint in MONITOR["podMetricsEndpoints"]
     for relabeling in endpoint["relabelings"]
 }
-# Prometheus adds these labels to each series of a PodMonitor.
+# Prometheus adds these labels to each series that a PodMonitor scrapes.
 EVERY = ADDED | {"namespace", "pod", "container", "endpoint", "instance", "job"}
 
 
@@ -38,7 +38,7 @@ def expressions() -> Iterator[tuple[str, str]]:
     for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
-                # The other variables of Grafana are inside strings, so the expression can be parsed with them.
+                # Grafana's other variables are inside strings, so the expression can be parsed with them.
                 expression = target["expr"].replace("$__rate_interval", "1m")
                 yield f"{path.stem}: {panel['title']} {target['refId']}", expression
 
@@ -70,7 +70,7 @@ def parts_of(expression: str, kind: type[Any]) -> list[Any]:
 
 
 def labels_of(name: str, exported: series.Series) -> set[str] | None:
-    """Return the labels of a series, or None if it is one of Ray's own, of which we know only the names."""
+    """Return a series' labels, or None for Ray's own series, whose labels we do not know."""
     return exported[name] | EVERY if name in exported else None
 
 

@@ -1,4 +1,4 @@
-"""The operator's values are those that the overlays need. The chart is not available here, so it is not rendered."""
+"""The operator's values fit the overlays. The chart is not available here, so it is not rendered."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import yaml
 from tests.k8s.built import K8S, OVERLAYS, built, ray_services
 
 VALUES: dict[str, Any] = yaml.safe_load((K8S / "operator" / "values.yaml").read_text())
-# The values of the chart kuberay-operator 1.7.0. Helm ignores unknown values silently.
+# The values that the chart kuberay-operator 1.7.0 has. Helm ignores unknown values silently.
 KNOWN = {
     "affinity", "annotations", "batchScheduler", "componentOverride", "configuration", "crNamespacedRbacEnable", "env",
     "featureGates", "fullnameOverride", "image", "imagePullSecrets", "kubeClient", "labels", "leaderElectionEnabled",

@@ -27,7 +27,7 @@ README = (K8S / "README.md").read_text(encoding="utf-8")
 
 
 def block(begins: str) -> str:
-    """Return the indented block of the README whose first line begins with a text."""
+    """Return the README's indented block whose first line begins with ``begins``."""
     match = re.search(rf"^( +){re.escape(begins)}.*\n(?:\1.*\n|\n(?=\1))*", README, re.MULTILINE)
     assert match is not None, begins
     return textwrap.dedent(match[0])

@@ -25,7 +25,7 @@ def fill(folder: Path, mark: str) -> None:
 
 
 def marks_in(folder: Path) -> set[str]:
-    """Return the set of the files' texts, with "nothing" for a missing file."""
+    """Return the files' texts as a set, with "nothing" for a missing file."""
     return {(folder / name).read_text() if (folder / name).is_file() else "nothing" for name in FILES}
 
 

@@ -1,4 +1,4 @@
-"""Assembly of inputs from every kind of source, and errors for unknown sources."""
+"""Input assembly from every kind of source, and errors for unknown sources."""
 
 from typing import Any
 

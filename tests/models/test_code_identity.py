@@ -1,4 +1,4 @@
-"""The hash of code depends on its meaning, not on its words."""
+"""A code hash depends on the syntax tree, not on comments and docstrings."""
 
 from pathlib import Path
 

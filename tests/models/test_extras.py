@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Return the set of packages that are not installed, to which a test adds some."""
+    """Return the set of packages that count as not installed. A test adds to it."""
     names = set[str]()
     monkeypatch.setattr("models.extras.find_spec", lambda name: None if name in names else object())
     return names

@@ -1,4 +1,4 @@
-"""Written impressions are read back with the rows of the current catalogue."""
+"""Written impressions are read back with the current catalogue's rows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Signatures: the axes of each input."""
+"""Signatures: each input's axes."""
 
 import pytest
 

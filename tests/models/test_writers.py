@@ -1,4 +1,4 @@
-"""Concurrent writers of one folder, and the order of steps that puts a folder on disk."""
+"""Concurrent writers of one folder, and the order of the steps that put a folder on disk."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""A small synthetic world with the schema of the walks: items with attributes, and users with tastes."""
+"""A small synthetic world with the walks' schema: items with attributes, and users with tastes."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,7 +88,7 @@ def make_catalogue(root: Path) -> Catalogue:
 
 
 def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatch:
-    """Return requests with these numbers of candidates and history items.
+    """Return requests with these candidate counts and history lengths.
 
     About 1 in 11 history items is unknown.
     """

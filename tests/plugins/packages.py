@@ -30,7 +30,7 @@ def install(site: Path, name: str, files: Mapping[str, str], groups: Mapping[str
 
 
 def install_guide(site: Path) -> None:
-    """Install the package of the guide."""
+    """Install the guide's package."""
     files = guide_files()
     groups = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
     modules = {name: text for name, text in files.items() if name.startswith("acme/")}

@@ -14,7 +14,7 @@ from tests.plugins.packages import guide_files
 
 
 def make_guide_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Write the pipeline of the guide and its data under ``home``, and return the YAML's path."""
+    """Write the guide's pipeline and its data under ``home``, and return the YAML's path."""
     codec = UserRowCodec(FEATURES)
     rows = [
         (

@@ -30,7 +30,7 @@ FALLBACK: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
 
 
 def expected_scores(home: Path, user: int, k: int, boost: float = 1.5) -> list[float]:
-    """Return the scores of the best of the catalogue's last 20 items. The boost adds half of an item's value."""
+    """Return the ``k`` best scores among the catalogue's last 20 items. A boost of 1.5 adds half an item's value."""
     newest = np.sort(Catalogue.open(home / "catalogue").columns["value"][-20:])[::-1]
     return [float(boost * value + bias_of(user)) for value in newest[:k]]
 

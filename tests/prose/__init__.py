@@ -1,1 +1,1 @@
-"""Style checks of the texts in this repository. CONTRIBUTING.md has the rules, in its section Style."""
+"""Style checks for this repository's texts. The section Style in CONTRIBUTING.md has the rules."""

@@ -1,4 +1,4 @@
-"""The marks of a dialect that is hard to read, counted and bounded.
+"""The marks of hard prose, counted and bounded.
 
 A count is a safety net, not the criterion: a reader who does not know the module must understand each sentence at
 the first reading.
@@ -35,7 +35,7 @@ _ENTRY = re.compile(r"^\s*([-*]|\d+\.|[\w*.`, ]{1,40}:)\s")
 
 @dataclass
 class Tally:
-    """The counts of one group of texts."""
+    """The counts for one text group."""
 
     words: Counter[str] = field(default_factory=Counter)
     word_count: int = 0
@@ -64,7 +64,7 @@ class Mark:
 
 
 def tally(texts: Iterable[Text]) -> Tally:
-    """Count the marks of these texts."""
+    """Count the marks in these texts."""
     counts = Tally()
     for text in texts:
         for sentence in sentences(text):
@@ -80,7 +80,7 @@ def tally(texts: Iterable[Text]) -> Tally:
 
 
 def marks(text: Text) -> Iterator[Mark]:
-    """Yield the marks of one text, of these kinds: "what", ";", "long", "opening" and "word"."""
+    """Yield one text's marks, of these kinds: "what", ";", "long", "opening" and "word"."""
     opening = text.text.split(None, 1)[0] if text.text.strip() else ""
     if text.of_function and opening in REFUSED_OPENINGS:
         yield Mark(text, "opening", text.text.strip().split("\n")[0])
@@ -97,7 +97,7 @@ def marks(text: Text) -> Iterator[Mark]:
 
 
 def over_bounds(group: str, counts: Tally) -> list[str]:
-    """Return a line for every bound that the counts of a group exceed.
+    """Return a line for every bound that a group's counts exceed.
 
     Semicolons are bounded in code and Markdown only: the template of an error message has one.
     """
@@ -121,7 +121,7 @@ def over_bounds(group: str, counts: Tally) -> list[str]:
 
 
 def sentences(text: Text) -> Iterator[str]:
-    """Yield the sentences of a text. Code in backticks is one word. List items and table cells stand alone."""
+    """Yield a text's sentences. Code in backticks is one word. List items and table cells stand alone."""
     for paragraph in _paragraphs(text):
         for sentence in _SENTENCE_END.split(paragraph):
             if sentence.strip():

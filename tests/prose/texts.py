@@ -1,7 +1,7 @@
-"""The texts of the repository, in three groups: code, messages and Markdown.
+"""The repository's texts, in three groups: code, messages and Markdown.
 
-- *code*: docstrings, and the comments of Python, YAML and TOML files.
-- *messages*: the strings that users see: errors, log lines, help of commands and fields.
+- *code*: docstrings, and comments in Python, YAML and TOML files.
+- *messages*: the strings that users see: errors, log lines, and the help for commands and fields.
 - *markdown*: paragraphs, list items and table cells, without code blocks.
 """
 
@@ -34,7 +34,7 @@ class Text:
 
 
 def repository_texts(root: Path) -> Iterator[Text]:
-    """Yield every text of the files that git tracks below the root."""
+    """Yield every text in the files that git tracks below the root."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -49,7 +49,7 @@ def repository_texts(root: Path) -> Iterator[Text]:
 
 
 def file_texts(path: Path, name: str) -> Iterator[Text]:
-    """Yield the texts of one file. ``name`` is its path from the root. Other kinds of files have no texts."""
+    """Yield one file's texts. ``name`` is its path from the root. A file of an unknown kind has none."""
     if path.suffix == ".py":
         source = path.read_text(encoding="utf-8")
         yield from _docstrings(source, path)
@@ -91,7 +91,7 @@ def _line_comments(source: str) -> list[tuple[int, bool, str]]:
 
 
 def _comment_blocks(comments: list[tuple[int, bool, str]], path: Path) -> Iterator[Text]:
-    """Join the comments of consecutive lines. A comment behind code stands alone.
+    """Join the comments on consecutive lines. A comment behind code stands alone.
 
     Args:
         comments: line number, whether the line holds nothing else, and the comment.

@@ -80,5 +80,5 @@ def chunked_head() -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    """Return one chunk of a chunked body."""
+    """Return one chunk for a chunked body."""
     return b"%x\r\n" % len(data) + data + b"\r\n"

@@ -9,7 +9,7 @@ FINITE = st.floats(-1e6, 1e6, width=32)
 
 
 def ragged_batch(lengths: list[int], scores: list[float]) -> RaggedBatch:
-    """Return a batch of lists with these lengths and scores. Rows number the candidates."""
+    """Return lists with these lengths and scores as a batch. Candidate i of the batch has row i."""
     count = sum(lengths)
     return RaggedBatch(
         offsets=offsets_of(np.array(lengths, dtype=np.int64)),

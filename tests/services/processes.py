@@ -71,7 +71,7 @@ class ServiceProcess:
                 return
 
     def match_in_output(self, pattern: str) -> str:
-        """Return the first group of the pattern in the process's output."""
+        """Match the pattern in the process's output, and return its first group."""
         match = re.search(pattern, " ".join(self.said))
         assert match is not None, f"{pattern} is not in {self.said}"
         return match[1]
@@ -81,7 +81,7 @@ class ServiceProcess:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def replicas(self, unit: str) -> list[psutil.Process]:
-        """Return the Serve replicas of a unit, including those that are still starting."""
+        """Return a unit's Serve replicas, including replicas that are still starting."""
         return [
             each for each in self.descendants() if f":{unit}" in title(each) and "ServeReplica" in title(each)
         ]
@@ -175,7 +175,7 @@ def served_config(
 
 @dataclass
 class Load:
-    """The observations of closed-loop clients: answers by status, and every wrong or missing answer.
+    """The answers that closed-loop clients got, by status, and every wrong or missing answer.
 
     Attributes:
         pause_s: seconds that each client waits before its next request.
@@ -216,7 +216,7 @@ class Load:
         with self._progress:
             self.statuses[reply.status] += 1
             self.slowest_s = max(self.slowest_s, waited_s)
-            # Answers of the proxy itself have no id. They are recorded as wrong below.
+            # The proxy's own answers have no id. They are recorded as wrong below.
             self.replicas.add(reply.headers.get("x-request-id", "").rpartition("-")[0])
             if [item["score"] for item in answer["items"]] != [bias_of(user)]:
                 self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")

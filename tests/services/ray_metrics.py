@@ -10,7 +10,7 @@ import pytest
 
 @dataclass
 class Exported:
-    """The present value of every series. Labels are sorted and written as in PromQL: ``pool="a", unit="b"``."""
+    """Every series' present value. Labels are sorted and written as in PromQL: ``pool="a", unit="b"``."""
 
     series: dict[str, dict[str, float]] = field(default_factory=dict)
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Exported:
         return value
 
     def values(self, name: str, label: str) -> dict[str, float]:
-        """Return the values of all series of a name by one of their labels. Empty if there is no series yet."""
+        """Return the values of the series ``name`` by one of their labels. Empty if there is no series yet."""
         return {
             dict(pair.split("=", 1) for pair in text.split(", "))[label].strip('"'): value
             for text, value in self.series.get(name, {}).items()

@@ -22,7 +22,7 @@ def main(home: Path, port: int) -> None:
     """Serve until the input ends."""
     first = load_config(home / "pipeline.yaml") if (home / "pipeline.yaml").exists() else None
     config = with_changes(first or load_config(make_pipeline(home)), {"http": {"port": port}})
-    # Reserve room for the replicas of the largest change.
+    # Reserve room for the largest change's replicas.
     with local_cluster(with_changes(config, {"units": {"main": {"replicas": 3}}})):
         deploy(config, home, lambda _status: None)
         say(READY)

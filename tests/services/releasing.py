@@ -1,4 +1,4 @@
-"""Further releases of the small pipeline: the same ranker with an offset on every score."""
+"""More releases of the small pipeline: the same ranker with an offset on every score."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ def stage_shifted(config: PipelineConfig, home: Path, offset: float) -> str:
 
 @dataclass(eq=False)
 class Named:
-    """The parts of a release that live releases need. Tests hold weak references to it to see that it is freed."""
+    """The release parts that live releases need. Tests hold weak references to see that a release is freed."""
 
     name: str
 

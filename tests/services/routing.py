@@ -1,4 +1,4 @@
-"""Pools of different speed behind one router on a real Serve. test_routing.py runs it as a separate process.
+"""Pools with different speeds behind one router on a real Serve. test_routing.py runs it as a separate process.
 
     python -m tests.services.routing
 It prints a JSON document of the candidates that each pool scored, for each change that was made during the calls.
@@ -52,7 +52,7 @@ class Caller:
         self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def scored(self) -> dict[str, int]:
-        """Make the calls, some concurrently. Return the candidates of each pool, and the id of this process."""
+        """Make the calls, some concurrently. Return each pool's candidates, and this process's id."""
         scored: dict[str, int] = {"process": os.getpid()}
         slots = asyncio.Semaphore(AT_ONCE)
 

@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def http_server(app: Any) -> Iterator[int]:
-    """Serve an ASGI application on a free port of the loopback interface. Yield the port."""
+    """Serve an ASGI application on a free loopback port. Yield the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(app, lifespan="on", http="httptools", log_level="warning", access_log=False)
@@ -97,7 +97,7 @@ class Connection:
 def http_request(
     method: str, path: str, body: bytes = b"", headers: Mapping[str, str | bytes] | None = None
 ) -> bytes:
-    """Return the bytes of a request. Its body has a content-length unless the headers differ."""
+    """Return a request's bytes. Its body has a content-length unless the headers differ."""
     sent_headers = dict(headers or {})
     if body and not {"content-length", "transfer-encoding"} & sent_headers.keys():
         sent_headers["content-length"] = str(len(body))

@@ -1,4 +1,4 @@
-"""Locks: one process of a machine after another, and no lock is held forever."""
+"""Locks: one process per machine holds a lock at a time, and no lock is held forever."""
 
 import multiprocessing
 import os

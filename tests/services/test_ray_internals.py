@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INTERNALS = ROOT / "services" / "ray_internals"
 PACKAGES = ("autoscale", "benchmarks", "cli", "services", "walks")
 ALLOWED = {"_asdict", "_replace", "_exit"}
-"""Names of named tuples, whose underscore separates methods from fields, and of the module os."""
+"""Names in named tuples, whose underscore separates methods from fields, and in the module os."""
 
 REPLICA = "ray.serve._private.replica:Replica"
 COUNTER = "ray.serve._private.replica:ReplicaMetricsManager"

@@ -1,4 +1,4 @@
-"""The tiny world of the real map, made once per test run, and the parts that it is made of."""
+"""The tiny world on the real map, made once per test run, and its parts."""
 
 from dataclasses import dataclass
 from pathlib import Path

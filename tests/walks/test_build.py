@@ -27,7 +27,7 @@ TINY = PRESETS["tiny"]
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Return the hash of every file that must be the same in each build."""
+    """Return hashes of the files that must be the same in each build."""
     changing = {"build.json", "data.mdb", "lock.mdb"}  # contain seconds, and LMDB's page numbers
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -19,7 +19,7 @@ def affine(first_ms: float, candidate_ms: float, sigma: float) -> ServiceTime:
 
 
 def simulated_p99_s(queue: BatchQueue, requests_per_s: float, count: int = 150_000) -> float:
-    """Return the p99 of a simulation with Poisson arrivals, which the formula has to match."""
+    """Simulate Poisson arrivals and return their p99, which the formula must match."""
     random = np.random.default_rng(1)
     arrivals = np.cumsum(random.exponential(1 / requests_per_s, count))
     spread = np.exp(queue.service.sigma * random.standard_normal(count) - queue.service.sigma**2 / 2)

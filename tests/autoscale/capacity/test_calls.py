@@ -1,4 +1,4 @@
-"""The limit of calls in flight: the formula, the simulator, and the messages about it."""
+"""The limit on calls in flight: formula, simulator and messages."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def steady(unit: str, pool: str, batch_ms: float, overhead_ms: float = 0.0) -> P
 
 
 def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> PipelineSpec:
-    """Return an ingress with batches of 2 ms, and a ranker with a hop of ``away_ms``, or a quarter in its fast pool."""
+    """Return an ingress with 2 ms batches, and a ranker whose hop takes ``away_ms``, or a quarter in the fast pool."""
     front = PlacedUnit("cpu", steady("ingress", "cpu", 2.0), cpus=1)
     back = (
         PlacedUnit("cpu", steady("ranker", "cpu", batch_ms, away_ms), cpus=1),
@@ -54,7 +54,8 @@ def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> Pi
 
 
 def test_calls_in_flight_limit_a_replica() -> None:
-    # 2 calls of 1,024 candidates. Each takes 2 ms here, 48 ms for the hop and 1 ms there, where it waits for 4 ms.
+    # 2 calls of 1,024 candidates. Each takes 2 ms in the ingress, 48 ms for the hop, and 4 + 1 ms in the ranker's queue
+    # and batch.
     limited = Sizing(two_units(2)).capacity(FRONT, SIZE, {"cpu": 1.0})
     assert limited.calls is not None
     assert limited.calls.per_s == pytest.approx(2 * 1024 / 0.055, rel=0.03)
@@ -130,7 +131,7 @@ def test_plan_has_more_ingresses_if_calls_limit_them_and_says_so() -> None:
 
 
 def test_time_of_a_call_includes_all_of_its_requests() -> None:
-    # The ranker takes 20 us per candidate, so a call of 1,000 candidates takes 5 times as long as one of 200.
+    # The ranker takes 20 us per candidate, so a call with 1,000 candidates takes 5 times as long as a call with 200.
     ahead = PlacedUnit("cpu", profile("ingress", "cpu", batch_ms=1, candidate_ms=0.001), cpus=1)
     behind = PlacedUnit("cpu", profile("ranker", "cpu", batch_ms=2, candidate_ms=0.02), cpus=1)
     spec = PipelineSpec(

@@ -1,4 +1,4 @@
-"""Specs and observations that the tests of policies share."""
+"""Specs and observations for policy tests."""
 
 from autoscale.policies.base import Observation, UnitObservation
 from autoscale.pools import PoolConfig
@@ -21,7 +21,7 @@ def profile(
     startup_s: float = 10.0,
     spread: float = 1.3,
 ) -> Profile:
-    """Return the profile of a unit whose batches take ``batch_ms`` plus ``candidate_ms`` for each candidate."""
+    """Return a unit's profile: a batch takes ``batch_ms`` plus ``candidate_ms`` per candidate."""
     timings = []
     for candidates in (50, 100, 200, 400, 800, 1600, 3200):
         mean_ms = batch_ms + candidate_ms * candidates
@@ -57,7 +57,7 @@ AHEAD = PlacedUnit("cpu", profile("main", "cpu", batch_ms=1, candidate_ms=0.002)
 
 
 def pipeline(*units: UnitSpec, p99_ms: float = 80.0) -> PipelineSpec:
-    """Return a pipeline of these units."""
+    """Return a pipeline with these units."""
     return PipelineSpec("walks", units, {"cpu": CPU_POOL, "gpu": GPU_POOL}, p99_ms=p99_ms, deadline_ms=500)
 
 
@@ -75,7 +75,7 @@ def seen(
     candidates_per_request: float = 200.0,
     ongoing: float = 0.0,
 ) -> UnitObservation:
-    """Return the observation of a unit that serves all arriving candidates."""
+    """Return an observation in which the unit serves all arriving candidates."""
     return UnitObservation(
         ready=replicas if ready is None else ready,
         target=replicas,

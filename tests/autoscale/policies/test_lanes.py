@@ -1,4 +1,4 @@
-"""Lanes: each key is in one lane, and the split of a unit's work follows the ready replicas."""
+"""Lanes: each key is in one lane, and a unit's work is split by its ready replicas."""
 
 from autoscale.policies.lanes import lanes_of, weights_of
 from autoscale.policies.mix import PoolOption

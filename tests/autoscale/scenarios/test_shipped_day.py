@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "cluster.yaml"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 COST_BEFORE = 254.29
-"""Cost of billion-day.csv before the limits of calls in flight were modelled and forecasts were bounded."""
+"""Cost of billion-day.csv before limits on calls in flight were modelled and forecasts were bounded."""
 SPIKE_S = (17 * 3600, 17 * 3600 + 600)
 
 
@@ -91,6 +91,6 @@ def test_more_ingresses_make_up_for_few_calls_in_flight() -> None:
     assert line.startswith("units.ingress.max_calls_in_flight: ")
     options = SimulationOptions(engine="steps", decisions="changes", start_s=57_600, end_s=60_000)
     simulation = run(few, scaling, smooth_day(), options)
-    # The first minutes start with the replicas of the file, which do not fit the load.
+    # The day starts with the replicas from the YAML, which do not fit the load.
     assert simulation.timeline.misses[10:].sum() <= 0.001 * simulation.timeline.arrived[10:].sum()
     assert "limited by 2 calls in flight to ranker" in simulation.decisions[-1].reasons["ingress@cpu"]

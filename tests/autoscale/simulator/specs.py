@@ -51,7 +51,7 @@ def one_unit(
     candidate_ms: float = 0.01,
     spread: float = 1.3,
 ) -> PipelineSpec:
-    """Return a pipeline of one unit. It takes 4 ms for 200 candidates, and 10 ms for a full batch of 800."""
+    """Return a pipeline with one unit. A batch takes 4 ms for 200 candidates, and 10 ms for 800, the maximum."""
     unit = placed("ranker", replicas, at_once_ms=at_once_ms, candidate_ms=candidate_ms, spread=spread)
     return PipelineSpec(
         "one",
@@ -64,7 +64,7 @@ def one_unit(
 
 
 def two_units(ingresses: int = 2, rankers: int = 3, *, fallback: Fallback | None = None) -> PipelineSpec:
-    """Return a pipeline of an ingress, which takes 0.5 ms for a batch, and a ranker."""
+    """Return an ingress, whose batches take 0.5 ms, and a ranker."""
     spec = one_unit(rankers, fallback=fallback)
     front = UnitSpec(
         "ingress", (placed("ingress", ingresses, at_once_ms=0.5, candidate_ms=0.0001),), 800, 65_536, 4
@@ -73,7 +73,7 @@ def two_units(ingresses: int = 2, rankers: int = 3, *, fallback: Fallback | None
 
 
 class Scheduled:
-    """A policy that follows a schedule of replicas by time. Keys without an entry stay as they are."""
+    """A policy that sets replicas by a schedule. Keys without an entry stay as they are."""
 
     def __init__(self, schedule: Mapping[float, Mapping[Key, int]] | None = None) -> None:
         self._schedule = dict(schedule or {})

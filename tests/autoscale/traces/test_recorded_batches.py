@@ -1,4 +1,4 @@
-"""Recorded batches: the concurrent batches of other replicas, and the share of time for which replicas ran batches."""
+"""Recorded batches: other replicas' concurrent batches, and the share of time in which replicas ran batches."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ STRETCHES = st.lists(st.integers(1, 40), min_size=2, max_size=12)
 
 @given(st.lists(STRETCHES, min_size=1, max_size=4))
 def test_shares_match_a_count_in_steps_of_a_hundredth_second(replicas: list[list[int]]) -> None:
-    """Each list alternates the lengths of pauses and batches, in hundredths of a second."""
+    """Each list alternates pauses and batches, in hundredths of a second."""
     moments = [np.cumsum(lengths).tolist() for lengths in replicas]
     batches = [list(zip(at[::2], at[1::2], strict=False)) for at in moments]
     ran = np.zeros((len(replicas), max(at[-1] for at in moments) + 1), bool)

@@ -1,4 +1,4 @@
-"""Recorded traffic: the files of several processes become one trace in order of time."""
+"""Recorded traffic: several processes' files become one trace in time order."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Synthesised traces: their shape, their bursts and their number of requests."""
+"""Synthesised traces: shape, bursts and request counts."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The search space: the numbers of every policy are within their bounds."""
+"""The search space: every policy's numbers are within their bounds."""
 
 from typing import Any
 

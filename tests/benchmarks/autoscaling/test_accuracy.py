@@ -1,4 +1,4 @@
-"""The evaluation of both sides in the accuracy benchmark."""
+"""The accuracy benchmark's evaluation of service and simulator."""
 
 from dataclasses import fields
 from pathlib import Path

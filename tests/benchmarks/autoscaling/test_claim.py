@@ -1,4 +1,4 @@
-"""The arithmetic of the claim: comparing two fronts at equal cost and at equal violations."""
+"""The claim benchmark compares two fronts at equal cost and at equal violations."""
 
 import pytest
 
@@ -11,7 +11,7 @@ CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "
 
 
 def judged(*points: tuple[float, float]) -> list[Judged]:
-    """Return configurations with two seeds each, a tenth above and below the given cost and misses."""
+    """Return configurations with two seeds each, 10% above and 10% below the given cost and misses."""
     return [
         Judged(
             CONFIG, False, (0.9 * cost, 1.1 * cost), (0.9 * misses, 1.1 * misses), (50.0, 60.0), (0.0, 60.0)

@@ -1,4 +1,4 @@
-"""The evaluation of both sides in the control benchmark."""
+"""The control benchmark's evaluation of service and simulator."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The specification with which a stretch is simulated."""
+"""The pipeline spec for simulating a stretch, one uninterrupted part of a measurement."""
 
 from pathlib import Path
 

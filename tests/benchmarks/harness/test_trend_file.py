@@ -14,7 +14,7 @@ MACHINE = {"cpu": "A Processor", "cores": 2, "flags": ["avx2", "avx512f"]}
 
 
 def run(rps: float, repeats: int = 3, **changes: Any) -> dict[str, Any]:
-    """Return the output of serving.py for a workload whose control makes 1,000 requests per second."""
+    """Return serving.py's output for a workload whose control serves 1,000 requests per second."""
     sides = {"service": (rps, 4.0, 0.6), "control": (1000.0, 2.0, 0.5), "bare": (3000.0, 1.0, 0.4)}
     rows = [
         {"side": side, "load": "c32", "rps": rps, "p50_ms": 1.0, "p99_ms": p99_ms, "core_ms": core_ms}

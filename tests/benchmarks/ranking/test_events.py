@@ -1,4 +1,4 @@
-"""From a small synthetic event log to a table: the data set, the training, the baselines and the evaluation."""
+"""A small synthetic event log becomes a table: data set, training, baselines and evaluation."""
 
 import json
 from pathlib import Path

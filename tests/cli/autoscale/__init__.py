@@ -1,1 +1,1 @@
-"""Tests of the commands of ``rankway autoscale``."""
+"""Tests of the ``rankway autoscale`` commands."""

@@ -1,4 +1,4 @@
-"""A pipeline with a profile, for the commands of the group."""
+"""A pipeline with a profile, for ``rankway autoscale``."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``rankway autoscale tune``: its patch, its summary, its JSON, and the refusal of invalid numbers."""
+"""``rankway autoscale tune``: its patch, summary and JSON, and the errors for invalid numbers."""
 
 import json
 from pathlib import Path

@@ -16,17 +16,17 @@ from tests.services.stores.certificates import write_certificates
 NAMESPACE, SERVICE = "rankway-cell-a", "cluster"
 ACTIVE, PENDING = "cluster-aaaaa", "cluster-bbbbb"
 RUNNING = {"cpu": 50, "gpu-small": 100, "gpu-large": 0}
-"""Nodes of the active cluster by group, as set by the autoscaler. The rendered numbers differ."""
+"""The active cluster's nodes by group, as set by the autoscaler. The rendered numbers differ."""
 
 
 def groups_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, Object]:
-    """Return the groups of a cluster by name."""
+    """Return a cluster's groups by name."""
     specs = objects.get("rayclusters", cluster)["spec"]["workerGroupSpecs"]
     return {group["groupName"]: group for group in specs}
 
 
 def bounds_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, tuple[int, int, int]]:
-    """Return minReplicas, replicas and maxReplicas of each group."""
+    """Return each group's minReplicas, replicas and maxReplicas."""
     return {
         name: (group["minReplicas"], group["replicas"], group["maxReplicas"])
         for name, group in groups_of(objects, cluster).items()
@@ -34,7 +34,7 @@ def bounds_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, tuple[int, i
 
 
 def serving_objects() -> Objects:
-    """Return the objects of configs/cluster.yaml: its RayService and an active cluster under load."""
+    """Return the RayService of configs/cluster.yaml, and an active cluster under load."""
     service = rendered_service("cluster.yaml")
     service["status"] = {"activeServiceStatus": {"rayClusterName": ACTIVE}, "pendingServiceStatus": {}}
     objects = Objects(NAMESPACE)

@@ -25,7 +25,7 @@ class Done(NamedTuple):
 
 
 class Live:
-    """The objects of a live cluster, and the command that scales it."""
+    """A live cluster's objects, and the command that scales it."""
 
     def __init__(self, objects: Objects, environment: dict[str, str], folder: Path) -> None:
         self.objects, self.environment, self.folder = objects, environment, folder
@@ -40,7 +40,7 @@ class Live:
         return sum(request[:2] == (method, resource) for request in self.objects.requests)
 
     def set(self, group: str, **fields: Any) -> None:
-        """Change a group of the active cluster, like another writer."""
+        """Change a group in the active cluster, as another writer would."""
 
         def change(document: dict[str, Any]) -> None:
             for each in document["spec"]["workerGroupSpecs"]:

@@ -1,4 +1,4 @@
-"""Worker groups as Ray's own reader of a RayCluster interprets them."""
+"""Worker groups as Ray's own RayCluster reader interprets them."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Check 2: the built manifests meet the policy. Each rule has a mutant that this rule catches and no other."""
+"""The built manifests meet the policy. Each rule has a mutant that no other rule catches."""
 
 import copy
 import shutil
@@ -63,7 +63,7 @@ def named(objects: list[Object], kind: str, name: str) -> Any:
 
 
 def put(find: Callable[[list[Object]], Any], key: Any, value: Any) -> Mutate:
-    """Return a mutation that sets a field of the object from ``find``."""
+    """Return a mutation that sets a field in the object from ``find``."""
 
     def mutate(objects: list[Object]) -> None:
         find(objects)[key] = value
@@ -72,7 +72,7 @@ def put(find: Callable[[list[Object]], Any], key: Any, value: Any) -> Mutate:
 
 
 def drop(find: Callable[[list[Object]], Any], key: Any) -> Mutate:
-    """Return a mutation that removes a field of the object from ``find``."""
+    """Return a mutation that removes a field from the object that ``find`` returns."""
 
     def mutate(objects: list[Object]) -> None:
         del find(objects)[key]
@@ -81,7 +81,7 @@ def drop(find: Callable[[list[Object]], Any], key: Any) -> Mutate:
 
 
 def set_environment(find: Callable[[list[Object]], Any], name: str, value: str | None) -> Mutate:
-    """Return a mutation that sets a variable of a group's container. None removes the variable."""
+    """Return a mutation that sets a variable in a group's container. None removes the variable."""
 
     def mutate(objects: list[Object]) -> None:
         spec = container(find(objects))
@@ -93,7 +93,7 @@ def set_environment(find: Callable[[list[Object]], Any], name: str, value: str |
 
 
 def set_serve(**changes: Any) -> Mutate:
-    """Return a mutation that sets top-level fields of the Serve config."""
+    """Return a mutation that sets top-level fields in the Serve config."""
 
     def mutate(objects: list[Object]) -> None:
         document = yaml.safe_load(spec(objects)["serveConfigV2"])

@@ -1,4 +1,4 @@
-"""The patch that changes a live RayCluster's groups to those of a configuration, for random groups."""
+"""The patch that adapts a live RayCluster's groups to a configuration, for random groups."""
 
 import copy
 from typing import Any
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 @st.composite
 def groups(draw: st.DrawFn, *, is_live: bool) -> Document:
-    """Draw a group. A group of a live cluster may lack fields, or be outside its own bounds."""
+    """Draw a group. A live group may lack fields, or be outside its own bounds."""
     least, most = sorted((draw(st.integers(0, 30)), draw(st.integers(1, 30))))
     tolerations = draw(st.lists(st.sampled_from(TOLERATIONS), unique_by=lambda each: each["key"]))
     pod = {"containers": [{"name": "ray-worker"}]} | ({"tolerations": tolerations} if tolerations else {})

@@ -19,7 +19,7 @@ NAMED = {"main": {"profile": "profiles/small-main.json"}, "scorer": {"profile": 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_writes_profiles_that_the_pipeline_can_name(tmp_path: Path) -> None:
-    # Requests of the measurement have a longer deadline than callers of this pipeline may ask for.
+    # The measurement's requests have a longer deadline than this pipeline allows its callers.
     config = make_pipeline(tmp_path, merged(SPLIT, {"requests": {"max_deadline_ms": 1000}}))
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "models", "bench", str(config), "--json"],

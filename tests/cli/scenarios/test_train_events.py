@@ -1,4 +1,4 @@
-"""``rankway train`` of a pipeline over a public event log, whose data set is built first."""
+"""``rankway train`` on a public event log, whose data set is built first."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data home. The public events are replaced by those of a small log."""
+    """An empty data home. A small log replaces the public events."""
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     monkeypatch.setattr(build, "read_events", lambda name: make_log())
     return tmp_path

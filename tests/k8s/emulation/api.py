@@ -32,8 +32,8 @@ class Request:
 
     Attributes:
         name: the object, or None for all objects of the resource.
-        query: the parameters of the URL.
-        operations: the operations of a JSON patch.
+        query: the URL's parameters.
+        operations: the JSON patch's operations.
     """
 
     method: str
@@ -52,13 +52,13 @@ class Held(Protocol):
 
 
 def failure(status: int, reason: str, message: str) -> Answer:
-    """Return an error in the form of the API server."""
+    """Return an error as the API server writes it."""
     document = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     return status, document | {"message": message, "reason": reason, "code": status}
 
 
 class OneCluster:
-    """The RayCluster and the pods of an emulated operator, with a RayService of the same name."""
+    """An emulated operator's RayCluster and pods, with a RayService of the same name."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -159,7 +159,7 @@ def _discovery() -> dict[str, Document]:
 
 @contextmanager
 def kubernetes_api(held: Held, certificates: Path) -> Iterator[int]:
-    """Serve on a free port of loopback, only to clients with a certificate of ca.pem. Yield the port."""
+    """Serve on a free loopback port, only to clients with a certificate signed by ca.pem. Yield the port."""
     handler = type("Handler", (_Handler,), {"held": held})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))

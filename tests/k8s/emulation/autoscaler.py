@@ -11,13 +11,13 @@ from tests.k8s.emulation.operator import HEAD, Operator
 from tests.k8s.emulation.pods import ROOT, Machine
 
 _UPDATE_INTERVAL_S = 2
-"""Instead of the default of 5, so that the emulation takes only minutes."""
+"""Shorter than the default, 5, so that the emulation takes only minutes."""
 _LOOK_S = 0.5
 _STOP_LIMIT_S = 30.0
 
 
 class Sidecar:
-    """The current process of the autoscaler."""
+    """The autoscaler's current process."""
 
     def __init__(self, operator: Operator, machine: Machine, api_port: int) -> None:
         """Start the autoscaler when the head is up, and restart it whenever it ends."""
@@ -71,7 +71,7 @@ class Sidecar:
         return subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", *command],
             cwd=ROOT,
-            # It calls `ray`, which is in the folder of the interpreter.
+            # The autoscaler calls `ray`, which is in the interpreter's folder.
             env=environment | {"PATH": f"{os.path.dirname(sys.executable)}:{environment['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -82,7 +82,7 @@ class Sidecar:
 
 @contextmanager
 def autoscaler(operator: Operator, machine: Machine, api_port: int) -> Iterator[Sidecar]:
-    """Run the autoscaler with the Kubernetes API on this port of loopback."""
+    """Run the autoscaler with the Kubernetes API on this loopback port."""
     sidecar = Sidecar(operator, machine, api_port)
     try:
         yield sidecar

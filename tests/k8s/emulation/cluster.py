@@ -28,7 +28,7 @@ _MARK = "RANKWAY_EMULATION"
 _POLL_S = 0.25
 _REQUEST_LIMIT_S = 20.0
 Replicas = dict[str, list[str]]
-"""The pod of each running replica, by deployment."""
+"""The pods of running replicas, by deployment."""
 
 
 class Emulated:
@@ -45,7 +45,7 @@ class Emulated:
     ) -> None:
         self.operator, self.machine, self.timeline = operator, machine, timeline
         self.kubectl = kubectl
-        """The environment in which kubectl uses the API of this cluster."""
+        """The environment in which kubectl uses this cluster's API."""
         self._sidecar = sidecar
         self._document = serve_document(service)
 
@@ -53,7 +53,7 @@ class Emulated:
         """Change serveConfigV2 and send it to the dashboard until it is accepted, as the operator does."""
         change(self._document)
         document = copy.deepcopy(self._document)
-        # Host and port are those of the head. The proxies of workers get theirs from their pods.
+        # Host and port are the head's. A worker's proxy gets its own from its pod.
         document["http_options"] = document.get("http_options", {}) | {
             "host": "127.0.0.1",
             "port": self.machine.http_port,
@@ -62,7 +62,7 @@ class Emulated:
         self.timeline.note("deployed")
 
     def replicas(self) -> Replicas:
-        """Return the pods of running replicas. Empty while the dashboard or the controller does not answer."""
+        """Return running replicas' pods. Empty while the dashboard or the controller does not answer."""
         return {
             name: sorted(
                 each["node_instance_id"] for each in deployment["replicas"] if each["state"] == "RUNNING"
@@ -79,21 +79,21 @@ class Emulated:
         return bool(applications) and all(each["status"] == "RUNNING" for each in applications)
 
     def proxies(self) -> dict[str, str]:
-        """Return the state of the proxy in each pod."""
+        """Return each pod's proxy state."""
         details = self._ask("GET") or {"proxies": {}}
         return {each["node_instance_id"]: each["status"] for each in details["proxies"].values()}
 
     def pods(self, group: str) -> list[Pod]:
-        """Return the pods of a group."""
+        """Return a group's pods."""
         return self.operator.pods(group)
 
     def head(self) -> Pod:
-        """Return the pod of the head."""
+        """Return the head's pod."""
         return self.pods(HEAD)[0]
 
     @contextmanager
     def without_head(self) -> Iterator[None]:
-        """Kill the head's pod and the autoscaler. A new head starts at the end of the block."""
+        """Kill the head's pod and the autoscaler. A new head starts when the block ends."""
         head = self.head()
         self.operator.hold_head()
         try:
@@ -105,14 +105,14 @@ class Emulated:
             self.operator.release_head()
 
     def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-        """Poll until a condition holds, because the parts of a cluster send no events."""
+        """Poll until a condition holds, because a cluster's parts send no events."""
         end_s = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < end_s, f"{what}: not within {limit_s:.0f} s\n{self.state()}"
             time.sleep(_POLL_S)
 
     def state(self) -> str:
-        """Return the state of the cluster, for failure messages."""
+        """Return the cluster's state, for failure messages."""
         pods = [f"{pod.name}: {pod.last_words}" for pod in self.operator.pods()]
         details = [
             f"{app['status']} {app['message']} "
@@ -172,7 +172,7 @@ def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
 
 
 def _environment(redis: RedisServer, mark: str) -> dict[str, str]:
-    """Return the environment that gcsFaultToleranceOptions adds to pods, and the mark of all started processes."""
+    """Return the environment that gcsFaultToleranceOptions adds to pods, and the mark by which processes are found."""
     name, _, value = mark.partition("=")
     return {
         "RAY_REDIS_ADDRESS": f"127.0.0.1:{redis.port}",

@@ -1,4 +1,4 @@
-"""JSON patches (RFC 6902), with only the operations that patches of RayClusters use."""
+"""JSON patches (RFC 6902), with only the operations that RayCluster patches use."""
 
 import copy
 from typing import Any

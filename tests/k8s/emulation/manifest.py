@@ -19,8 +19,8 @@ class Group:
     Attributes:
         name: name of the group.
         is_head: whether it is the head.
-        start_params: the flags of ``ray start``.
-        environment: the environment of the Ray container.
+        start_params: the flags for ``ray start``.
+        environment: the Ray container's environment.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Group:
 
     @classmethod
     def from_spec(cls, spec: Document, *, is_head: bool = False) -> "Group":
-        """Return the group of a headGroupSpec or an element of workerGroupSpecs, as KubeRay reads it."""
+        """Return the group that KubeRay reads from a headGroupSpec or an entry in workerGroupSpecs."""
         container = spec["template"]["spec"]["containers"][0]
         environment = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
         return cls("headgroup" if is_head else spec["groupName"], is_head, _start_params(spec), environment)
@@ -39,7 +39,7 @@ class Group:
 def _start_params(spec: Document) -> dict[str, str]:
     """Return the flags from rayStartParams, else from the group's resources, else from the container's limits.
 
-    The labels of the group become the flag ``labels``.
+    The group's labels become the flag ``labels``.
     """
     params = {name: str(value) for name, value in spec.get("rayStartParams", {}).items()}
     own = {name: parse_quantity(value) for name, value in spec.get("resources", {}).items()}
@@ -63,7 +63,7 @@ def _start_params(spec: Document) -> dict[str, str]:
 
 
 def groups_of(service: Document) -> dict[str, Group]:
-    """Return the groups of a RayService by name. The head comes first."""
+    """Return a RayService's groups by name. The head comes first."""
     cluster = service["spec"]["rayClusterConfig"]
     head = Group.from_spec(cluster["headGroupSpec"], is_head=True)
     workers = [Group.from_spec(spec) for spec in cluster["workerGroupSpecs"]]

@@ -1,4 +1,4 @@
-"""Objects of a namespace behind an emulated API, with versions, label selectors, rights and concurrent writers."""
+"""A namespace's objects behind an emulated API, with versions, label selectors, rights and concurrent writers."""
 
 import copy
 import threading
@@ -14,9 +14,9 @@ _KINDS = {name: kind for kinds in RESOURCES.values() for name, kind in kinds.ite
 
 
 class Objects:
-    """The object store of an API server.
+    """An API server's object store.
 
-    The ``generation`` of an object counts changes of its spec. The ``resourceVersion`` counts all changes.
+    An object's ``generation`` counts changes to its spec. Its ``resourceVersion`` counts all changes.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -62,7 +62,7 @@ class Objects:
         self._meddlers.setdefault((method, resource), []).extend([meddler] * times)
 
     def answer(self, request: Request) -> Answer:
-        """Return the answer of the API server."""
+        """Answer as the API server does."""
         with self._lock:
             self.requests.append((request.method, request.resource, request.name))
             if (request.method, request.resource) in self._forbidden:

@@ -14,7 +14,7 @@ from tests.k8s.emulation.timeline import Timeline
 HEAD = "headgroup"
 _STOP_LIMIT_S = 60.0
 _STARTS_AT_ONCE = 2
-"""The most pods that start at the same time. With too many for the cores, a raylet would exceed Ray's limit of 30 s."""
+"""The maximum of pods that start at once. If too many share the cores, a raylet exceeds Ray's limit of 30 s."""
 
 
 class Operator:
@@ -23,7 +23,7 @@ class Operator:
     def __init__(
         self, cluster: Document, groups: Mapping[str, Group], machine: Machine, timeline: Timeline
     ) -> None:
-        """Start the pod of the head and, when it is up, the pods of the groups."""
+        """Start the head's pod and, when it is up, the groups' pods."""
         self._cluster, self._groups, self._machine, self._timeline = cluster, groups, machine, timeline
         self._pods: dict[str, Pod] = {}
         self._numbers = itertools.count()
@@ -41,7 +41,7 @@ class Operator:
             return copy.deepcopy(self._cluster)
 
     def pods(self, group: str | None = None) -> list[Pod]:
-        """Return the pods of one group or of all groups, without those that are being deleted."""
+        """Return the pods in one group or in all groups, except pods that are being deleted."""
         with self._changed:
             if self._failure is not None:
                 raise self._failure
@@ -50,7 +50,7 @@ class Operator:
             ]
 
     def pod_objects(self) -> list[Document]:
-        """Return all pods as objects of the API."""
+        """Return all pods as API objects."""
         with self._changed:
             return [self._object(pod) for pod in self._pods.values()]
 
@@ -131,7 +131,7 @@ class Operator:
         self._timeline.note("pod created", name)
 
     def _start(self) -> None:
-        """Start the container of the head, then those of the groups, which wait for the head in an init container."""
+        """Start the head's container, then the groups' containers, which wait for the head in an init container."""
         has_head = any(
             pod.group.is_head and pod.up.is_set() and not pod.has_ended for pod in self._pods.values()
         )

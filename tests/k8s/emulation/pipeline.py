@@ -57,7 +57,7 @@ POOLS: dict[str, Any] = {
 
 
 def emulated_pipeline(home: Path) -> Path:
-    """Write a small pipeline with pools under ``home``, and return the path of its YAML."""
+    """Write a small pipeline with pools under ``home``, and return its YAML's path."""
     return make_pipeline(home, merged(SPLIT, POOLS))
 
 

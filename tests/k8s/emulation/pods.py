@@ -28,7 +28,7 @@ _OWN_PARAMS = (
     "dashboard-agent-listen-port",
     "object-store-memory",
 )
-"""Flags of KubeRay or a manifest that must differ between pods on one machine."""
+"""Flags from KubeRay or a manifest. They must differ between pods on one machine."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Machine:
     """The machine that runs all pods.
 
     Attributes:
-        ports: reserved ports. Pods use the block for gRPC of replicas, which is off here.
-        directory: folder of its files.
-        environment: variables of all processes, including the mark by which they are found.
+        ports: reserved ports. Pods use the block for replicas' gRPC, which is off here.
+        directory: folder for its files.
+        environment: variables for all processes, including the mark by which they are found.
     """
 
     ports: ServicePorts
@@ -47,7 +47,7 @@ class Machine:
 
     @property
     def gcs_port(self) -> int:
-        """The port of the head for all nodes. It is the same after a restart."""
+        """The head's port for all nodes. It is the same after a restart."""
         return self.ports.replica_grpc
 
     @property
@@ -57,7 +57,7 @@ class Machine:
 
     @property
     def http_port(self) -> int:
-        """The port of the head's own proxy."""
+        """The head's own proxy port."""
         return self.ports.replica_grpc + 2
 
     @property
@@ -66,14 +66,14 @@ class Machine:
         return self.ports.replica_grpc + 3
 
     def ports_of(self, pod: int) -> range:
-        """Return the ports of the pod with this number. Numbers of ended pods are reused."""
+        """Return a pod's ports by its number. Numbers of ended pods are reused."""
         first = self.ports.replica_grpc + 4 + _PORTS_PER_POD * pod
         assert first + _PORTS_PER_POD <= self.ports.haproxy_metrics, "too few ports for this number of pods"
         return range(first, first + _PORTS_PER_POD)
 
 
 class Pod:
-    """The processes of one pod."""
+    """One pod's processes."""
 
     def __init__(
         self, name: str, group: Group, number: int, machine: Machine, on_change: Callable[["Pod"], None]
@@ -103,7 +103,7 @@ class Pod:
 
     @property
     def http_port(self) -> int:
-        """The port of the proxy on this node."""
+        """This node's proxy port."""
         return self._machine.http_port if self.group.is_head else self._machine.ports_of(self.number)[0]
 
     @property
@@ -113,20 +113,20 @@ class Pod:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the main process has ended, which is the end of a container."""
+        """Whether the main process, and with it the container, has ended."""
         return self._ended.is_set()
 
     @property
     def last_words(self) -> str:
-        """The last lines of its output, or "up"."""
+        """The last lines of the pod's output, or "up"."""
         return "up" if self.up.is_set() else " | ".join(self._output)
 
     def processes(self) -> list[psutil.Process]:
-        """Return all processes of the pod."""
+        """Return all processes in the pod."""
         return trees.marked(f"{POD_NAME}={self.name}")
 
     def kill(self) -> None:
-        """Kill all processes at once, as the loss of a node does."""
+        """Kill all processes at once, as if the node was lost."""
         trees.kill(self.processes())
 
     def stop(self) -> None:
@@ -157,7 +157,7 @@ class Pod:
         flags = {name: value for name, value in self.group.start_params.items() if name not in _OWN_PARAMS}
         flags |= {
             "node-ip-address": "127.0.0.1",
-            # A short name, because the paths of sockets in it have a limited length.
+            # A short name, because socket paths in this folder have a limited length.
             "temp-dir": str(machine.directory / self.name.rpartition("-")[2]),
             "object-store-memory": str(_OBJECT_STORE_BYTES),
             # 0 means any port. The default range would be the same for all pods.
@@ -179,7 +179,7 @@ class Pod:
         return ["--head", "--no-monitor", *_written(flags)]  # the autoscaler has its own container
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of the container: from the manifest, from KubeRay, and from this machine."""
+        """Return the container's environment: from the manifest, KubeRay and this machine."""
         machine, ports = self._machine, self._machine.ports_of(self.number)
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RANKWAY_"))

@@ -1,12 +1,12 @@
 """A rendered RayService on this machine: groups of raylets behind a Kubernetes API, scaled by Ray's own autoscaler.
 
-Every node has an HAProxy on a separate port. Clients connect to the proxy of a node that is not lost. The emulation
+Every node has an HAProxy on a separate port. Clients connect to the proxy of a surviving node. The emulation
 does not cover:
 
 - KubeRay's operator;
 - a Service or gateway in front of the proxies. Clients of a lost node's proxy see a reset connection, unless a gateway
   retries;
-- addresses of nodes, network delays and real GPUs.
+- node addresses, network delays and real GPUs.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     home = tmp_path_factory.mktemp("emulation")
     config = emulated_pipeline(home)
     service = rendered(load_config(config), home)
-    # As if it was applied before the pool's max_nodes became 2.
+    # As if the manifest was applied before the pool's max_nodes became 2.
     group_of(service["spec"]["rayClusterConfig"])["maxReplicas"] = 1
     with emulated(service, home) as running:
         running.wait_for(running.head().up.is_set, "the head starts")
@@ -49,13 +49,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 
 def group_of(cluster: Document, name: str = "gpu") -> Document:
-    """Return the spec of a group of workers."""
+    """Return a worker group's spec."""
     group_spec: Document = next(group for group in cluster["workerGroupSpecs"] if group["groupName"] == name)
     return group_spec
 
 
 def allow_second_gpu_node(cluster: Emulated, config: Path) -> None:
-    """Raise the maximum of the running cluster from 1 to that of the YAML with ``rankway k8s scale``."""
+    """Raise the running cluster's maximum from 1 to the YAML's with ``rankway k8s scale``."""
     arguments = ["k8s", "scale", str(config), "--name", NAME, "--yes"]
     done = CliRunner(env=cluster.kubectl).invoke(root(arguments), arguments)
     assert done.exit_code == 0, done.output
@@ -149,7 +149,7 @@ def test_cluster_answers_without_a_head_and_recovers_with_the_next_one(cluster: 
 
 
 def scale(document: Document, replicas: int) -> None:
-    """Set the minimum of GPU replicas, an option of the deployment whose change restarts no replica."""
+    """Set the minimum of GPU replicas. A change of this deployment option restarts no replica."""
     deployments = document["applications"][0]["deployments"]
     options = next(each for each in deployments if each["name"] == "scorer@gpu")
     options["autoscaling_config"] |= {"min_replicas": replicas, "initial_replicas": replicas}

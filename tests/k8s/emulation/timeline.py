@@ -11,7 +11,7 @@ FILE = "RANKWAY_EMULATION_TIMELINE"
 
 
 class Timeline:
-    """The events of one emulation. Several threads may add events."""
+    """One emulation's events. Several threads may add events."""
 
     def __init__(self) -> None:
         self._began_s = time.monotonic()

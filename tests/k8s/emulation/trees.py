@@ -1,4 +1,4 @@
-"""Process trees of pods, which are found by a mark in their environment, like those of a container by its cgroup."""
+"""Pods' process trees. A mark in the environment shows a process's pod, as a cgroup shows a process's container."""
 
 import os
 
@@ -10,7 +10,7 @@ _END_LIMIT_S = 15.0
 def marked(mark: str) -> list[psutil.Process]:
     """Return the processes with ``mark``, NAME=value, in their environment, and their descendants.
 
-    Processes inherit the mark, so that daemons outside of the tree are found too. The descendants are included because
+    Processes inherit the mark, so that daemons outside the tree are found too. The descendants are included because
     some of them overwrite their environment with their title.
     """
     name, _, value = mark.partition("=")

@@ -1,4 +1,4 @@
-"""DLRM scores, compared with its definition computed field by field."""
+"""DLRM scores, compared with the definition, which is computed field by field."""
 
 import numpy as np
 import torch

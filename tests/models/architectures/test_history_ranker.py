@@ -1,4 +1,4 @@
-"""The history ranker: encoding of the history, cost of candidates, and splitting over ranks."""
+"""The history ranker: history encoding, cost per candidate, and splitting over ranks."""
 
 import copy
 import threading
@@ -96,7 +96,7 @@ class AllReduce:
 
 
 def split(layer: TransformerLayer, rank: int, ranks: int, all_reduce: AllReduce) -> None:
-    """Cut a layer to one rank's heads and part of the feed-forward, using only the names of the projections."""
+    """Cut a layer to one rank's heads and part of the feed-forward, using only the projections' names."""
     for name in ("q_proj", "k_proj", "v_proj", "up_proj"):
         whole = getattr(layer, name)
         part = nn.Linear(whole.in_features, whole.out_features // ranks, bias=whole.bias is not None)

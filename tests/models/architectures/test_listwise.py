@@ -19,7 +19,7 @@ TOLERANCE = 1e-5
 
 
 class Scorer:
-    """A reranker with the assembler of its inputs."""
+    """A reranker with its input assembler."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.model = make_reranker()

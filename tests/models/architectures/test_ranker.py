@@ -1,4 +1,4 @@
-"""Both rankers: the dependencies of a score, and the features that they read."""
+"""Both rankers: the inputs on which a score depends, and the features that the rankers read."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 120), st.integers(0, 8)), min_size=1,
 
 
 class Scorer:
-    """A ranker with the assembler of its inputs. A call returns the scores (N,) of a ragged batch."""
+    """A ranker with its input assembler. A call returns a ragged batch's scores (N,)."""
 
     def __init__(self, model: Ranker, catalogue: Catalogue) -> None:
         self.model = model

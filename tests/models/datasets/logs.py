@@ -1,4 +1,4 @@
-"""A small synthetic event log of users who choose the items mostly in a fixed cycle."""
+"""A small synthetic event log, whose users choose items mostly in a fixed cycle."""
 
 import numpy as np
 

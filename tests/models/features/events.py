@@ -1,4 +1,4 @@
-"""Random events of a few users in the order of arrival, with equal times, late events and repeated events."""
+"""A few users' random events in arrival order, with equal times, late events and repeated events."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,7 @@ AGGREGATES = tuple(f for f in FEATURES.group("user") if f.aggregate is not None)
 
 @dataclass(frozen=True)
 class Arrivals:
-    """T events in the order of arrival.
+    """T events in arrival order.
 
     All arrays are (T,), except ``place`` (T, 2).
     """
@@ -65,7 +65,7 @@ class Arrivals:
         return Arrivals(self.user[which], self.at_s[which], self.sequence[which], fields)
 
     def fields_of(self, index: int) -> dict[str, Any]:
-        """Return the fields of one event."""
+        """Return one event's fields."""
         return {name: values[index] for name, values in self.fields.items()}
 
 
@@ -94,5 +94,5 @@ def arrivals(draw: st.DrawFn) -> Arrivals:
 
 @st.composite
 def moments(draw: st.DrawFn) -> float:
-    """Draw a time near the events, often the exact time of one."""
+    """Draw a time near the events, often exactly an event's time."""
     return 1.5e9 + draw(st.integers(-1, 30)) * 0.5 + draw(st.sampled_from([0.0, 0.0, 0.25]))

@@ -22,7 +22,7 @@ def one(column: Column, index: int) -> np.ndarray[Any, Any]:
 
 
 def stored(events: Arrivals) -> list[bytes | None]:
-    """Store the events one at a time in the order of arrival, and return the row of each user."""
+    """Store the events one at a time in arrival order, and return each user's row."""
     rows: list[bytes | None] = [None] * USERS
     for index, user in enumerate(events.user.tolist()):
         at_s, sequence = float(events.at_s[index]), int(events.sequence[index])
@@ -31,7 +31,7 @@ def stored(events: Arrivals) -> list[bytes | None]:
 
 
 def by_hand(feature: Feature, events: Arrivals, user: int, now_s: float) -> Any:
-    """Return the feature of one user, computed event by event from the definition."""
+    """Return one user's feature, computed event by event from the definition."""
     aggregate = feature.aggregate
     assert aggregate is not None
     known = {

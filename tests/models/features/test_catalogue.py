@@ -1,4 +1,4 @@
-"""The rows, keys and details of a catalogue stay together."""
+"""A catalogue's rows, keys and details stay together."""
 
 from functools import partial
 from pathlib import Path

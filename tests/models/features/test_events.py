@@ -1,6 +1,6 @@
 """Event tables are sorted and have each event once.
 
-Bisection finds the position of a time.
+Bisection finds a time's position.
 """
 
 import numpy as np

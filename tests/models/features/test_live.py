@@ -1,4 +1,4 @@
-"""Live item features: rows have the values that were set, also from disk and in another version of the catalogue."""
+"""Live item features: rows have the values that were set, also from disk and in another catalogue version."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""User rows: decoding returns the encoded values for any set of features."""
+"""User rows: decoding returns the encoded values for any feature set."""
 
 import random
 from typing import Any

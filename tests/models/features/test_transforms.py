@@ -1,4 +1,4 @@
-"""Transforms: the result of each, which does not depend on the memory layout of the values."""
+"""Transforms: each result is as defined, whatever the values' memory layout."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The feature view: stored rows, overlay and derived features as the columns of one batch."""
+"""The feature view: stored rows, overlay and derived features as one batch's columns."""
 
 from dataclasses import replace
 from pathlib import Path

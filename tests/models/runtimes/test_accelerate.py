@@ -1,4 +1,4 @@
-"""A model distributed over memory and disk gives the scores of a model in memory, and stays within its budget.
+"""A model distributed over memory and disk scores like a model in memory, and stays within its budget.
 
 Scores may differ in the last bit: the BLAS adds in another order if weights are aligned differently to cache lines.
 """

@@ -23,7 +23,7 @@ KINDS = ("onnx", "torch")
 
 
 def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = True) -> Artifact:
-    """Write a ranker. ``spoiled`` replaces the weights of all matrices after the golden requests are written."""
+    """Write a ranker. ``spoiled`` replaces all matrix weights after the golden requests are written."""
     module = make_ranker()
     signature = module.signature(FEATURES.content_hash)
     assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))

@@ -1,4 +1,4 @@
-"""Linear layers that are split over ranks give the product of the complete layer."""
+"""Linear layers that are split over ranks give the complete layer's product."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,4 +1,4 @@
-"""A graph that is cut after the encoded history gives the scores of the complete graph. Other graphs are rejected."""
+"""A graph that is cut after the encoded history gives the complete graph's scores. Other graphs are rejected."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Errors of PyTorch, and the errors that the runtime raises for them."""
+"""PyTorch errors, and the errors that the runtime raises for them."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Sizes of weights, read before the weights are loaded."""
+"""Weight sizes, read before the weights are loaded."""
 
 from pathlib import Path
 

@@ -26,14 +26,14 @@ _CORPUS = [
 
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a BERT with the tokenizer of MiniLM."""
+    """Return a BERT's folder, with MiniLM's tokenizer."""
     tokenizer = BertTokenizer(tokenizer_file=str(locate(TOKENIZER)), model_max_length=512)
     return _saved(tmp_path_factory.mktemp("bert"), tokenizer, "bert", vocab_size=30_522)
 
 
 @pytest.fixture(scope="session")
 def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a RoBERTa.
+    """Return a RoBERTa's folder.
 
     Its byte-level tokenizer puts two tokens between the texts and has no types.
     """

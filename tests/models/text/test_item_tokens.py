@@ -1,4 +1,4 @@
-"""Tokens of the items' texts are cached beside the catalogue, and are the same if they cannot be cached."""
+"""The item texts' tokens are cached beside the catalogue, and are the same if they cannot be cached."""
 
 import asyncio
 import os
@@ -160,7 +160,7 @@ def test_makes_files_again_that_a_power_cut_damaged(
 def test_writers_of_equal_process_ids_do_not_disturb_each_other(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Use threads, which have equal process ids as pods that share a volume have."""
+    """Use threads, because they have equal process ids, like pods that share a volume."""
     monkeypatch.setattr(module, "_AT_ONCE", 16)
     together = threading.Barrier(4)
 

@@ -53,7 +53,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue
 ) -> tuple[Callable[[RaggedBatch], np.ndarray], Reference]:
-    """Return a function for our scores of a batch, and one for the score of a pair in transformers."""
+    """Return a function for our scores of a batch, and one for the score that transformers gives to a pair."""
     kind, runtime = request.param.split("-")
     folder: Path = request.getfixturevalue(f"{kind}_folder")
     root = tmp_path_factory.mktemp(kind) / "artifact"
@@ -111,7 +111,7 @@ def test_rejects_a_feature_that_is_not_a_text(
 
 
 def reference_of(folder: Path) -> Reference:
-    """Return a function for the score of a pair in transformers.
+    """Return a function for the score that transformers gives to a pair.
 
     It is NaN if the query has no tokens.
     """

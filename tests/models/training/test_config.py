@@ -1,4 +1,4 @@
-"""The ``training:`` part of the YAML: unknown fields and invalid values are rejected by name."""
+"""The YAML's ``training:`` part: unknown fields and invalid values are rejected by name."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lineage: the hash of data depends on names and contents, not on the folder."""
+"""Lineage: a data hash depends on names and contents, not on the folder."""
 
 import shutil
 from pathlib import Path

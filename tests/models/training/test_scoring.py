@@ -1,4 +1,4 @@
-"""Scoring of all lists by a module."""
+"""A module scores all lists."""
 
 import numpy as np
 import torch

@@ -45,7 +45,7 @@ MODELS = ("ranker", "reranker", "distilled")
 
 
 def changed(**ranker: Any) -> TrainingConfig:
-    """Return the configuration with other settings of the ranker."""
+    """Return the configuration with other ranker settings."""
     return TrainingConfig.model_validate({**DOCUMENT, "ranker": {**DOCUMENT["ranker"], **ranker}})
 
 

@@ -1,4 +1,4 @@
-"""The values of a policy in a key-value store in this process."""
+"""A policy's values in a key-value store in this process."""
 
 import threading
 from collections.abc import Mapping

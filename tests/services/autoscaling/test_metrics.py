@@ -1,4 +1,4 @@
-"""The exported series of a scaling decision."""
+"""The series that a scaling decision exports."""
 
 from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key

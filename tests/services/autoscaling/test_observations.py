@@ -1,4 +1,4 @@
-"""Observations for policies, made from the records of replicas."""
+"""Observations for policies, made from replica records."""
 
 import math
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Point:
 
 @dataclass
 class Seen:
-    """The fields of a Serve context that are read."""
+    """The fields that are read from a Serve context."""
 
     current_num_replicas: int = 1
     target_num_replicas: int = 1

@@ -1,4 +1,4 @@
-"""Specs of pipelines for policies and the simulator."""
+"""Pipeline specs for policies and the simulator."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The draining of a node in a real cluster of two: its replica answers until another one does."""
+"""Draining a node in a real cluster of two nodes: its replica answers until another replica does."""
 
 import asyncio
 import threading

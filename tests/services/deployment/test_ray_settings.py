@@ -1,4 +1,4 @@
-"""The settings of Serve, and the ports and files of one service."""
+"""Serve's settings, and one service's ports and files."""
 
 import socket
 from dataclasses import astuple

@@ -1,4 +1,4 @@
-"""The Serve config of a pipeline, checked against Serve's own schema."""
+"""A pipeline's Serve config, checked against Serve's own schema."""
 
 import copy
 from pathlib import Path

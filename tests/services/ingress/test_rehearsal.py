@@ -1,4 +1,4 @@
-"""A replica is ready once every shape has run on the path of a request."""
+"""A replica is ready once every shape has run on a request's path."""
 
 import asyncio
 import threading
@@ -105,7 +105,7 @@ def test_rehearsal_uses_the_model_thread_and_records_nothing(tmp_path: Path) -> 
 
 
 class Watched:
-    """A stage that records the requests and the thread of each of its batches."""
+    """A stage that records each batch's requests and thread."""
 
     def __init__(self, stage: AnyStage, seen: list[tuple[str, int, str]]) -> None:
         assert not isinstance(stage, RemoteStage)

@@ -1,4 +1,4 @@
-"""The route table: the route of each method and path, and the errors of unknown ones."""
+"""The route table: the route for each method and path, and the errors for unknown ones."""
 
 import asyncio
 import re
@@ -138,7 +138,7 @@ def section(heading: str) -> str:
 
 
 def documented_routes() -> dict[str, str]:
-    """Return the rows of the guide's table of routes, by method and path."""
+    """Return the rows in the guide's route table, by method and path."""
     rows: dict[str, str] = {}
     for line in section("Routes").splitlines():
         if line.startswith("| `"):

@@ -1,4 +1,4 @@
-"""Answers, folders and counters for the tests of the served log."""
+"""Answers, folders and counters for tests of the served log."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The load measurement waits for the records of the service's replicas."""
+"""The load measurement waits for the replicas' records."""
 
 from pathlib import Path
 

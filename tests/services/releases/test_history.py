@@ -1,4 +1,4 @@
-"""The history of active releases gives the target of a rollback, and loses no activation."""
+"""The history of active releases names a rollback's target, and loses no activation."""
 
 import multiprocessing
 from pathlib import Path

@@ -147,7 +147,7 @@ def test_answers_under_load_have_the_scores_of_the_release_they_name(tmp_path: P
 
 
 def _of_other_weights(root: Path) -> None:
-    """Replace the golden requests by some whose expected scores the weights do not give, as if the weights changed."""
+    """Write golden requests whose expected scores differ from the model's, as if its weights had changed."""
     artifact = Artifact.load(root)
     inputs: dict[str, Any] = {
         "value": np.zeros(3, dtype=np.float32),

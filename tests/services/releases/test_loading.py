@@ -41,10 +41,10 @@ def steps_of(config: PipelineConfig, home: Path, shared: SharedParts) -> Steps[L
 
 
 def in_use(home: Path) -> set[str]:
-    """Return the open or mapped files under ``home``, and the names of the threads that watch folders."""
+    """Return the open or mapped files under ``home``, and the names of threads that watch folders."""
     paths = {line[line.find("/") :] for line in Path("/proc/self/maps").read_text().splitlines()}
     for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the descriptor of the listing itself
+        with suppress(FileNotFoundError):  # the listing's own descriptor
             paths.add(os.readlink(descriptor))
     threads = {thread.name for thread in threading.enumerate() if thread.name == "refresh"}
     return threads | {path for path in paths if path.startswith(f"{home}/")}

@@ -36,7 +36,7 @@ BIASES = {"first": 100.0, "second": 200.0}
 
 @pytest.fixture(name="servers")
 def _servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, RedisServer]]:
-    """Two servers with different passwords and different rows of the same user."""
+    """Two servers with different passwords, and different rows for the same user."""
     with ExitStack() as stack:
         servers = {}
         for name, bias in BIASES.items():

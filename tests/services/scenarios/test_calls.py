@@ -19,7 +19,7 @@ from tests.services.slow_ranker import RESPONSE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 CANDIDATES = 1
-"""The size of a request of ``tests.services.processes.Load``."""
+"""The request size that ``tests.services.processes.Load`` sends."""
 CHANGES: Mapping[str, Any] = merged(
     SPLIT,
     {
@@ -35,7 +35,7 @@ ANSWERS = 40
 
 
 def write_profiles(home: Path) -> None:
-    """Write profiles of the two units. Calls to the ranker are slow, but its batches and the ingress's are fast."""
+    """Write both units' profiles. Calls to the ranker are slow, but all batches are fast."""
     for unit, overhead_ms in (("main", 1.0), ("scorer", 1e3 * RESPONSE_S)):
         once = Timing(requests=1, candidates=CANDIDATES, p50_ms=0.2, p99_ms=0.4, mean_ms=0.2, runs=100)
         profile = Profile(
@@ -51,7 +51,7 @@ def write_profiles(home: Path) -> None:
 
 
 def capacity_of(home: Path, changes: Mapping[str, Any]) -> CandidateCapacity:
-    """Return the capacity that the simulator computes for one ingress replica of the pipeline."""
+    """Return the capacity that the simulator computes for one ingress replica."""
     write_profiles(home)
     spec = spec_of(load_config(make_pipeline(home, changes)), home)
     return Sizing(spec).capacity(Key("main", "local"), CANDIDATES)

@@ -54,7 +54,7 @@ class Scoring:
 
 @dataclass
 class Bench:
-    """A runner of one stage with two rungs and a memory. The test moves its clock."""
+    """A runner with one stage, two rungs and a memory. The test moves its clock."""
 
     full: Scoring = field(default_factory=lambda: Scoring("full"))
     small: Scoring = field(default_factory=lambda: Scoring("small"))

@@ -1,4 +1,4 @@
-"""From the records of replicas to the scaler's targets: requests that degraded at the ingress, and lasting misses."""
+"""From replica records to the scaler's targets: requests that degraded at the ingress, and lasting misses."""
 
 import logging
 from typing import Any

@@ -18,7 +18,7 @@ from services.scheduling.work import Work
 from services.stages.base import AnyStage
 from services.telemetry.metrics import UnitMetrics
 
-Payload = list[list[int]]  # the rows of each request
+Payload = list[list[int]]  # each request's rows
 BUDGET = 12
 LIMIT_S = 20.0  # real time, so that a hang fails the test
 FOREVER = float("inf")

@@ -37,7 +37,7 @@ def names(job: "Job[str] | None") -> str:
 
 
 class Taker:
-    """A thread that takes one job at each request of the test, as an executor does."""
+    """A thread that takes one job whenever the test asks, as an executor does."""
 
     def __init__(self, work_queue: WorkQueue[str], max_in_flight: int = 1) -> None:
         self._queue = work_queue

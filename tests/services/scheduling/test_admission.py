@@ -26,7 +26,7 @@ BUDGET = 10
 def make_admission(
     waiting: int, *, promises: bool = True, priority: int = 0, batcher: Batcher[str] | None = None
 ) -> Admission:
-    """Return the admission of a queue of ``waiting`` full batches with the deadline 10. A batch takes a second."""
+    """Return the admission for ``waiting`` full batches with the deadline 10 s. A batch takes a second."""
     if batcher is None:
         batcher = Batcher(BatchingConfig(max_candidates=BUDGET))
     for _ in range(waiting):

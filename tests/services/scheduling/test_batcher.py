@@ -151,7 +151,7 @@ def test_batches_ahead_counts_only_work_that_certainly_goes_first() -> None:
 
 @dataclass
 class Waiting:
-    """An entry of the reference implementation: an offered work with its order of arrival."""
+    """An entry in the reference implementation: an offered work and its position in the arrival order."""
 
     work: Work[str]
     order: int
@@ -165,7 +165,7 @@ class Waiting:
 def naive_take(
     waiting: list[Waiting], now_s: float, expected_s: float, budget: int
 ) -> tuple[list[Waiting], list[Waiting]]:
-    """Sort all entries and take a batch from the release of the first one."""
+    """Sort all entries, and take a batch from the first entry's release."""
     batch: list[Waiting] = []
     late: list[Waiting] = []
     ordered = sorted(waiting, key=lambda entry: entry.key)

@@ -1,4 +1,4 @@
-"""The stages of a batch: stages that raise, and stages that wait for a socket."""
+"""A batch's stages: stages that raise, and stages that wait for a socket."""
 
 import asyncio
 import threading

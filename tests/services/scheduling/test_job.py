@@ -20,7 +20,7 @@ FOREVER = float("inf")
 
 
 def make_job(*counts: int, deadlines_s: tuple[float, ...] = (), rungs: int = 2) -> Job[int]:
-    """Return a job with one work per count of requests. A request has one candidate, and a stage ``rungs`` rungs."""
+    """Return a job with one work per request count. A request has one candidate, and the stage ``rungs`` rungs."""
     deadlines_s = deadlines_s or (100.0,) * len(counts)
     works = [
         Work(index, count, count, deadline_s, 0, "a", 0.0)

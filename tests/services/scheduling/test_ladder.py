@@ -1,4 +1,4 @@
-"""The rung that each request of a batch takes."""
+"""The rung that each request in a batch takes."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def ladder(*times_s: float, at_s: float = 0.0) -> Ladder:
 def choose(
     steps: Ladder, left_s: float, share_s: float, now_s: float = 0.0, first: int = 0
 ) -> tuple[int | None, Why | None]:
-    """Return the rung of a batch of one request, and why it is not a better one."""
+    """Return the rung for a batch of one request, and the reason if a better rung was skipped."""
     [part] = steps.divide([100], [left_s], share_s, now_s, first=first)
     assert part.members == (0,)
     return part.rung, part.why
@@ -123,7 +123,7 @@ def test_each_request_takes_the_best_rung_that_it_can_afford(
 
 
 def run(steps: Ladder, times_s: list[float], left_s: float, now_s: float) -> tuple[int | None, float]:
-    """Run one batch on the chosen rung. Return the rung and the time at the end."""
+    """Run one batch on the chosen rung. Return the rung and the end time."""
     [part] = steps.divide([100], [left_s], INF, now_s)
     if part.rung is None:
         return None, now_s

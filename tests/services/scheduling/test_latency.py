@@ -1,4 +1,4 @@
-"""The expected time of a stage, compared with its last times."""
+"""A stage's expected time, compared with its last times."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Stages of another unit: calls that overlap, fail or hang."""
+"""Stages in another unit: calls that overlap, fail or hang."""
 
 import asyncio
 

@@ -30,7 +30,7 @@ NOTHING = [None, None]
 
 
 class Counts:
-    """Records the results of look-ups."""
+    """Records look-up results."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
@@ -40,7 +40,7 @@ class Counts:
 
 
 def answer_of(score: float, degraded: bool = False) -> Answer:
-    """Return an answer that is the second of its batch."""
+    """Return an answer that is the second in its batch."""
     batch = RaggedBatch(
         offsets=np.array([0, 1, 3]),
         rows=np.arange(3),

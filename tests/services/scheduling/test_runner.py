@@ -1,4 +1,4 @@
-"""The futures of a runner: requests that wait, leave, are late, or arrive after the end."""
+"""A runner's futures: requests that wait, leave, are late, or arrive after the end."""
 
 import asyncio
 import threading

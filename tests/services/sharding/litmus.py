@@ -1,4 +1,4 @@
-"""A litmus test of the shared-memory transport: does this machine keep the memory order that the transport needs?
+"""A litmus test for the shared-memory transport: does this machine keep the memory order that the transport needs?
 
     python -m tests.services.sharding.litmus [--seconds 60] [--ranks 2] [--seed 0]
 
@@ -52,10 +52,10 @@ class StressResult:
 
 
 class EarlyCounter(SharedMemory):
-    """A mutant whose counters of sums are visible a round before their data, as if stores were reordered."""
+    """A mutant whose sum counters are visible a round before their data, as if stores were reordered."""
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Publish a counter of sums that is too high by one."""
+        """Publish a sum counter that is too high by one."""
         super().publish(channel, number + (channel is Channel.ALL_REDUCE))
 
 
@@ -195,7 +195,7 @@ def _sum_block(member: Member, seed: int, limit_s: float) -> None:
 
 
 def _values(seed: int, step: int, rank: int, count: int) -> NDArray[np.float32]:
-    """Return whole numbers, whose sums are exact. They differ from those of the rounds before."""
+    """Return whole numbers, whose sums are exact. Each round has other numbers."""
     values = np.arange(count, dtype=np.float32) % 97 + (seed * _SUMS_EACH + step) % 1009 + 2048 * rank
     return np.asarray(values, dtype=np.float32)
 

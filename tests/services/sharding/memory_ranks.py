@@ -15,7 +15,7 @@ SHORT_S = 0.5
 
 
 class Member:
-    """The sums and commands of one rank over the memory."""
+    """One rank's sums and commands over the memory."""
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
         from services.sharding.all_reduce import SharedMemoryAllReduce
@@ -24,14 +24,14 @@ class Member:
         self.sums, self.commands = SharedMemoryAllReduce(memory, limit_s), CommandRing(memory, limit_s)
 
     def total(self, shape: tuple[int, ...], dtype: str, seed: int) -> Any:
-        """Sum this rank's values with those of the others. With two axes or more, use every second column."""
+        """Sum all ranks' values. With two axes or more, use every second column."""
         values = own_values(shape, dtype, seed, self.memory.rank)
         self.sums.allreduce([values])
         return values
 
 
 def own_values(shape: tuple[int, ...], dtype: str, seed: int, rank: int) -> Any:
-    """Return the values of one rank."""
+    """Return one rank's values."""
     import torch
 
     generator = torch.Generator().manual_seed(seed * 16 + rank)
@@ -92,7 +92,7 @@ class MemoryRanks:
             pipe.send(action)
 
     def answers(self) -> list[Any]:
-        """Return the answer of each other rank, or None if it does not answer."""
+        """Return each other rank's answer, or None if it does not answer."""
         return [pipe.recv() if pipe.poll(LIMIT_S) else None for pipe in self.pipes]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The two memory-order patterns of the shared-memory transport, in compiled loops of two threads.
+"""The shared-memory transport's two memory-order patterns, in compiled loops of two threads.
 
 The memory order between processes is the same as between threads. Between its loads and stores a loop calls a C
 function that does nothing. The compiler cannot reorder them across such a call, but the processor can.

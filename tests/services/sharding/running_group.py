@@ -79,11 +79,11 @@ class RunningGroup:
         self.sharded = self.group.load_runtime(root / "ranker", self.artifact, self.config)
 
     def inputs(self, *shape: tuple[int, int]) -> Inputs:
-        """Return the inputs of requests with the given numbers of (candidates, past items)."""
+        """Return the inputs for requests with the given numbers of (candidates, past items)."""
         return self.assembler(make_batch([count for count, _ in shape], [past for _, past in shape], 1))
 
     def rank(self, number: int) -> psutil.Process:
-        """Return the process of a rank other than rank 0."""
+        """Return another rank's process."""
         pid = self.processes.started[number - 1].pid
         assert pid is not None
         return psutil.Process(pid)

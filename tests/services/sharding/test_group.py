@@ -1,4 +1,4 @@
-"""Shard groups of real processes, over both transports and with several models: scores equal those of one process."""
+"""Shard groups of real processes, over both transports and with several models: scores equal one process's scores."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -65,7 +65,7 @@ def test_near_needs_positions_of_items_and_of_requests(catalogue: Catalogue) -> 
 
 
 class Drawn:
-    """A source of another package that ignores its arguments and always draws the same rows."""
+    """A source from another package. It ignores its arguments and always draws the same rows."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self._rows = rows

@@ -21,12 +21,12 @@ from tests.services.processes import free_port
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 needs_redis = pytest.mark.skipif(SERVER is None, reason="no redis-server here: apt-get install redis-server")
 _START_LIMIT_S = 10.0
-# A long time-out, so that pauses of a busy machine are no failures, and a short time until the next attempt.
+# A long time-out, so that a busy machine's pauses are no failures, and a short time until the next attempt.
 PATIENT: dict[str, Any] = {"timeout_ms": 2000, "breaker": {"failures": 2, "retry_after_ms": 50}}
 
 
 class RedisServer:
-    """The process of one server. Its data are only in memory."""
+    """One server's process. Its data are only in memory."""
 
     def __init__(self, folder: Path, *arguments: str, tls: bool = False) -> None:
         """Start on a free port."""
@@ -112,9 +112,9 @@ def redis_server(folder: Path, *arguments: str, **options: Any) -> Iterator[Redi
     """Run a server that is ready when the block begins.
 
     Args:
-        folder: the working folder of the server.
-        arguments: further arguments of redis-server.
-        options: the options of the client that waits for the server.
+        folder: the server's working folder.
+        arguments: more arguments for redis-server.
+        options: options for the client that waits for the server.
     """
     server = RedisServer(folder, *arguments)
     try:
@@ -126,13 +126,13 @@ def redis_server(folder: Path, *arguments: str, **options: Any) -> Iterator[Redi
 
 @contextmanager
 def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
-    """Run a cluster of masters with equal shares of the slots. It is ready when the block begins."""
+    """Run a cluster of masters with equal slot shares. It is ready when the block begins."""
     with ExitStack() as stack:
         servers = []
         for number in range(nodes):
             own = folder / f"node{number}"
             own.mkdir()
-            # The default port of the cluster bus is 10,000 higher, which may exceed the highest port number.
+            # The cluster bus's default port is 10,000 higher, which may exceed the highest port number.
             arguments = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
             arguments += ["--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"]
             servers.append(stack.enter_context(redis_server(own, *arguments)))

@@ -1,4 +1,4 @@
-"""The options of stores in a pipeline's YAML."""
+"""Store options in a pipeline's YAML."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ from services.stores.guarded import GuardedStore
 
 
 class Scripted:
-    """A store of another package that returns or raises a given answer."""
+    """A store from another package. It returns the given answer, or raises it if it is an error."""
 
     waits = True
     left_alone = 2

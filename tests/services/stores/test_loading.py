@@ -1,4 +1,4 @@
-"""Bulk loads: stages read the values of the Parquet file, and an interrupted load continues."""
+"""Bulk loads: stages read the Parquet file's values, and an interrupted load continues."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -278,7 +278,7 @@ def test_loads_lists_of_events_and_refuses_those_of_unequal_length(tmp_path: Pat
 
 
 class MultiLoadStore(MemoryStore):
-    """A store for several loads, one after the other. The marks of a load are removed at its end."""
+    """A store for several loads, one after the other. A load's marks are removed when it ends."""
 
     def begin_load(self) -> str:
         name = f"load-{self.written}-{len(self.marks)}"

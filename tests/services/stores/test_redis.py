@@ -1,4 +1,4 @@
-"""The Redis store with real servers: it reads rows, and survives failures of the servers."""
+"""The Redis store with real servers: it reads rows, and survives server failures."""
 
 import logging
 import time
@@ -226,7 +226,7 @@ def test_tls_reads_only_from_trusted_servers(tmp_path: Path) -> None:
             assert store.read_many(list(ROWS)).rows == list(ROWS.values())
         with reading(
             tmp_path, server, tls={}
-        ) as store:  # the authorities of this machine did not sign the certificate
+        ) as store:  # this machine's authorities did not sign the certificate
             assert store.read_many([b"{u1}/user"]).unread == [0]
         with reading(tmp_path, server, connect_timeout_ms=200) as store:
             assert store.read_many([b"{u1}/user"]).unread == [0]

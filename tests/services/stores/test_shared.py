@@ -1,4 +1,4 @@
-"""The open stores of one process: a store counts its failing servers while it is open."""
+"""One process's open stores: a store counts its failing servers while it is open."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Metrics of unreadable rows, of the store's servers and of releases that cannot be loaded."""
+"""Metrics about unreadable rows, the store's servers, and releases that cannot be loaded."""
 
 from services.telemetry.features import ReleaseMetrics, RowMetrics, StoreMetrics
 from tests.services.ray_metrics import Exported

@@ -1,4 +1,4 @@
-"""A histogram exports the series of a Prometheus histogram: cumulative buckets, sum and count."""
+"""A histogram exports the same series as Prometheus's own: cumulative buckets, sum and count."""
 
 import pytest
 from hypothesis import given

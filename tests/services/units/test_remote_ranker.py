@@ -64,7 +64,7 @@ def small_batch(
 
 
 class Unit:
-    """A ranker unit that records the size of each call."""
+    """A ranker unit that records each call's size."""
 
     def __init__(self) -> None:
         self.stage = Scoring()
@@ -86,7 +86,7 @@ class Unit:
 
 
 def calling(service: RankerService) -> RankerHandle:
-    """Return a call to the service with the signature of a router."""
+    """Return a call to the service with a router's signature."""
 
     async def call(payload: bytes, candidates: int) -> bytes:
         return await service.score(payload)

@@ -1,4 +1,4 @@
-"""All parts of a replica are closed, in a fixed order, even if one cannot be made or closed."""
+"""A replica's parts are all closed, in a fixed order, even if a part cannot be made or closed."""
 
 import asyncio
 import threading
@@ -39,7 +39,7 @@ IN_CLOSING_ORDER = (Rehearsal, Runner, ServedLog, Flusher, TrafficLog, LiveRelea
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    """Fail if a thread of a replica still runs after the test."""
+    """Fail if a replica's thread still runs after the test."""
     before = set(threading.enumerate())
     yield
     running = [thread.name for thread in threading.enumerate() if thread not in before]
@@ -48,7 +48,7 @@ def threads() -> Iterator[None]:
 
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> list[type]:
-    """The classes of the parts in the order in which they are closed."""
+    """The parts' classes, in closing order."""
     order: list[type] = []
     for kind in IN_CLOSING_ORDER:
         note_closing(monkeypatch, kind, order)
@@ -224,7 +224,7 @@ def test_closes_the_other_parts_if_one_cannot_be_closed(
 
 
 class Group:
-    """A stand-in for the shard group of a replica."""
+    """A stand-in for a replica's shard group."""
 
     def __init__(self) -> None:
         self.closed = 0

@@ -8,7 +8,7 @@ from walks.simulation.utility import SEEN, TIRED
 
 
 def lists(play: Play) -> list[slice]:
-    """Return the slice of each list."""
+    """Return each list's slice."""
     return [slice(a, b) for a, b in zip(play.log.offsets[:-1], play.log.offsets[1:], strict=True)]
 
 
@@ -61,7 +61,7 @@ def test_every_rating_is_for_a_shown_route_and_precedes_the_next_visit(play: Pla
 
 
 def visits_of(play: Play, events: Events) -> np.ndarray:
-    """Return the visit that each event belongs to."""
+    """Return each event's visit."""
     visits = play.visits
     key = visits.user * 1e10 + visits.at_s
     visit = np.searchsorted(key, events.user * 1e10 + events.at_s, side="right") - 1

@@ -35,7 +35,7 @@ def moment(play: Play, users: int, **changes: Any) -> Moment:
 
 
 def everyone(play: Play, **changes: Any) -> np.ndarray:
-    """Return the utility of every route for every user."""
+    """Return every route's utility for every user."""
     return at(play, moment(play, len(play.people), **changes))
 
 
@@ -47,7 +47,7 @@ def at(play: Play, when: Moment, news: News | None = None) -> np.ndarray:
 
 
 def correlation(play: Play, change: np.ndarray, name: str) -> float:
-    """Return the correlation of each route's mean change with one attribute."""
+    """Return the correlation between each route's mean change and one attribute."""
     return float(np.corrcoef(change.mean(axis=0), play.truth.attributes[:, NAMES.index(name)])[0, 1])
 
 

@@ -118,7 +118,7 @@ def test_forecast_is_finite_for_any_series(series: list[tuple[float, float]], ho
 
 
 def seasonal(config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float) -> float | None:
-    """Return the highest of four times by the seasonal table alone, or None if it does not know one of them."""
+    """Return the highest of four forecasts, by the seasonal table alone. None if the table lacks one of the times."""
 
     def seen(time_s: float) -> float | None:
         days = (time_s - day * DAY_S for day in range(7))

@@ -1,4 +1,4 @@
-"""Shed demand and misses of the objective: the cases that raise capacity, and those that do not."""
+"""Shed demand and missed objectives: the cases that raise capacity, and the cases that do not."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,7 +27,7 @@ LOAD = 3.5 * PER_S
 class Pipeline:
     """A fake cluster with a load, with shares of shed and missed requests, and with a policy that requests replicas.
 
-    ``startup_s`` is the start-up time of every replica.
+    Every replica starts up in ``startup_s``.
     """
 
     def __init__(self, startup_s: float = 0.0, rankers: int = 4, **options: Any) -> None:
@@ -43,9 +43,9 @@ class Pipeline:
 
         Args:
             load: candidates/s at the ingress.
-            fell: share of the requests that are shed.
-            missed: share of the requests that miss the objective.
-            reached: share of the requests that are shed after they reached the ranker.
+            fell: share of requests that are shed.
+            missed: share of requests that miss the objective.
+            reached: share of requests that are shed after they reached the ranker.
         """
         ready = {
             key: sum(start + self.startup_s <= self.now_s for start in starts)

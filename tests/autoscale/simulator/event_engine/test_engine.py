@@ -88,7 +88,7 @@ def test_calls_in_flight_match_servers_of_m_m_c() -> None:
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.9])
 def test_batches_match_a_bulk_service_queue(load: float) -> None:
-    # A service of k requests takes 2 + k ms, with k at most 8. The numbers that wait at its end are a Markov chain.
+    # Serving k requests takes 2 + k ms, with k at most 8. The queue lengths after each batch are a Markov chain.
     service_s = (2.0 + np.arange(9)) / 1000
     per_s, states = load * 8 / service_s[8], 200
     spec = one_unit(
@@ -107,7 +107,7 @@ def test_batches_match_a_bulk_service_queue(load: float) -> None:
         comes = poisson_distribution.pmf(np.arange(states), per_s * service_s[batch])
         chain[left, behind:] = comes[: states - behind]
         chain[left, -1] += 1 - chain[left].sum()
-        # Requests times seconds until the end of the service, and the seconds until then.
+        # Requests times seconds until the batch ends, and the seconds until then.
         present[left] = (batch + behind) * service_s[batch] + per_s * service_s[batch] ** 2 / 2
         time_s[left] = service_s[batch] + (1 / per_s if left == 0 else 0.0)
     chances = np.linalg.matrix_power(chain, 4096)[0]

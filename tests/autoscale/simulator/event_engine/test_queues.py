@@ -21,7 +21,7 @@ _steps = st.one_of(
 
 
 class Compiled:
-    """The compiled batcher of one replica, with an interface like ``Batcher``."""
+    """One replica's compiled batcher, with an interface like ``Batcher``."""
 
     def __init__(self, config: BatchingConfig) -> None:
         self._config = config
@@ -66,7 +66,7 @@ class Compiled:
 def test_batches_equal_those_of_the_cluster(
     steps: list[tuple[str, int, int]], max_candidates: int, max_waiting: int, in_order: bool
 ) -> None:
-    # In a full queue an earlier deadline displaces a later one. Simulated requests arrive in order of deadline.
+    # In a full queue an earlier deadline displaces a later one. Simulated requests arrive in deadline order.
     config = BatchingConfig(
         max_candidates=max_candidates, max_waiting_candidates=max_waiting if in_order else 10_000
     )

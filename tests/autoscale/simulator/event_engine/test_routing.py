@@ -18,7 +18,7 @@ WEIGHTS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0])
 
 
 def simulated(weights: dict[str, float], calls: list[int]) -> list[str]:
-    """Return the pool of each call in the event engine."""
+    """Return each call's pool in the event engine."""
     engine = EventEngine(POOLS, Feed(poisson(1.0, 5.0), 0.0, None), 0)
     keys = list(POOLS.keys())
     for number, key in enumerate(keys):
@@ -29,7 +29,7 @@ def simulated(weights: dict[str, float], calls: list[int]) -> list[str]:
 
 
 async def served(weights: dict[str, float], calls: list[int]) -> list[str]:
-    """Return the pool of each call in the service."""
+    """Return each call's pool in the service."""
     asked: list[str] = []
 
     def pool(name: str) -> RankerPool:

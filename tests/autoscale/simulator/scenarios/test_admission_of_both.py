@@ -22,7 +22,7 @@ from tests.autoscale.simulator.specs import RANKER, one_unit, poisson
 
 BUDGET, DEADLINE_S = 10, 0.5
 BATCH, FIRST = 0, 1
-"""Indices of works: the batch to judge, and the first work that may wait."""
+"""Work indices: the batch to judge, and the first work that may wait."""
 EXPECTED_S = np.linspace(0.001, DEADLINE_S, 50)
 _batches = st.lists(
     st.tuples(st.floats(0.1, DEADLINE_S), st.integers(1, 2 * BUDGET)), min_size=5, max_size=20
@@ -31,7 +31,7 @@ _requests = st.lists(st.tuples(st.floats(0.0, 0.02), st.integers(1, BUDGET)), ma
 
 
 class Simulated:
-    """One replica of the event engine, with an interface like ``Admission``."""
+    """One replica in the event engine, with an interface like ``Admission``."""
 
     def __init__(self, *, promises: bool) -> None:
         fallback = Fallback("small", 0.0) if promises else None

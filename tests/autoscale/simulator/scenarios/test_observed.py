@@ -35,7 +35,7 @@ def seen_at_last(
 def test_overload_of_the_ranker_is_shed_at_the_ingress_and_counts_as_missed(
     engine: Literal["events", "steps"],
 ) -> None:
-    # One ranker does about 400 requests/s.
+    # One ranker serves about 400 requests/s.
     units = seen_at_last(two_units(1, 1, fallback=SMALL), even(800), engine)
     front, back = units[INGRESS], units[RANKER]
     assert front.arriving_requests_per_s == pytest.approx(800, rel=0.1)
@@ -86,7 +86,7 @@ def slower(spec: PipelineSpec, times: float) -> PipelineSpec:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_misses_compensate_for_a_profile_that_is_too_fast(engine: Literal["events", "steps"]) -> None:
-    # The policy has the profile of a ranker that is 1.6 times as fast as the simulated one.
+    # The policy's profile is 1.6 times as fast as the simulated ranker.
     spec = two_units(1, 1, fallback=SMALL)
     policy = make_policy(COUPLED, spec)
     rates = even(900, 900)

@@ -1,4 +1,4 @@
-"""The backlog: its distribution over units is complete, and respects the calls in flight of earlier units."""
+"""The backlog is distributed over units completely, and within earlier units' calls in flight."""
 
 import pytest
 from hypothesis import given

@@ -20,7 +20,7 @@ Wanted: TypeAlias = dict[str, tuple[int, ...]]
 
 
 class PerReplica:
-    """A policy for the busiest interval of the last minute, with a fixed number of requests/s per replica."""
+    """A policy for the last minute's busiest interval, with fixed requests/s per replica."""
 
     def __init__(self, **per_s: float) -> None:
         self._per_s = per_s
@@ -112,7 +112,7 @@ def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
 
 
 def test_a_backlog_delays_later_requests_in_both_engines() -> None:
-    # Half a minute of twice the capacity of one replica, until the second replica is ready.
+    # For half a minute the load is twice one replica's capacity, until the second replica is ready.
     rates = Rates(0.0, 5.0, np.where((np.arange(60) >= 12) & (np.arange(60) < 18), 150.0, 60.0), 200.0)
     slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=60_000)
     events, steps = both(replace(slow, p99_ms=500), rates, ranker=90.0)

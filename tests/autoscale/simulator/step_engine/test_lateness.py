@@ -1,4 +1,4 @@
-"""The effect of waiting on answers: none is lost, and none comes after its deadline."""
+"""Waiting requests: no answer is lost, and none comes after its deadline."""
 
 import numpy as np
 import pytest

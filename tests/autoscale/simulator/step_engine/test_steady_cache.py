@@ -1,4 +1,4 @@
-"""The cache of steady states: it does not change results, and pipelines with different queues share no states."""
+"""The steady-state cache does not change results, and pipelines with different queues share no states."""
 
 from dataclasses import replace
 

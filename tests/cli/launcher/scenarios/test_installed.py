@@ -1,4 +1,4 @@
-"""The wheel in an environment without PyTorch, next to a project with packages of the same names."""
+"""The wheel in an environment without PyTorch, next to a project whose packages have the same names."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ class Project:
 
     Attributes:
         folder: the project's folder.
-        python: the Python of the environment with the project and Rankway.
+        python: the interpreter, with the project and Rankway installed.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The served log: written lists are read back, with the relevance of each candidate from its feedback."""
+"""The served log: written lists are read back, with each candidate's relevance from its feedback."""
 
 from pathlib import Path
 from typing import Any

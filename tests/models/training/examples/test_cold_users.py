@@ -1,4 +1,4 @@
-"""Users without stored features: a share of the training lists by feature group, drawn reproducibly."""
+"""Users without stored features: a share of training lists per feature group, drawn reproducibly."""
 
 import numpy as np
 

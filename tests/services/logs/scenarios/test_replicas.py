@@ -1,4 +1,4 @@
-"""The log of a real service with two replicas is complete after a stop, and readable after a kill."""
+"""The log of a real two-replica service is complete after a stop, and readable after a kill."""
 
 from pathlib import Path
 

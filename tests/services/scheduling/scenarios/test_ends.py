@@ -1,4 +1,4 @@
-"""The end of a batch or of an event loop leaves nothing behind in an executor."""
+"""An executor keeps nothing after a batch or an event loop ends."""
 
 import asyncio
 import gc

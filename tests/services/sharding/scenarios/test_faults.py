@@ -28,7 +28,7 @@ class Answers:
 
     Attributes:
         port: the port of the service.
-        got: the status and the ``degraded`` reason of each answer, in the order of arrival.
+        got: each answer's status and ``degraded`` reason, in arrival order.
         failed: the errors of the clients.
     """
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of anoth
 MIB = 1 << 20
 HIDDEN = 8192
 CANDIDATES = 4000
-"""Their hidden units take 125 MiB in one process, and half of that in each of two ranks that split them."""
+"""The hidden units for so many candidates take 125 MiB in one process, and half as much in each of two ranks."""
 SPARE_BYTES = 16 * MIB
 
 TENSOR = DeepSpeedConfig(kind="deepspeed", shards=2, timeout_s=TIMEOUT_S)
@@ -36,7 +36,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGrou
 
 
 def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
-    """Limit the address space of a running process to ``spare_bytes`` more than it uses now."""
+    """Limit a running process's address space to ``spare_bytes`` more than it uses now."""
     most = process.memory_info().vms + spare_bytes
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
 

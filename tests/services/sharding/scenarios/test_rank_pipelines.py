@@ -1,4 +1,4 @@
-"""Pipelines of ranks: their scores equal those of one process, for all batches and after a failed batch."""
+"""Pipelines of ranks: scores equal one process's scores, for all batches and after a failed batch."""
 
 from collections.abc import Iterator
 from pathlib import Path

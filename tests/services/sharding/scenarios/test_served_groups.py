@@ -62,7 +62,7 @@ def wait_for_readyz(port: int) -> None:
 
 
 def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[list[str]]:
-    """Return the ranked items of each request, computed in this process."""
+    """Return each request's ranked items, computed in this process."""
 
     async def inside() -> list[list[str]]:
         engine = build_engine(load_config(config), config.parent, replica="test")
@@ -77,7 +77,7 @@ def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[lis
 
 
 def orders_over_http(service: ServiceProcess, requests: list[RankRequest]) -> list[list[str]]:
-    """Return the ranked items of each request from the service."""
+    """Return each request's ranked items from the service."""
     orders = []
     for request in requests:
         body = {
@@ -139,7 +139,7 @@ def text_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts_of(orders: list[list[str]]) -> list[list[str]]:
-    """Return the texts of the items. Items with the same text have the same score, so their order may differ."""
+    """Return the items' texts. Items with the same text have the same score, so their order may differ."""
     return [[text_of(item_id) for item_id in order] for order in orders]
 
 

@@ -1,4 +1,4 @@
-"""The cache of encoded histories stays within its memory."""
+"""The cache of encoded histories stays within its memory budget."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The history cache keeps the scores, changes the key with each event, and bounds the error of ages and the memory."""
+"""The history cache keeps the scores, changes the key with each event, and bounds its memory and the error in ages."""
 
 from collections import Counter
 from dataclasses import replace
@@ -42,7 +42,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8)), min_size=1, 
 
 
 class Counts:
-    """Records the results of look-ups."""
+    """Records look-up results."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()

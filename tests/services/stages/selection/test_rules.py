@@ -69,7 +69,7 @@ def areas(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 def batch_of(
     catalogue: Catalogue, lists: list[list[int]], seen: list[list[tuple[int, float]]], k: int, seed: int = 0
 ) -> RaggedBatch:
-    """Return a batch of lists of rows. ``seen`` has, for each user, rows and how many days ago they were seen."""
+    """Return lists of rows as a batch. ``seen`` has each user's rows, and the days since the user saw them."""
     lengths = np.array([len(rows) for rows in lists])
     past = offsets_of(np.array([len(one) for one in seen]))
     pairs = [pair for one in seen for pair in one]
@@ -92,7 +92,7 @@ def batch_of(
 def answered(
     catalogue: Catalogue, batch: RaggedBatch, rules: dict[str, Any], *, diverse: bool
 ) -> list[list[int]]:
-    """Return the rows in the answer to each request."""
+    """Return the rows in each request's answer."""
     config = RerankerConfig(
         model="reranker",
         rules=RulesConfig.model_validate(rules),

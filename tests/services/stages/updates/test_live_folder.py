@@ -1,4 +1,4 @@
-"""A closed street is never shown as open because the folder with its closure is missing."""
+"""If the folder with the closures is missing, a closed street is still not shown as open."""
 
 import shutil
 from pathlib import Path

@@ -32,7 +32,7 @@ USERS = PARTS * ROWS_A_PART
 
 
 class Cut(Exception):
-    """Raised where the loading process is interrupted."""
+    """Raised to interrupt the loading process."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ class Loader:
         source: the file or folder to load.
         home: the folder that relative paths start from.
         at: functions to call after a number of parts. Each is called only once.
-        checkpoint: the class of the checkpoint.
+        checkpoint: the checkpoint's class.
     """
 
     config: StoreConfig
