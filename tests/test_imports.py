@@ -82,7 +82,9 @@ def test_nodes_of_a_circle_share_one_level_and_are_listed() -> None:
     assert graph.circles() == [["b", "c"]]
 
 
-def test_an_import_inside_a_function_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_inside_a_function_raises_the_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = tmp_path / "shop"
     (package / "till").mkdir(parents=True)
     (package / "till" / "count.py").write_text(

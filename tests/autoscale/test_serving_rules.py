@@ -90,12 +90,12 @@ def test_every_rule_is_a_plain_function_over_numbers() -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_each_side_uses_every_rule(side: str) -> None:
+def test_service_and_simulator_use_every_rule(side: str) -> None:
     assert RULES.keys() <= names_used(SIDES[side])
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_no_side_defines_a_rule_or_a_constant_again(side: str) -> None:
+def test_service_and_simulator_define_no_rule_or_constant_again(side: str) -> None:
     allowed = {rules.__file__, compiled_rules.__file__}
     for path in SIDES[side].rglob("*.py"):
         if str(path) not in allowed:
@@ -125,7 +125,7 @@ def test_editing_the_rules_invalidates_the_compiled_engine() -> None:
 
 @pytest.mark.parametrize("name", sorted(RULES.keys() - {"rescue_s"}))
 @given(data=st.data())
-def test_compiled_rule_returns_the_same(name: str, data: st.DataObject) -> None:
+def test_compiled_rule_returns_the_same_result(name: str, data: st.DataObject) -> None:
     arguments = [data.draw(strategy) for strategy in ARGUMENTS[name]]
     compiled = getattr(compiled_rules, name)
     assert compiled.py_func is RULES[name]
@@ -145,7 +145,7 @@ def test_learned_time_lies_between_the_known_and_the_new_time(
     assert low_s * (1 - 1e-9) <= learned_s <= high_s * (1 + 1e-9)
 
 
-def test_without_promises_slower_batches_count_less_than_faster_ones() -> None:
+def test_without_promises_the_learned_time_rises_more_slowly_than_it_falls() -> None:
     slower_s = rules.learned_batch_s(1.0, 2.0, 10, 10, math.inf, False) - 1.0
     faster_s = 1.0 - rules.learned_batch_s(1.0, 0.0, 10, 10, math.inf, False)
     assert slower_s == pytest.approx(rules.RISING_RATE)

@@ -3,7 +3,7 @@ from tests.services.stores.servers import needs_redis
 
 
 @needs_redis
-def test_request_takes_one_command_for_any_number_of_candidates() -> None:
+def test_request_needs_one_command_for_any_number_of_candidates() -> None:
     result = measure(None, repeats=2, ours_count=50, feast_count=0)
     ours = result["rankway"]
     assert 1 <= ours["commands"] < 1.5  # the INFO commands are counted too, over all requests

@@ -86,7 +86,7 @@ def test_killed_store_restarts_with_its_rows(tmp_path: Path) -> None:
 
 
 @needs_redis
-def test_garbage_replaces_the_rows_and_is_restored(tmp_path: Path) -> None:
+def test_rows_replaced_by_garbage_are_restored(tmp_path: Path) -> None:
     key = row_key("user", b"u1")
     with redis_server(tmp_path) as server, server.client() as client:
         client.set(key, b"row")

@@ -26,7 +26,7 @@ def test_counts_answers_by_rung_and_priority_and_refusals_separately() -> None:
 
 
 @pytest.mark.parametrize(("slow_seconds", "expected"), [([], 0.0), ([0, 1], 2.0), ([2], 3.0), ([3], None)])
-def test_recovery_ends_with_the_last_slow_second(slow_seconds: list[int], expected: float | None) -> None:
+def test_recovery_ends_after_the_last_slow_second(slow_seconds: list[int], expected: float | None) -> None:
     answers = [answered(10 + at, 0.5 if at in slow_seconds else 0.05) for at in range(4)]
     assert recovery_s(answers, 10.0, 50.0) == expected
 

@@ -14,7 +14,7 @@ TOLERANCE = 1e-4
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_stdout_is_pure_json_and_an_impossible_split_is_a_row() -> None:
+def test_prints_only_json_and_reports_an_impossible_split_as_a_row() -> None:
     command = [sys.executable, "benchmarks/sharding.py", "--json", "--cases", "payload"]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert process.returncode == 0, process.stderr[-4000:]

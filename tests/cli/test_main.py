@@ -32,7 +32,7 @@ def test_help_lists_every_command_with_its_summary_in_its_group_on_a_narrow_term
         assert listed[command.name] == (command.panel, command.summary.removesuffix("."))
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_no_heavy_package() -> None:
     program = (
         "import sys; from cli.main import root; from typer.testing import CliRunner\n"
         "CliRunner().invoke(root(['--help']), ['--help'])\n"

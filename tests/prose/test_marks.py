@@ -23,7 +23,7 @@ def text_of(text: str, group: str = CODE, *, of_function: bool = False) -> Text:
         ("Read the file anew.", "word"),
     ],
 )
-def test_a_marked_sentence_is_found_among_plain_ones(text: str, kind: str) -> None:
+def test_marks_are_found_among_plain_sentences(text: str, kind: str) -> None:
     assert [mark.kind for mark in marks(text_of(PLAIN + text + " " + PLAIN))] == [kind]
 
 
@@ -44,7 +44,7 @@ def test_list_items_table_cells_and_sections_are_sentences_of_their_own() -> Non
     assert len(list(sentences(text_of(page, MARKDOWN)))) == 5
 
 
-def test_blocks_of_code_are_not_read() -> None:
+def test_text_in_code_blocks_is_not_marked() -> None:
     page = "Text.\n\n```bash\nwhat; what\n```\n\n    what; indented\n\nMore text.\n"
     assert list(marks(text_of(page, MARKDOWN))) == []
 
@@ -65,7 +65,7 @@ def test_texts_of_a_module_are_docstrings_comments_and_messages(tmp_path: Path) 
     }
 
 
-def test_bounds_fail_above_and_hold_below() -> None:
+def test_only_counts_above_a_bound_are_reported() -> None:
     plain = [text_of(PLAIN * 200)]
     assert over_bounds(CODE, tally(plain)) == []
     hard = [*plain, text_of("Return what waits; and what is late. " * 3)]

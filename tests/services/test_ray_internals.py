@@ -183,7 +183,7 @@ def test_only_one_package_uses_private_names_of_ray() -> None:
     assert strays == [], "move these into services/ray_internals"
 
 
-def test_every_private_name_in_that_package_has_a_canary() -> None:
+def test_every_private_name_in_that_package_is_checked_for_existence() -> None:
     known = "\n".join(CANARIES)
     used = {name for source in INTERNALS.glob("*.py") for _, name in private_names(source.read_text())}
     assert len(used) > 15

@@ -34,6 +34,6 @@ def test_wheel_without_the_file_raises_missing_data_error() -> None:
         locate(moved)
 
 
-def test_sha256_of_a_file(tmp_path: Path) -> None:
+def test_sha256_equals_that_of_hashlib(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"walk")
     assert sha256(tmp_path / "a") == hashlib.sha256(b"walk").hexdigest()

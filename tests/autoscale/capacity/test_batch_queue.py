@@ -63,7 +63,7 @@ def test_m_d_1_queue_matches_the_textbook() -> None:
     assert queue.quantile_s(rate, 1 - later) == pytest.approx(wait_s + service_s, rel=0.06)
 
 
-def test_load_within_a_p99_has_that_p99() -> None:
+def test_highest_load_within_a_p99_reaches_that_p99() -> None:
     queue = BatchQueue(affine(2, 0.02, 0.2), 200, 2048)
     rate = queue.load_per_s(0.06)
     assert queue.p99_s(rate) == pytest.approx(0.06, rel=0.02)

@@ -43,7 +43,7 @@ def test_fits_time_per_request_if_it_can_be_separated_from_candidates() -> None:
     assert service.busy_s(10, 1000) == pytest.approx(0.036)
 
 
-def test_single_timing_is_constant_below_and_proportional_above() -> None:
+def test_smaller_batches_take_the_single_measured_time_and_larger_ones_in_proportion() -> None:
     service = service_time(profile((1, 200, 5.0, 1.0)))
     assert service.batch_s(1, [1, 200, 600]) * 1000 == pytest.approx([5, 5, 15])
     assert service.sigma == 0

@@ -55,7 +55,7 @@ TWO = PipelineSpec(
 @pytest.mark.parametrize("spec", [ONE, TWO], ids=lambda spec: str(spec.name))
 @settings(max_examples=3, deadline=None)
 @given(requests=st.floats(1e3, 3e9), zones=st.integers(1, 4), survive=st.booleans())
-def test_zones_carry_the_peak_without_their_spare_nodes(
+def test_planned_nodes_carry_the_peak_without_spare_nodes_or_a_lost_zone(
     spec: PipelineSpec, requests: float, zones: int, survive: bool
 ) -> None:
     options = PlanOptions(requests_per_day=requests, zones=zones, survive_zone=survive)
@@ -78,7 +78,7 @@ def test_zones_carry_the_peak_without_their_spare_nodes(
     assert sized.nodes <= sized.cells * options.nodes_per_cell
 
 
-def test_nodes_of_one_unit_follow_from_division() -> None:
+def test_node_count_of_one_unit_equals_a_calculation_by_hand() -> None:
     load = request_capacities(ONE)[Key("main", "cpu")].requests_per_s
     options = PlanOptions(requests_per_day=1e9, peak_factor=3.0, zones=2)
     sized = plan(ONE, options, growth=()).sized

@@ -121,7 +121,9 @@ OBSERVATIONS = st.builds(
 
 
 @given(st.integers(-5, 5000), OBSERVATIONS, st.floats(0, 1e12))
-def test_bounds_hold_for_any_wish_and_observation(wanted: int, unit: UnitObservation, now_s: float) -> None:
+def test_bounds_hold_for_any_decision_and_observation(
+    wanted: int, unit: UnitObservation, now_s: float
+) -> None:
     spec = bounded(ALONE, ranker_cpu={"min_replicas": 2, "max_replicas": 20})
     policy = Limited(Wanting({CPU: wanted}), spec, LimitsConfig())
     decision = policy.decide(now_s, Observation({CPU: unit}), policy.start())

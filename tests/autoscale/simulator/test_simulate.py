@@ -70,7 +70,7 @@ def test_requests_beyond_the_queue_limit_are_shed() -> None:
     assert simulation.requests.degraded == 0
 
 
-def test_fallback_answers_overload_within_the_deadline() -> None:
+def test_fallback_answers_excess_requests_within_the_deadline() -> None:
     simulation = simulate(one_unit(1, fallback=FALLBACK), Scheduled(), poisson(1000, 10.0))
     assert simulation.requests.degraded > 0.1 * simulation.requests.arrived
     assert simulation.latency.p99_ms < 500
@@ -160,7 +160,7 @@ def test_policy_sees_the_load_of_the_cluster() -> None:
     assert 0 < back.ongoing_requests <= front.ongoing_requests < 10
 
 
-def test_decisions_at_the_interval_of_metrics_see_those_of_the_previous_interval() -> None:
+def test_decision_sees_the_metrics_of_the_previous_interval() -> None:
     policy = Scheduled()
     simulate(replace(one_unit(2), decision_interval_s=1.0), policy, poisson(500, 20.0))
     ages_s = {observation.age_s for _, observation in policy.seen}

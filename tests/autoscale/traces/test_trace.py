@@ -69,7 +69,7 @@ def test_rejects_missing_file_and_unknown_format(tmp_path: Path) -> None:
         open_trace(tmp_path / "broken.parquet")
 
 
-def test_detects_disorder_across_chunks() -> None:
+def test_detects_unordered_requests_across_chunks() -> None:
     first, then = (Arrivals(np.array([time]), np.array([1], dtype=np.int32)) for time in (2.0, 1.0))
     with pytest.raises(TraceError, match="request 2"):
         list(ArrivalTrace("two", lambda: iter((first, then))).arrivals())

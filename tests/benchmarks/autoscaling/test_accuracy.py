@@ -18,7 +18,7 @@ def stretch(**figures: float) -> Stretch:
     return Stretch(**known)
 
 
-def test_a_cell_is_the_median_of_its_stretches() -> None:
+def test_cell_reports_the_medians_of_its_stretches() -> None:
     stretches = tuple(
         stretch(live_p99_ms=live, simulated_p99_ms=simulated, paced_p99_ms=paced)
         for live, simulated, paced in ((40, 30, 36), (400, 36, 46), (50, 33, 54))

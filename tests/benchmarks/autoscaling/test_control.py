@@ -8,18 +8,18 @@ from benchmarks.autoscaling.control import Curve, control_config, paired, startu
 from benchmarks.autoscaling.waiting import arrivals, batch_s, waiting_profile
 
 
-def test_seconds_are_the_integral_of_values_that_hold_until_the_next_sample() -> None:
+def test_replica_seconds_are_the_integral_of_a_step_function() -> None:
     curve = Curve([0.0, 1.0, 3.0], [1, 2, 4], [1, 2, 4], [1, 1, 2])
     assert curve.seconds_of(curve.target, 4.0) == 1 * 1 + 2 * 2 + 4 * 1
     assert curve.seconds_of(curve.ready, 2.0) == 1 + 1
 
 
-def test_reports_a_rise_for_each_replica_on_each_way_up() -> None:
+def test_reports_one_rise_per_added_replica_and_again_after_a_fall() -> None:
     curve = Curve([0.0, 1.0, 2.0, 3.0, 4.0], [1, 3, 3, 1, 2])
     assert curve.rises() == [(1.0, 2), (1.0, 3), (4.0, 2)]
 
 
-def test_pairs_each_rise_with_the_nearest_one_to_the_same_number() -> None:
+def test_pairs_each_rise_with_the_nearest_rise_to_the_same_replica_count() -> None:
     pairs, alone = paired([(1.0, 2), (40.0, 2)], [(39.0, 2), (2.0, 2), (5.0, 3)])
     assert pairs == [(1.0, 2.0, 2), (40.0, 39.0, 2)]
     assert alone == 1

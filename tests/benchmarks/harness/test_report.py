@@ -63,7 +63,7 @@ def test_text_reports_whether_the_fast_path_is_on() -> None:
     assert "haproxy 0.100" in text
 
 
-def test_growth_needs_both_walks_workloads() -> None:
+def test_growth_is_reported_only_with_both_walks_workloads() -> None:
     rows = [
         {"side": "service", "load": "c10", "core_ms": 2.0},
         {"side": "control", "load": "c10", "core_ms": 1.0},

@@ -10,7 +10,7 @@ def test_percentiles_are_in_milliseconds() -> None:
     assert percentiles_ms([0.001] * 99 + [0.1]) == pytest.approx((1.0, 1.99, 90.199))
 
 
-def test_no_latency_has_no_percentile() -> None:
+def test_percentiles_are_nan_without_latencies() -> None:
     assert all(math.isnan(value) for value in percentiles_ms([]))
 
 

@@ -17,7 +17,7 @@ def test_ndcg_equals_that_of_scikit_learn(length: int, seed: int) -> None:
     assert metrics["ndcg_at_10"][0] == pytest.approx(ndcg_score(labels[None], scores[None], k=10), abs=1e-6)
 
 
-def test_recall_and_reciprocal_rank_by_hand() -> None:
+def test_recall_and_reciprocal_rank_match_a_calculation_by_hand() -> None:
     scores = np.arange(12, 0, -1).astype(np.float32)
     labels = np.zeros(12, dtype=np.float32)
     labels[[3, 11]] = 1.0

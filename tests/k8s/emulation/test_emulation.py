@@ -103,7 +103,7 @@ def test_load_adds_a_node_and_idleness_removes_it(cluster: Emulated) -> None:
 
 
 @pytest.mark.parametrize("group", ["front", "cpu"])
-def test_a_killed_raylet_costs_no_request_and_is_replaced(cluster: Emulated, group: str) -> None:
+def test_a_killed_raylet_fails_no_request_and_is_replaced(cluster: Emulated, group: str) -> None:
     cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
     deployment = {"front": "main@front", "cpu": "scorer@cpu"}[group]
     spared, *_ = [pod for pod in cluster.pods("front")]

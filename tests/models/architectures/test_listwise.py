@@ -62,7 +62,7 @@ def test_scores_do_not_depend_on_padding_or_other_requests(
         np.testing.assert_allclose(together[own], scorer(batch.take(np.array([index]))), atol=TOLERANCE)
 
 
-def test_values_in_padded_slots_change_no_score(scorer: Scorer) -> None:
+def test_values_in_padding_change_no_score(scorer: Scorer) -> None:
     inputs = scorer.inputs(make_batch([3, 5], [2, 4]))
     before = scorer.padded(inputs)[0, :3].copy()
     inputs["item_attributes"][0, 3:] = 1e6

@@ -85,7 +85,7 @@ def test_a_missing_feature_takes_its_default_and_long_ones_keep_the_newest() -> 
     assert past[0].tolist() == [7, 8, 9]
 
 
-def test_memory_views_decode_too() -> None:
+def test_decodes_memory_views() -> None:
     codec = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user"),)))
     columns = codec.decode([memoryview(codec.encode({"pace": np.array(3.0)})), None]).columns
     assert columns["user.pace"].tolist() == [3.0, 0.0]  # type: ignore[union-attr]

@@ -32,7 +32,7 @@ def test_age_is_the_elapsed_time_and_never_below_zero() -> None:
     assert ages.tolist() == [[4.0, 3.0], [7.0, 6.0]]
 
 
-def test_results_of_the_other_transforms() -> None:
+def test_affine_log_clip_buckets_and_cycle_return_the_expected_values() -> None:
     assert apply(Affine(of=OF, scale=2.0, offset=1.0), [3.0]) == [7.0]
     assert apply(Log(of=OF), [-5.0, 0.0, np.e - 1.0]) == [0.0, 0.0, pytest.approx(1.0)]
     assert apply(Clip(of=OF, low=0.0, high=2.0), [-1.0, 1.0, 3.0]) == [0.0, 1.0, 2.0]

@@ -196,5 +196,5 @@ def test_runs_an_onnx_only_model_of_any_size_in_one_process() -> None:
     assert "can be neither split nor dispatched" in choice.why
 
 
-def test_least_takes_the_minimum_of_each_resource_over_pools() -> None:
+def test_least_device_has_the_minimum_of_each_resource_over_pools() -> None:
     assert least([L4, CPU]) == Device(8 * GIB, CPU_CORE, ranks=4, gpus=0, host_bytes=0)

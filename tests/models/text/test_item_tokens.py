@@ -202,7 +202,9 @@ def test_removes_files_of_a_killed_writer_but_not_of_a_running_one(home: Path) -
     assert (folder / "other.ids").read_bytes() == b"of a writer at work"
 
 
-def test_files_are_on_disk_before_they_have_their_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_synced_before_they_get_their_final_names(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[str] = []
     sync, replace = os.fsync, os.replace
 

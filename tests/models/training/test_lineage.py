@@ -26,7 +26,7 @@ def test_hash_of_values_ignores_the_order_of_keys() -> None:
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 1, "b": 3})
 
 
-def test_hash_of_the_code_is_stable() -> None:
+def test_hash_of_the_code_is_equal_in_every_call() -> None:
     assert len(hash_of_training_code()) == 16
     assert hash_of_training_code() == hash_of_training_code()
 

@@ -80,7 +80,7 @@ def test_age_is_infinite_without_samples_and_zero_without_replicas() -> None:
     assert observe({MAIN: Seen(current_num_replicas=0)}, 100.0, 5.0).age_s == 0.0
 
 
-def test_age_is_that_of_the_deployment_with_the_oldest_newest_sample() -> None:
+def test_age_is_the_longest_time_for_which_a_deployment_sent_no_sample() -> None:
     fresh, stale = Seen(), Seen()
     fresh.tell("a", 99.0, stats_of(1))
     stale.tell("b", 40.0, stats_of(1))

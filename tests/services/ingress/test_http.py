@@ -211,7 +211,9 @@ def test_joins_a_body_that_arrives_in_many_pieces(service: Service) -> None:
         assert connection.reply().status == 200
 
 
-def test_missing_body_does_not_occupy_the_replica(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_body_gets_408_and_its_connection_is_closed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(body, "_BODY_LIMIT_S", 0.05)
     with Connection(service.port) as connection:
         connection.send(declared_only(100) + b'{"user_id":')

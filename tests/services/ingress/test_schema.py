@@ -108,7 +108,7 @@ def test_rejects_endless_nesting(body: bytes) -> None:
     assert refused.value.field
 
 
-def test_error_repeats_little_of_the_body() -> None:
+def test_error_quotes_only_a_short_part_of_the_body() -> None:
     with pytest.raises(Unprocessable) as refused:
         parse_rank_request(b'{"user_id": "u", "%s": 1}' % (b"x" * 500_000))
     assert len(refused.value.detail) < 400

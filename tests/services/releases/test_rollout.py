@@ -58,7 +58,9 @@ def score_of(port: int) -> float:
 @pytest.mark.parametrize(
     "changes", [TWO_REPLICAS, merged(SPLIT, TWO_REPLICAS)], ids=["two replicas", "ranker apart"]
 )
-def test_swaps_failures_and_a_rollback_fail_no_request(tmp_path: Path, changes: Mapping[str, Any]) -> None:
+def test_no_request_fails_during_swaps_failed_loads_and_a_rollback(
+    tmp_path: Path, changes: Mapping[str, Any]
+) -> None:
     with served(tmp_path, changes) as service:
         commands = Commands(tmp_path)
         first = commands.release("stage").split()[0]

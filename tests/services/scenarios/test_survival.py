@@ -120,7 +120,7 @@ def test_answers_are_the_same_on_the_path_of_serve(tmp_path: Path) -> None:
         assert asked.wrong == []
 
 
-def test_separate_ranker_gives_the_same_answers_and_may_be_killed(tmp_path: Path) -> None:
+def test_separate_ranker_gives_the_same_answers_and_is_replaced_if_killed(tmp_path: Path) -> None:
     changes = merged(WITH_RERANKER, merged(SPLIT, {"units": {"main": {"stages": ["features", "reranker"]}}}))
     with served(tmp_path, changes) as service:
         reply = ask(

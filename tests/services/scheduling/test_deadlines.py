@@ -7,7 +7,7 @@ from services.scheduling.work import Work
 
 
 @pytest.mark.parametrize(("left_s", "moment_s"), [(10.0, 9.95), (0.2, 0.15), (0.1, 0.075), (0.004, 0.003)])
-def test_last_moment_is_fifty_milliseconds_or_a_quarter_of_the_time_early(
+def test_last_moment_is_50_ms_or_a_quarter_of_the_time_before_the_deadline(
     left_s: float, moment_s: float
 ) -> None:
     for arrived_s in (0.0, 1000.0):

@@ -92,7 +92,7 @@ def test_begins_another_batch_while_one_waits_for_io() -> None:
     in_loop(scenario)
 
 
-def test_failing_waiting_stage_fails_only_its_batch() -> None:
+def test_failing_stage_that_waits_for_io_fails_only_its_batch() -> None:
     async def scenario() -> None:
         failing = Doubling("io", failures=[OSError("gone")])
         with running(Bench(stages=[WaitingStage(failing)])) as bench:
@@ -108,7 +108,7 @@ def test_failing_waiting_stage_fails_only_its_batch() -> None:
 # ---- without a runner ----
 
 
-def test_job_is_delivered_on_the_event_loop_after_it_left_flight() -> None:
+def test_job_is_delivered_on_the_event_loop_when_it_is_no_longer_in_flight() -> None:
     async def scenario() -> None:
         queue = make_queue()
         seen: list[tuple[int, int, BaseException | None]] = []

@@ -150,7 +150,7 @@ requests = st.tuples(st.integers(1, 3), st.sampled_from([0.01, 0.1, 0.3, 1.0, 50
     now_s=st.sampled_from([0.1, 0.5, 3.0]),
     is_ranked=st.booleans(),
 )
-def test_settles_a_job_as_its_ladder_divides_it(
+def test_settles_a_job_into_the_parts_that_its_ladder_chooses(
     requests: list[tuple[int, float]],
     times_s: list[float],
     later_s: list[float],

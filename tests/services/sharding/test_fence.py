@@ -13,7 +13,7 @@ pytestmark = [
 ]
 
 
-def test_each_fence_has_its_own_word() -> None:
+def test_each_fence_uses_its_own_word_of_memory() -> None:
     first, second = new_full_fence(), new_full_fence()
     assert [first(), first(), second()] == [0, 1, 0]  # each fence adds to a word that only it uses
 

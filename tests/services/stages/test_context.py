@@ -72,7 +72,7 @@ def test_layout_without_context_features_has_no_columns() -> None:
         layout.encode({"a": 1.0})
 
 
-def test_error_repeats_little_of_a_long_name() -> None:
+def test_error_truncates_a_long_name() -> None:
     with pytest.raises(Unprocessable) as refused:
         LAYOUT.encode({"x" * 500_000: 1.0})
     assert len(refused.value.detail) < 400

@@ -31,7 +31,7 @@ def test_kind_that_is_not_a_valid_name_needs_a_name(kind: str) -> None:
     refuse_same_names([StageOptions(kind=kind, after="ranker", name="mine")])
 
 
-def test_kind_may_run_twice_under_two_names() -> None:
+def test_one_kind_may_run_twice_under_different_names() -> None:
     refuse_same_names(
         [StageOptions(kind="a", after="ranker"), StageOptions(kind="a", after="ranker", name="b")]
     )
@@ -57,7 +57,7 @@ FIRST = StageKind(config=StageOptions, open=make)
 """
 
 
-def test_sample_is_prepared_without_its_scores(site: Path, catalogue: Catalogue) -> None:
+def test_sample_passes_stages_before_the_ranker_without_scores(site: Path, catalogue: Catalogue) -> None:
     install(site, "zeta", {"zeta.py": SOURCE}, {"rankway.stages": {"first": "zeta:FIRST"}})
     stages = CustomStages(
         [StageOptions(kind="first", after="features")], StageContext(catalogue, FEATURES, site)

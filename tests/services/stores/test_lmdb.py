@@ -97,7 +97,7 @@ def test_damaged_pages_make_rows_unread_without_an_error(tmp_path: Path) -> None
     reader.close()
 
 
-def test_names_a_key_that_is_too_long_to_write(tmp_path: Path) -> None:
+def test_error_names_a_key_that_is_too_long_to_write(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     with pytest.raises(StoreFailed, match="a key must have 1 to 511 bytes, got 600 in"):
         store.write_many([(b"a", b"1"), (b"k" * 600, b"2")])

@@ -88,7 +88,9 @@ def test_reads_nothing_from_a_dead_server_and_reconnects_after_its_restart(
         assert until_read(store, keys).rows == list(ROWS.values())
 
 
-def test_a_suspended_server_costs_its_timeout_and_then_nothing(server: RedisServer, tmp_path: Path) -> None:
+def test_reads_wait_for_a_suspended_server_until_its_breaker_opens(
+    server: RedisServer, tmp_path: Path
+) -> None:
     keys = list(ROWS)
     quick = {
         "timeout_ms": 100,

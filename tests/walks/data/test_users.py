@@ -16,7 +16,7 @@ from walks.world import World
 GROUPS: tuple[KeyedGroup, ...] = ("user", "realtime")
 
 
-def test_ids_count_from_one() -> None:
+def test_ids_start_at_one() -> None:
     assert user_id(0) == "u-000001"
     assert user_id(123_455) == "u-123456"
 

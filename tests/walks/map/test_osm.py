@@ -29,7 +29,7 @@ from walks.sources import MAP, locate
         ({"highway": "residential", "sidewalk": "separate"}, False),
     ],
 )
-def test_is_walkable_follows_the_tags(tags: dict[str, str], walkable: bool) -> None:
+def test_tags_decide_whether_a_way_is_walkable(tags: dict[str, str], walkable: bool) -> None:
     assert is_walkable(tags) is walkable
 
 

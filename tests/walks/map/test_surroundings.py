@@ -10,7 +10,7 @@ from walks.map.osm import read_map
 from walks.map.surroundings import look_around
 
 
-def test_a_path_through_a_park_past_a_cafe(tmp_path: Path) -> None:
+def test_path_through_a_park_past_a_cafe_has_both_as_surroundings(tmp_path: Path) -> None:
     def at(row: float, column: float) -> tuple[float, float]:
         return ORIGIN_LAT + row * STEP_LAT, ORIGIN_LON + column * STEP_LON
 

@@ -34,7 +34,7 @@ def test_descriptions_are_sentences_about_streets_of_the_map(city: City, writer:
         assert any(name and name in along.group(1) for name in known)
 
 
-def test_writing_is_repeatable(city: City, writer: Writer) -> None:
+def test_two_writers_write_the_same_texts(city: City, writer: Writer) -> None:
     again = Writer(city.graph, city.around, city.facts)
     assert again.names() == writer.names()
     assert [again.description(row) for row in range(20)] == [writer.description(row) for row in range(20)]

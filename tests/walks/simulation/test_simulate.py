@@ -29,7 +29,7 @@ def test_each_list_has_at_most_one_walked_route(play: Play) -> None:
     assert 0.5 < walked.mean() < 1.0
 
 
-def test_the_top_of_a_list_is_opened_more_often_than_it_deserves(play: Play) -> None:
+def test_top_of_a_list_is_opened_more_often_than_ratings_explain(play: Play) -> None:
     top, bottom = play.log.position < 3, play.log.position >= 15
     opened = play.log.labels > 0
     fair = play.log.oracle[top].mean() / play.log.oracle[bottom].mean()

@@ -51,7 +51,7 @@ def correlation(play: Play, change: np.ndarray, name: str) -> float:
     return float(np.corrcoef(change.mean(axis=0), play.truth.attributes[:, NAMES.index(name)])[0, 1])
 
 
-def test_near_is_better_than_far(play: Play) -> None:
+def test_near_routes_are_more_attractive_than_far_ones(play: Play) -> None:
     here = moment(play, len(play.people))
     near = replace(here, xy=np.repeat(play.truth.start[:1], len(play.people), axis=0))
     near = replace(near, came_from=near.xy)
@@ -133,7 +133,7 @@ def test_tastes_differ_and_hidden_character_and_wording_matter(play: Play) -> No
         assert 0.3 < hidden.std() < 1.5
 
 
-def test_truth_is_drawn_from_its_seed(city: City) -> None:
+def test_the_same_seed_draws_the_same_hidden_truth(city: City) -> None:
     routes = len(city.routes)
     cell = np.zeros(routes, dtype=np.int64)
     texts = [

@@ -37,7 +37,7 @@ def test_real_series_is_complete_and_plausible() -> None:
     assert weather.holiday.sum() / 24 == 11
 
 
-def test_ahead_and_lately_use_the_right_hours(tmp_path: Path) -> None:
+def test_ahead_takes_the_following_hours_and_lately_the_preceding_ones(tmp_path: Path) -> None:
     weather = read_weather(write_series(tmp_path / "s.csv", WHOLE), 10, END)
     series = np.arange(weather.hours, dtype=np.float32)
     assert weather.ahead(series, 3)[5].tolist() == [6.0, 7.0, 8.0]

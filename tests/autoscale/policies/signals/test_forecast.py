@@ -86,7 +86,7 @@ def test_load_above_the_season_is_expected_to_stay_above_it() -> None:
     assert forecast(CONFIG, state, later_s, 300)[0] == pytest.approx(2 * by_the_hour(later_s + 300), rel=0.2)
 
 
-def test_the_band_widens_as_forecasts_miss() -> None:
+def test_forecast_band_widens_after_wrong_forecasts() -> None:
     random, config = np.random.default_rng(1), ForecastConfig(band=1)
     states = [ForecastState(), ForecastState()]
     for time_s in range(0, 3600, 5):

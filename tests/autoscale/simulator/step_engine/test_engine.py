@@ -104,7 +104,7 @@ def test_the_engines_agree_on_mean_costs_of_a_policy_that_amplifies_randomness()
     assert abs(steps - events) <= 0.05 * events + 3 * error
 
 
-def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
+def test_step_engine_answers_nothing_after_the_deadline() -> None:
     slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=300)
     simulation = simulate(slow, Scheduled(), waves(150, 0.1), SimulationOptions(engine="steps"))
     assert simulation.requests.misses > 0
@@ -120,14 +120,14 @@ def test_a_backlog_delays_later_requests_in_both_engines() -> None:
     assert steps.latency.p99_ms == pytest.approx(events.latency.p99_ms, rel=0.35)
 
 
-def test_every_request_is_counted_and_overload_is_shed_in_steps() -> None:
+def test_step_engine_counts_every_request_and_sheds_excess_requests() -> None:
     simulation = simulate(one_unit(1), Scheduled(), waves(1000, 0.1), SimulationOptions(engine="steps"))
     totals = simulation.requests
     assert totals.in_time + totals.misses == pytest.approx(totals.arrived)
     assert totals.shed > 0
 
 
-def test_from_zero_and_to_zero_in_steps() -> None:
+def test_step_engine_scales_from_zero_and_to_zero() -> None:
     policy = Scheduled({30.0: {RANKER: 1}, 200.0: {RANKER: 0}})
     simulation = simulate(one_unit(0), policy, waves(20, 0.1), SimulationOptions(engine="steps"))
     totals = simulation.requests
@@ -137,7 +137,7 @@ def test_from_zero_and_to_zero_in_steps() -> None:
     assert simulation.timeline.ready["ranker@cpu"].max() == 1
 
 
-def test_day_of_a_billion_requests() -> None:
+def test_step_engine_simulates_a_day_of_a_billion_requests() -> None:
     big = replace(one_unit(60), pools={"cpu": CPU.model_copy(update={"cpus": 16, "max_nodes": 100})})
     times_s = np.arange(0, 86_400, 60.0)
     rates = Rates(0.0, 60.0, 1e9 / 86_400 * (1 + 0.6 * np.sin(2 * np.pi * times_s / 86_400)), 200.0)

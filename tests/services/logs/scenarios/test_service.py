@@ -70,7 +70,7 @@ def test_refuses_feedback_without_a_log_and_names_the_remedy(tmp_path: Path) -> 
         assert "add log to its YAML" in answered.json["detail"]
 
 
-def test_unwritable_log_costs_no_answer(tmp_path: Path) -> None:
+def test_unwritable_log_fails_no_request(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where the folder would be")
     changes = {"log": {"path": "taken", "roll_s": 0.001, "max_rows_waiting": 10}}
     with served(make_pipeline(tmp_path, changes), tmp_path) as port:
