@@ -1,4 +1,4 @@
-"""The guard of prose commits sees every change of code, and no change of texts."""
+"""The guard for prose commits reports each change of code, and accepts changed texts."""
 
 import pytest
 

@@ -75,7 +75,7 @@ def declared_only(size_bytes: int) -> bytes:
 
 
 def chunked_head() -> bytes:
-    """Return the head of a request whose body arrives in an unknown number of chunks."""
+    """Return a request's head. The body follows in an unknown number of chunks."""
     return http_request("POST", "/v1/rank", headers={"transfer-encoding": "chunked"})
 
 

@@ -193,7 +193,7 @@ class Load:
     _progress: threading.Condition = field(default_factory=threading.Condition)
 
     def client(self, user: int) -> None:
-        """Ask for one user until told to stop. Compare every score with that user's bias."""
+        """Ask for one user until the load stops. Compare every score with the user's bias."""
         data = rank_request({"user_id": f"u{user}", "candidates": ["item-0000"], "deadline_ms": 20_000})
         try:
             while not self._stop.is_set():

@@ -17,7 +17,7 @@ from autoscale.spec import Key, PipelineSpec, PlacedUnit, UnitSpec
 
 
 def profile(unit: str, pool: str, ms: float, memory_mib: float = 500.0) -> Profile:
-    """Return a profile in which a batch of one request takes ``ms``, and a batch of ten takes five times that."""
+    """Return a profile: a batch of one request takes ``ms``, and a batch of ten takes five times as long."""
     timings = tuple(
         Timing(requests=n, candidates=100 * n, p50_ms=t, p99_ms=1.2 * t, mean_ms=t, runs=50)
         for n, t in ((1, ms), (10, 5 * ms))

@@ -166,7 +166,7 @@ def test_decision_sees_the_metrics_of_the_previous_interval() -> None:
     ages_s = {observation.age_s for _, observation in policy.seen}
     assert ages_s == {1.0}
     (_, first), (_, second), *_ = policy.seen
-    assert first.units[RANKER].arriving_requests_per_s == 0, "nothing was told yet"
+    assert first.units[RANKER].arriving_requests_per_s == 0, "no metrics were reported yet"
     assert second.units[RANKER].arriving_requests_per_s == pytest.approx(500, rel=0.2)
 
 

@@ -14,7 +14,7 @@ from tests.k8s.emulation.timeline import Timeline
 HEAD = "headgroup"
 _STOP_LIMIT_S = 60.0
 _STARTS_AT_ONCE = 2
-"""The maximum of pods that start at once. If too many share the cores, a raylet exceeds Ray's limit of 30 s."""
+"""The maximum number of pods that start at once. If too many share the cores, a raylet exceeds Ray's limit of 30 s."""
 
 
 class Operator:

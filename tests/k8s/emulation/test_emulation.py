@@ -149,7 +149,7 @@ def test_cluster_answers_without_a_head_and_recovers_with_the_next_one(cluster: 
 
 
 def scale(document: Document, replicas: int) -> None:
-    """Set the minimum of GPU replicas. A change of this deployment option restarts no replica."""
+    """Set the minimum number of GPU replicas. Changing this deployment option restarts no replica."""
     deployments = document["applications"][0]["deployments"]
     options = next(each for each in deployments if each["name"] == "scorer@gpu")
     options["autoscaling_config"] |= {"min_replicas": replicas, "initial_replicas": replicas}

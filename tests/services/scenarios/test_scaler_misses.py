@@ -48,7 +48,7 @@ class Service:
         self.now_s = 100.0
 
     def run(self, seconds: int, per_s: int, fell: int = 0, missed: int = 0) -> int:
-        """Let seconds pass, each with these numbers of requests. Return the target number of rankers."""
+        """Let seconds pass, each with the given request counts. Return the target number of rankers."""
         for _ in range(seconds):
             self.metrics[MAIN].arrived(per_s, SIZE * per_s)
             self.metrics[MAIN].shed(fell)

@@ -43,7 +43,7 @@ _JOIN_LIMIT_S = 10.0
 
 @dataclass
 class StressResult:
-    """The amount of work done, and the first fault of each rank that had one."""
+    """The work done, and the first fault of each rank that had a fault."""
 
     blocks: int
     sums: int

@@ -26,7 +26,7 @@ _MOST_SPINS = 300_000_000
 
 @dataclass(frozen=True)
 class RawResult:
-    """The number of rounds, and the number of rounds in which memory was out of order."""
+    """Counts of all rounds, and of rounds in which memory was out of order."""
 
     rounds: int
     violations: int

@@ -17,7 +17,7 @@ def naive_mmr(
     groups: list[int],
     most: int,
 ) -> list[list[float]]:
-    """Yield, pick by pick, the marginal relevance of every candidate of one list that is not picked yet."""
+    """Yield, pick by pick, the marginal relevance of one list's candidates that are not picked yet."""
     low, high = float(scores.min()), float(scores.max())
     relevance = [(float(s) - low) / max(high - low, 1e-12) for s in scores]
     taken: list[int] = []
