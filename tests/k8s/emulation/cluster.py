@@ -113,7 +113,7 @@ class Emulated:
 
     def state(self) -> str:
         """Return the cluster's state, for failure messages."""
-        pods = [f"{pod.name}: {pod.last_words}" for pod in self.operator.pods()]
+        pods = [f"{pod.name}: {pod.last_output}" for pod in self.operator.pods()]
         details = [
             f"{app['status']} {app['message']} "
             + str({name: (d["status"], d["message"]) for name, d in app["deployments"].items()})

@@ -8,7 +8,7 @@ from tests.k8s.emulation.api import RESOURCES, Answer, Request, failure
 from tests.k8s.emulation.json_patch import PatchFailed, patched
 from tests.k8s.emulation.manifest import Document
 
-Meddler = Callable[[], Answer | None]
+Interference = Callable[[], Answer | None]
 """Called before a request is answered. It may change objects, or return an answer instead of the server."""
 _KINDS = {name: kind for kinds in RESOURCES.values() for name, kind in kinds.items()}
 
@@ -25,7 +25,7 @@ class Objects:
         """Method, resource and name of all requests."""
         self._objects: dict[tuple[str, str], Document] = {}
         self._forbidden: set[tuple[str, str]] = set()
-        self._meddlers: dict[tuple[str, str], list[Meddler]] = {}
+        self._meddlers: dict[tuple[str, str], list[Interference]] = {}
         self._version = 0
         self._lock = threading.RLock()
 
@@ -57,9 +57,9 @@ class Objects:
         """Answer these requests with 403 from now on."""
         self._forbidden.add((method, resource))
 
-    def before(self, method: str, resource: str, meddler: Meddler, times: int = 1) -> None:
-        """Call ``meddler`` before the answer to each of the next ``times`` requests with this method and resource."""
-        self._meddlers.setdefault((method, resource), []).extend([meddler] * times)
+    def before(self, method: str, resource: str, interfere: Interference, times: int = 1) -> None:
+        """Call ``interfere`` before the answer to each of the next ``times`` requests with this method and resource."""
+        self._meddlers.setdefault((method, resource), []).extend([interfere] * times)
 
     def answer(self, request: Request) -> Answer:
         """Answer as the API server does."""

@@ -109,7 +109,7 @@ class Operator:
             if pod.group.is_head and self._holds_head:
                 continue
             if not pod.deleting:
-                self._timeline.note("pod lost", f"{pod.name}: {pod.last_words}")
+                self._timeline.note("pod lost", f"{pod.name}: {pod.last_output}")
             del self._pods[pod.name]
         if not any(pod.group.is_head for pod in self._pods.values()):
             self._create(HEAD)

@@ -117,7 +117,7 @@ class Pod:
         return self._ended.is_set()
 
     @property
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """The last lines of the pod's output, or "up"."""
         return "up" if self.up.is_set() else " | ".join(self._output)
 

@@ -33,12 +33,12 @@ def redeclare(home: Path, signature: Signature) -> None:
     )
 
 
-def taking(source: str) -> Callable[[Path], None]:
+def with_input(source: str) -> Callable[[Path], None]:
     inputs = (InputSpec(name="value", source="item.value"), InputSpec(name="x", source=source))
     return lambda home: redeclare(home, Signature(inputs=inputs, feature_hash=FEATURES.content_hash))
 
 
-def giving(output: str) -> Callable[[Path], None]:
+def with_output(output: str) -> Callable[[Path], None]:
     return lambda home: redeclare(
         home,
         Signature(
@@ -81,22 +81,26 @@ def test_servable_pipeline_has_no_fault(tmp_path: Path) -> None:
         (lambda home: (home / "features.yaml").unlink(), "features.definitions", "no feature definitions at"),
         (change_definitions, "catalogue", "rebuild them together"),
         (damage, "models.ranker.artifact", "the copy is damaged"),
-        (taking("item.colour"), "models.ranker.artifact", "has no column 'colour'"),
-        (taking("user.age"), "models.ranker.artifact", "the model needs the input 'user.age', which neither"),
+        (with_input("item.colour"), "models.ranker.artifact", "has no column 'colour'"),
         (
-            taking("context.mood"),
+            with_input("user.age"),
+            "models.ranker.artifact",
+            "the model needs the input 'user.age', which neither",
+        ),
+        (
+            with_input("context.mood"),
             "models.ranker.artifact",
             "the model needs the input 'context.mood', which neither",
         ),
         (
-            taking("candidate.price"),
+            with_input("candidate.price"),
             "models.ranker.artifact",
             "the model needs the input 'price', which neither",
         ),
-        (taking("user.bias:offsets"), "models.ranker.artifact", "is not ragged"),
-        (taking("weather"), "models.ranker.artifact", "unknown source, got 'weather'"),
+        (with_input("user.bias:offsets"), "models.ranker.artifact", "is not ragged"),
+        (with_input("weather"), "models.ranker.artifact", "unknown source, got 'weather'"),
         (
-            giving("rating"),
+            with_output("rating"),
             "models.ranker.artifact",
             "has no output 'score', which a stage needs, got rating",
         ),

@@ -21,14 +21,14 @@ Answer = Callable[[bytes], Awaitable[bytes | None]]
 Result = TypeVar("Result")
 
 
-def asked_at(port: int) -> PipelineConfig:
+def config_for(port: int) -> PipelineConfig:
     return validated(merged(pipeline_document(), {"http": {"port": port}}), "test")
 
 
 def with_server(answer: Answer, ask: Callable[[PipelineConfig], Result]) -> Result:
     async def run() -> Result:
         async with listening(answer) as port:
-            return await asyncio.to_thread(ask, asked_at(port))
+            return await asyncio.to_thread(ask, config_for(port))
 
     return asyncio.run(run())
 
@@ -84,4 +84,4 @@ def test_reports_missing_and_failed_answers() -> None:
     with pytest.raises(ServiceError, match="closed a connection"):
         with_server(closes, lambda config: ask_on_schedule(config, [0.0, 0.0], clients=2))
     with pytest.raises(ServiceError, match="does not answer"):
-        ask(asked_at(free_port()))
+        ask(config_for(free_port()))

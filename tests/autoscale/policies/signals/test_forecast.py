@@ -13,7 +13,7 @@ CONFIG = ForecastConfig(band=0)
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
-def by_the_hour(time_s: float) -> float:
+def hourly_load(time_s: float) -> float:
     """Return a load that is low at night, high at noon, and lower at weekends."""
     weekend = int(time_s // DAY_S + 3) % 7 >= 5
     return (0.5 if weekend else 1.0) * (1000 - 900 * math.cos(2 * math.pi * time_s / DAY_S))
@@ -22,7 +22,7 @@ def by_the_hour(time_s: float) -> float:
 def learnt(days: float, step_s: float = 60.0) -> ForecastState:
     state = ForecastState()
     for time_s in np.arange(0, days * DAY_S, step_s):
-        state = observed(CONFIG, state, float(time_s), by_the_hour(float(time_s)))
+        state = observed(CONFIG, state, float(time_s), hourly_load(float(time_s)))
     return state
 
 
@@ -70,20 +70,20 @@ def test_forecast_is_bounded_by_the_highest_load_times_max_growth(
 def test_expects_the_morning_after_seeing_one() -> None:
     state, now_s = learnt(1.25), 1.25 * DAY_S  # Friday, 6 o'clock
     expected, _ = forecast(CONFIG, state, now_s, HOUR_S)
-    assert expected == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
+    assert expected == pytest.approx(hourly_load(now_s + HOUR_S), rel=0.1)
 
 
 def test_distinguishes_weekends_from_working_days_after_one_week() -> None:
     state, now_s = learnt(9.25), 9.25 * DAY_S  # the second Saturday
-    assert forecast(CONFIG, state, now_s, HOUR_S)[0] == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
+    assert forecast(CONFIG, state, now_s, HOUR_S)[0] == pytest.approx(hourly_load(now_s + HOUR_S), rel=0.1)
 
 
 def test_load_above_the_season_is_expected_to_stay_above_it() -> None:
     state, now_s = learnt(3), 3 * DAY_S
     for step in range(120):
-        state = observed(CONFIG, state, now_s + 60 * step, 2 * by_the_hour(now_s + 60 * step))
+        state = observed(CONFIG, state, now_s + 60 * step, 2 * hourly_load(now_s + 60 * step))
     later_s = now_s + 7200
-    assert forecast(CONFIG, state, later_s, 300)[0] == pytest.approx(2 * by_the_hour(later_s + 300), rel=0.2)
+    assert forecast(CONFIG, state, later_s, 300)[0] == pytest.approx(2 * hourly_load(later_s + 300), rel=0.2)
 
 
 def test_forecast_band_widens_after_wrong_forecasts() -> None:

@@ -97,7 +97,7 @@ class Loader:
         for event in self.at.pop(done // ROWS_A_PART, []):
             event()
 
-    def until_through(self, most: int) -> tuple[LoadReport, list[Exception]]:
+    def call_until_success(self, most: int) -> tuple[LoadReport, list[Exception]]:
         """Call again after each failure, as an operator would."""
         failures: list[Exception] = []
         for _ in range(most):
@@ -117,7 +117,7 @@ def test_an_interrupted_load_continues_if_the_server_has_its_rows(
     tmp_path: Path, server: RedisServer
 ) -> None:
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), at={4: [cut]})
-    loaded, _ = loader.until_through(2)
+    loaded, _ = loader.call_until_success(2)
     assert (loaded.resumed, loaded.lost, loaded.written) == (4 * ROWS_A_PART, 0, 6 * ROWS_A_PART)
     assert stored_keys(server) == keys_of()  # and the server has no marks
 
@@ -232,7 +232,7 @@ def test_a_successful_command_means_all_rows_are_there_after_any_events(
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), checkpoint=Forgetful)
     for part, event in events:
         loader.at.setdefault(part, []).append(happening[event])
-    _, failures = loader.until_through(2 * len(events) + 2)
+    _, failures = loader.call_until_success(2 * len(events) + 2)
     stored = stored_keys(server)
     marks = {key for key in stored if b"}load/" in key}
     assert stored - marks == keys_of()
@@ -314,7 +314,7 @@ def test_starts_over_if_an_embedded_store_was_removed_replaced_or_emptied(
 def test_an_interrupted_load_into_lmdb_continues_and_leaves_no_mark(tmp_path: Path) -> None:
     path = write_users(tmp_path / "users.parquet")
     loader = Loader(LmdbConfig(path="store"), path, tmp_path, at={5: [cut]})
-    loaded, _ = loader.until_through(2)
+    loaded, _ = loader.call_until_success(2)
     assert (loaded.resumed, loaded.written) == (5 * ROWS_A_PART, USERS - 5 * ROWS_A_PART)
     store = LmdbStore(tmp_path / "store")
     assert store.count() == USERS
