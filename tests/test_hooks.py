@@ -101,7 +101,7 @@ def test_every_hook_is_local_and_its_program_exists() -> None:
         assert hook["language"] == "system"
         program, *arguments = shlex.split(hook["entry"])
         if program == "make":
-            assert all(f"\n{target}: install\n" in targets for target in arguments)
+            assert all(f"\n{target}: install" in targets for target in arguments)
         else:
             assert program.startswith(".venv/bin/")
             assert shutil.which(Path(program).name, path=str(Path(sys.executable).parent)), (
