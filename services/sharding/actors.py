@@ -1,4 +1,4 @@
-"""The ranks of a replica as Ray actors: their resources, the check that these fit, and their start.
+"""A replica's ranks as Ray actors: how they are started, the resources they need, and the check that these fit.
 
 A bundle is Ray's word for resources that are reserved together on one node. Each rank has one bundle.
 """
@@ -21,7 +21,7 @@ from services.sharding.group import ShardGroup
 
 Resources = dict[str, float]
 _ACCELERATOR_SHARE = 0.001
-"""The amount that Ray requests of the resource ``accelerator_type:<type>``, which marks the nodes of one type."""
+"""The amount that Ray requests of ``accelerator_type:<type>``, a resource that marks nodes with that accelerator."""
 
 # Serve replaces a replica after three checks in a row that fail or time out.
 _HEALTH_CHECK_PERIOD_S = 0.5
@@ -29,7 +29,7 @@ _HEALTH_CHECK_TIMEOUT_S = 1.5
 
 
 def bundles(config: PipelineConfig, placement: Placement) -> list[Resources]:
-    """Return the resources of each rank of a replica, rank 0 first. Without a sharded model there is one rank."""
+    """Return the resources for each rank of a replica, rank 0 first. Without a sharded model there is one rank."""
     sharded = sharded_runtime(config, placement.key.unit)
     bundle: Resources = {"CPU": placement.cpus}
     if placement.gpus:
@@ -61,8 +61,8 @@ def unplaceable(wanted: Sequence[Resources], nodes: Sequence[Mapping[str, float]
     """Return a text that names the missing resource, or None if all bundles fit on the empty nodes.
 
     Args:
-        wanted: the resources of each bundle. All bundles are alike.
-        nodes: the resources of each node.
+        wanted: a bundle for each rank. All bundles are alike.
+        nodes: each node's resources.
     """
     free = [dict(node) for node in nodes]
     for bundle in wanted:
@@ -102,7 +102,7 @@ def check_placeable(config: PipelineConfig) -> None:
 
 @ray.remote(max_restarts=0)
 class Shard:
-    """The actor of any rank except rank 0."""
+    """The actor for a rank other than 0."""
 
     def follow(self, spec: RankSpec) -> None:
         """Execute rank 0's commands until it has ended."""
@@ -110,7 +110,7 @@ class Shard:
 
 
 class ActorLauncher:
-    """Starts ranks as actors on the bundles of this replica's placement group."""
+    """Starts ranks as actors on the bundles in this replica's placement group."""
 
     def __init__(self, bundle: Resources) -> None:
         """Prepare to start actors, each with the resources of ``bundle``."""
@@ -138,7 +138,7 @@ class ActorLauncher:
 
 
 def start_group(config: PipelineConfig) -> ShardGroup | None:
-    """Start the other ranks of this replica. The first load of a model waits for them.
+    """Start this replica's other ranks. The first model load waits for them.
 
     Returns:
         The group, or None if the unit has no sharded model.

@@ -1,6 +1,6 @@
 """All-reduce over shared memory: each rank gets the sum over all ranks.
 
-It is a process group of torch.distributed, because DeepSpeed's layers call that interface.
+The module implements a process group for torch.distributed, because DeepSpeed's layers call that interface.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _BACKEND = "rankway"
 
 
 class SharedMemoryAllReduce(dist.ProcessGroup):
-    """A process group that only sums. It adds in the order of the ranks, so that all ranks get the same bits."""
+    """A process group that only sums. It adds in rank order, so that all ranks get the same bits."""
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
-        """Sum over the ranks of the memory.
+        """Sum over all ranks that have mapped the memory.
 
         Args:
             memory: the memory that all ranks have mapped.
@@ -60,7 +60,7 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
         return self._done
 
     def getBackendName(self) -> str:  # noqa: N802, as torch.distributed calls it
-        """Return the name of this backend."""
+        """Return this backend's name."""
         return _BACKEND
 
     def _sum(self, part: Tensor) -> None:
@@ -81,11 +81,11 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
 def new_all_reduce_group(memory: SharedMemory, limit_s: float) -> dist.ProcessGroup:
     """Return a process group that sums over the memory.
 
-    All ranks must call it at the same time, after torch.distributed is initialised.
+    All ranks must call this at the same time, after torch.distributed is initialised.
     """
     groups = [
         SharedMemoryAllReduce(memory, limit_s)
-    ]  # torch keeps the function below for ever. The list is empty afterwards, so that it does not keep the memory
+    ]  # torch keeps the function below for ever. The function empties the list, so that the memory can be freed
     dist.Backend.register_backend(_BACKEND, lambda *_options: groups.pop(), devices="cpu")
     group = dist.new_group(backend=_BACKEND, timeout=timedelta(seconds=limit_s))
     assert isinstance(group, SharedMemoryAllReduce)

@@ -1,4 +1,4 @@
-"""The communication of one rank with the other ranks of its shard group.
+"""How one rank communicates with the other ranks in its shard group.
 
 There are two kinds of traffic:
 
@@ -33,12 +33,12 @@ _FOREVER = timedelta(days=365)
 
 
 class Collectives:
-    """This process in its group: the store and process groups of torch.distributed, and the shared memory.
+    """One rank's connections to its group: torch.distributed's store and process groups, and the shared memory.
 
     Attributes:
         spec: this rank and its group.
-        store: the key-value store of torch.distributed, which all ranks share.
-        model_group: the process group of the models.
+        store: torch.distributed's key-value store, which all ranks share.
+        model_group: the process group that models use.
     """
 
     def __init__(self, spec: RankSpec, own_address: str, listener: int | None = None) -> None:
@@ -46,8 +46,8 @@ class Collectives:
 
         Args:
             spec: this rank and its group.
-            own_address: the address of this rank, which selects its network interface.
-            listener: the file descriptor of the listening socket for the store, in rank 0 only.
+            own_address: this rank's address, which selects its network interface.
+            listener: a file descriptor, in rank 0 only: the socket on which the store listens.
 
         Raises:
             ConfigError: the ranks cannot use the configured transport.
@@ -118,10 +118,10 @@ class Collectives:
 
 
 def _map_together(spec: RankSpec, memory_host: MemoryHost | None) -> SharedMemory | None:
-    """Map the memory of rank 0, if all ranks can. All ranks must call it at the same time.
+    """Map rank 0's memory, if all ranks can. All ranks must call this at the same time.
 
     Returns:
-        The memory, or None in all ranks if one of them cannot map it or the transport is gloo.
+        The memory. None in all ranks if the transport is gloo, or any rank cannot map the memory.
 
     Raises:
         ConfigError: the configuration requires shared memory, and a rank cannot map it.
@@ -151,10 +151,10 @@ def _map_together(spec: RankSpec, memory_host: MemoryHost | None) -> SharedMemor
 
 
 def interface_of(address: str) -> str:
-    """Return the name of the network interface that has the address.
+    """Return the name of the network interface with this address.
 
     Raises:
-        OSError: no interface has it.
+        OSError: no interface has this address.
     """
     for name, addresses in psutil.net_if_addrs().items():
         if any(each.address == address for each in addresses):

@@ -14,7 +14,7 @@ _PIECE_BYTES = SLOT_BYTES - _HEADER_BYTES
 class CommandRing:
     """Sends or receives commands in one rank.
 
-    Rank 0 does not wait for answers. It only waits if a rank still reads the slot that it needs next.
+    Rank 0 does not wait for answers. It only waits if a rank still reads the slot for the next command.
     """
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The commands of a shard group, and the data with which a rank finds its group."""
+"""A shard group's commands, and the data with which a rank finds its group."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -24,13 +24,13 @@ class RankSpec:
     """The data with which a process joins a group as one of its ranks.
 
     Attributes:
-        rank: the number of this rank.
-        size: the number of ranks.
-        host: the address of rank 0.
-        store_port: the port of torch.distributed's store on that host.
-        heartbeat_port: the port of the heartbeats on that host.
+        rank: this rank's number.
+        size: the rank count, including rank 0.
+        host: rank 0's address.
+        store_port: the port on that host for torch.distributed's store.
+        heartbeat_port: the port on that host for heartbeats.
         token: the secret with which a rank shows that it belongs to the group.
-        pid: the process id of rank 0.
+        pid: rank 0's process id.
         timeout_s: the longest time in seconds that a batch waits for a rank.
         transport: the configured transport. None chooses shared memory if all ranks can use it, otherwise gloo.
     """
@@ -46,5 +46,5 @@ class RankSpec:
     transport: Transport | None
 
     def for_rank(self, rank: int) -> "RankSpec":
-        """Return the spec of another rank of the same group."""
+        """Return the spec for another rank of this group."""
         return replace(self, rank=rank)

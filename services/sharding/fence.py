@@ -3,9 +3,9 @@
 x86-64 keeps the order of memory operations, with one exception (Intel SDM, volume 3A, section 8.2.2; Sewell et al.,
 "x86-TSO", CACM 53(7), 2010):
 
-- Stores of one core become visible to the others in program order. A rank that sees a counter also sees the data that
+- A core's stores become visible to other cores in program order. A rank that sees a counter also sees the data that
   was written before it.
-- Loads of one core are done in program order. Data that is read after the counter is at least as new as the counter.
+- Each core does its loads in program order. Data that is read after the counter is at least as new as the counter.
 - An aligned word of 8 bytes is read and written as a whole.
 - The exception: a load may be done before an earlier store to another address is visible, because stores wait in the
   core's store buffer. Only a locked instruction or MFENCE between the two prevents this.
@@ -14,8 +14,8 @@ Fast copies keep this order too. The stores of one string instruction may become
 but they become visible before any later store (8.2.4). A copy with streaming stores ends with SFENCE, as in glibc.
 Otherwise the release stores of C++ would not work either.
 
-The exception matters if a rank writes one word and then reads another. This happens only in ``SharedMemory.publish``
-and ``SharedMemory._sleep``.
+The exception matters if a rank writes one word and then reads another word. This happens only in
+``SharedMemory.publish`` and ``SharedMemory._sleep``.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
-"""A follower: any rank of a shard group except rank 0. It executes the commands of rank 0.
+"""A follower: any rank of a shard group except rank 0. It executes rank 0's commands.
 
-The module imports torch only when it joins a group.
+The module imports torch only when the rank joins its group.
 """
 
 import json
@@ -32,13 +32,13 @@ _NICENESS = 10
 
 
 def follow(spec: RankSpec, own_address: str) -> None:
-    """Execute the commands of rank 0 until rank 0 ends.
+    """Execute rank 0's commands until rank 0 ends.
 
     An error that only this rank may have ends the process.
 
     Args:
         spec: this rank and its group.
-        own_address: the address of this rank.
+        own_address: this rank's address.
     """
     from services.sharding.collectives import Collectives
 
@@ -48,7 +48,7 @@ def follow(spec: RankSpec, own_address: str) -> None:
         _follow(Collectives(spec, own_address))
     except BaseException:
         logger.exception("rank %d of a shard group failed", spec.rank)
-        os._exit(1)  # threads that wait for another rank would keep it alive
+        os._exit(1)  # threads that wait for another rank would keep the process alive
 
 
 def _follow(collectives: "Collectives") -> None:
@@ -97,10 +97,10 @@ def load_part(
 
     Args:
         group: the process group that the model uses.
-        root: the folder of the artifact.
-        version: the version of the artifact in rank 0.
-        runtime: the configuration of the runtime as plain data.
-        trust: the packages with code of the runtime that the configuration in rank 0 trusts.
+        root: the artifact's folder.
+        version: the artifact version that rank 0 loads.
+        runtime: the runtime's configuration as plain data.
+        trust: the packages with the runtime's code, which rank 0's configuration trusts.
 
     Raises:
         ModelError: the artifact is missing, has another version, or cannot be split.
@@ -116,5 +116,5 @@ def load_part(
 
 
 def load_result_key(number: int, rank: int) -> str:
-    """Return the key in the store for the result of a load. The value is "", or the reason of the failure."""
+    """Return the store key for a rank's load result. The value is "", or the reason why the load failed."""
     return f"loaded/{number}/{rank}"

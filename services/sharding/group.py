@@ -1,6 +1,6 @@
-"""A shard group: one replica's models over several processes. Rank 0 is the process of the replica.
+"""A shard group: one replica's models over several processes. Rank 0 is the replica's own process.
 
-In a service every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle of the replica's placement
+In a service every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle in the replica's placement
 group. Serve places and removes all bundles together with the replica. A lost rank breaks the group for good. Batches
 then fail, at once or after ``timeout_s``. The health check fails too, and Serve replaces the whole replica.
 """
@@ -37,10 +37,10 @@ _POLL_S = 0.02
 
 
 class ShardGroup:
-    """The group as rank 0 uses it. It loads models in all ranks, and runs one batch at a time in all of them.
+    """The group as rank 0 uses it. It loads models in all ranks. One batch runs at a time, in all ranks.
 
     Attributes:
-        size: the number of ranks.
+        size: the rank count, including rank 0.
         broken: why no batch can run any more. None while the group works.
         heartbeats: rank 0's connections that show whether the other ranks are alive.
     """
@@ -49,9 +49,9 @@ class ShardGroup:
         """Start the other ranks. The first load waits for them.
 
         Args:
-            config: the number of ranks, the transport and the time limit of a batch.
+            config: the rank count, the transport and the time limit for a batch.
             launcher: starts and ends the other ranks.
-            address: the address of this machine for the other ranks.
+            address: the address at which other ranks reach this machine.
 
         Raises:
             ConfigError: this machine cannot use the configured transport.
@@ -103,17 +103,17 @@ class ShardGroup:
             raise ShardLost(f"the ranks of a shard group could not connect: {error}") from error
 
     def load_runtime(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
-        """Load the artifact at ``root``: in all ranks if its runtime is sharded, otherwise only in this process."""
+        """Load the artifact at ``root``. A sharded runtime is loaded in all ranks, any other only in this process."""
         if group_of(config) is not None:
             return self.load(root, artifact, config)
         return load_runtime(root, artifact, config)
 
     def load(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> "ShardedRuntime":
-        """Load the artifact at ``root`` in all ranks. The models that are already loaded stay.
+        """Load the artifact at ``root`` in all ranks. Models that are already loaded stay.
 
         Raises:
-            RuntimeFailure: no rank can load it.
-            ShardLost: some ranks can load it and others cannot, or a rank is lost.
+            RuntimeFailure: no rank can load the artifact.
+            ShardLost: only some ranks can load it, or a rank is lost.
         """
         runtime = config.model_dump(mode="json")
         request: dict[str, Any] = {
@@ -148,7 +148,7 @@ class ShardGroup:
         """Run a batch in all ranks.
 
         Args:
-            number: the number of the model in this group.
+            number: the model's number in this group.
             part: this rank's part of the model.
             inputs: the batch.
 
@@ -169,14 +169,14 @@ class ShardGroup:
                 raise
 
     def unload(self, number: int) -> None:
-        """Drop a model from all ranks before the next command. It is not sent at once, since a batch may run now."""
+        """Drop a model from all ranks before the next command. They are not told at once, since a batch may run."""
         self._unloaded.append(number)
 
     def check(self) -> None:
         """Probe all ranks. This takes at most 0.7 s.
 
-        If models are to be dropped and no batch runs, the check then also drops them in all ranks. Each step of that
-        waits up to ``timeout_s`` for a rank that does not respond.
+        If no batch runs, the check then also drops the models that are due to be dropped from all ranks. Each command
+        for this waits up to ``timeout_s`` for a rank that does not respond.
 
         Raises:
             ShardLost: a rank has ended or does not answer.
@@ -207,12 +207,12 @@ class ShardGroup:
             self._collectives = None
 
     def _send(self, command: Command, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
-        """Drop the models that are to be dropped, then send a command. The caller holds the lock.
+        """Drop the models that are due to be dropped, then send a command. The caller holds the lock.
 
         Args:
             command: the command.
-            number: the number of the model.
-            payload: the data of the command.
+            number: the model's number.
+            payload: the command's data.
             fault: why the batch failed, for a SYNC. The group is lost unless all ranks failed for the same reason.
 
         Raises:
@@ -232,7 +232,7 @@ class ShardGroup:
             raise self._lost(fault or f"a rank does not respond: {error}") from error
 
     def _load_result(self, number: int, rank: int) -> str:
-        """Wait for the load in a rank. Return "", or the reason of the failure."""
+        """Wait until a rank has loaded the model. Return "", or the reason why it failed."""
         assert self._collectives is not None
         key, until_s = load_result_key(number, rank), time.monotonic() + LOAD_LIMIT_S
         while not self._collectives.store.check([key]):
@@ -253,11 +253,11 @@ class ShardedRuntime:
     """A model that is loaded in all ranks. The ranks drop it after the last reference to this object is gone."""
 
     def __init__(self, group: ShardGroup, number: int, part: Runtime) -> None:
-        """Keep a model of the group.
+        """Keep a model that the group has loaded.
 
         Args:
             group: the shard group.
-            number: the number of the model in the group.
+            number: the model's number in the group.
             part: this rank's part of the model.
         """
         self._group, self._number, self._part = group, number, part

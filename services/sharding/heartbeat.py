@@ -1,9 +1,9 @@
-"""Heartbeats: rank 0 has a connection to each other rank, on which both notice that the other one has ended or hangs.
+"""Heartbeats: rank 0 has a connection to each other rank. Both ends notice if the other rank has ended or hangs.
 
-Collectives cannot show this: they report nothing while no batch runs, and block if a process hangs. Here a thread of
-each rank answers probes at any time, and a thread of rank 0 sends a beat twice a second. A rank ends its own process
-when rank 0 has ended, because no more commands will come. If rank 0 hangs on the same machine, the rank kills it first,
-so that Serve replaces it.
+Collectives cannot show this: they report nothing while no batch runs, and block if a process hangs. Here a thread in
+each rank answers probes at any time, and a thread in rank 0 sends a beat twice a second. A rank ends its own process
+when rank 0 has ended, because no more commands will come. If rank 0 hangs on the same machine, the rank first kills
+rank 0, so that Serve replaces it.
 """
 
 import os
@@ -29,8 +29,8 @@ class RankFault:
     """A rank that does not answer.
 
     Attributes:
-        rank: its number.
-        is_final: whether its process has ended, so that it will never answer again.
+        rank: the rank's number.
+        is_final: whether the process has ended, so that it will never answer again.
     """
 
     rank: int
@@ -41,10 +41,10 @@ class RankFault:
 
 
 class HeartbeatMonitor:
-    """The heartbeat connections of rank 0 to all other ranks.
+    """Rank 0's heartbeat connections to all other ranks.
 
     Attributes:
-        port: the port on which it listens.
+        port: the port on which rank 0 listens.
         token: the secret that a rank must send when it connects.
     """
 
@@ -80,7 +80,7 @@ class HeartbeatMonitor:
         return [rank for rank in range(1, ranks + 1) if rank not in self._ranks]
 
     def probe(self) -> RankFault | None:
-        """Probe every rank. Return the first fault: a rank has ended, or does not answer within 0.7 s."""
+        """Probe every rank. Return a fault if a rank has ended, or does not answer within 0.7 s."""
         with self._probing:
             waiting = dict(self._ranks)
             until_s = time.monotonic() + _ANSWER_LIMIT_S
@@ -125,12 +125,12 @@ def answer_heartbeats(
     Rank 0 hangs if it sends no beat for 3 s, counted from the first beat.
 
     Args:
-        host: the address of rank 0.
-        port: its heartbeat port.
-        token: the secret of the group.
-        rank: the number of this rank.
+        host: rank 0's address.
+        port: rank 0's heartbeat port.
+        token: the group's secret.
+        rank: this rank's number.
         limit_s: seconds to wait for the connection, and then for the first beat.
-        pid: the process id of rank 0 if it is on this machine, so that it can be killed if it hangs.
+        pid: rank 0's process id, to kill it if it hangs. None if rank 0 is on another machine.
 
     Raises:
         OSError: the connection failed.

@@ -9,14 +9,14 @@ from services.sharding.follower import follow
 
 
 class RankLauncher(Protocol):
-    """Starts and ends the processes of all ranks except rank 0."""
+    """Starts and ends all ranks except rank 0."""
 
     def start(self, spec: RankSpec) -> None:
         """Start ranks 1 to ``spec.size - 1`` without waiting until they have joined."""
         ...
 
     def kill(self) -> None:
-        """Kill all of these ranks that still run."""
+        """Kill the ranks that still run."""
         ...
 
 
@@ -24,7 +24,7 @@ class ProcessLauncher:
     """Starts ranks as plain processes on this machine: for services without Ray, benchmarks and tests.
 
     Attributes:
-        started: the processes, in the order of the ranks.
+        started: the processes, in rank order.
     """
 
     def __init__(self) -> None:

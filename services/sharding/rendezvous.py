@@ -1,7 +1,7 @@
 """How the ranks on one host map the same memory.
 
-Rank 0 makes the memory and listens on an abstract Unix socket. The others connect and send the group's token. Rank 0
-then sends them the file descriptor of the memory, and sockets that connect them with each other.
+Rank 0 makes the memory and listens on an abstract Unix socket. The other ranks connect and send the group's token.
+Rank 0 then sends them the memory's file descriptor, and sockets that connect them with each other.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ _RANK_BYTES = 4
 
 
 class MemoryHost:
-    """The memory in rank 0, which makes it and sends it to the other ranks."""
+    """The memory in rank 0, which sends it to the other ranks."""
 
     def __init__(self, token: bytes, size: int) -> None:
         """Make the memory and listen. From now on ranks can connect.
 
         Args:
-            token: the secret of the group.
-            size: the number of ranks.
+            token: the group's secret.
+            size: the rank count, including rank 0.
 
         Raises:
             OSError: this machine does not support such memory or sockets.
@@ -59,7 +59,7 @@ class MemoryHost:
             to_others = [ends[rank][other] for other in sorted(ends[rank])]
             socket.send_fds(client, [b"+"], [self._memory, *[end.fileno() for end in to_others]])
         for end in (end for each in ends.values() for end in each.values()):
-            end.close()  # only the ranks have them now, so that a rank notices when another one ends
+            end.close()  # now only the ranks have these sockets, so that a rank notices when another one ends
         return SharedMemory(0, self._size, os.dup(self._memory), to_rank_0)
 
     def close(self) -> None:
@@ -86,8 +86,8 @@ def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemo
 
     Args:
         to_rank_0: the socket to rank 0.
-        rank: the number of this rank.
-        size: the number of ranks.
+        rank: this rank's number.
+        size: the rank count, including rank 0.
 
     Raises:
         OSError: rank 0 does not send the memory.
@@ -105,5 +105,5 @@ def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemo
 
 
 def _socket_name(token: bytes) -> bytes:
-    """Return a socket name with a hash of the token. Names of abstract sockets are public, but the token is secret."""
+    """Return a socket name with a hash of the token. Abstract socket names are public, but the token is secret."""
     return b"\0rankway-" + hashlib.blake2b(token, digest_size=16).hexdigest().encode()

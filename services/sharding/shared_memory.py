@@ -3,7 +3,7 @@
 A rank writes its data into its slot and then increments its counter. A rank that waits for the data polls the counter
 for two milliseconds. Then it sets its sleep flag and sleeps on a socket, on which the other rank wakes it. The same
 socket reports that a rank has ended. There are no locks, because each counter has one writer. The mapping has no name,
-and is freed with the last process.
+and is freed when the last process ends.
 
 ``services.sharding.fence`` describes the memory order that this needs, and why x86-64 has it.
 """
@@ -49,13 +49,13 @@ class Channel(IntEnum):
 
 
 class SharedMemory:
-    """One rank's view of the memory. Only one thread of a process may use it at a time.
+    """One rank's view of the memory. Only one thread in each process may use it at a time.
 
     Attributes:
-        rank: the number of this rank.
-        size: the number of ranks.
+        rank: this rank's number.
+        size: the rank count, including rank 0.
         spin_s: the seconds that this rank polls before it sleeps.
-        others: the numbers of the other ranks.
+        others: the other ranks' numbers.
         mapping: the memory.
     """
 
@@ -63,10 +63,10 @@ class SharedMemory:
         """Map the memory.
 
         Args:
-            rank: the number of this rank.
-            size: the number of ranks.
-            descriptor: the file descriptor of the memory. It is closed once the memory is mapped.
-            sockets: the sockets to the other ranks by rank. ``close`` closes them.
+            rank: this rank's number.
+            size: the rank count, including rank 0.
+            descriptor: the memory's file descriptor. It is closed once the memory is mapped.
+            sockets: the sockets to the other ranks, by rank number. ``close`` closes them.
 
         Raises:
             OSError: the memory cannot be mapped.
@@ -100,17 +100,17 @@ class SharedMemory:
         self._full_fence()
         for other in self.others:
             if self._words[self._word_index(len(Channel), other)]:
-                with suppress(OSError):  # a full socket has woken it, a closed one means that it has ended
+                with suppress(OSError):  # a full socket has woken that rank, a closed socket means its end
                     self._sockets[other].send(b"!")
 
     def wait(self, channel: Channel, number: int, ranks: Collection[int], limit_s: float | None) -> None:
         """Wait until ``ranks`` have finished round ``number``.
 
-        The caller may then read the data of these ranks. Loads stay in order, so no fence is needed.
+        The caller may then read these ranks' data. Loads stay in order, so no fence is needed.
 
         Args:
             channel: the sequence of rounds.
-            number: the number of the round.
+            number: the round's number.
             ranks: the ranks to wait for.
             limit_s: seconds to wait. None waits without a limit.
 
@@ -139,7 +139,7 @@ class SharedMemory:
                 self._drain(fileno, poller)
 
     def close(self) -> None:
-        """Close the sockets. The other ranks treat this as the end of this rank."""
+        """Close the sockets. The other ranks then treat this rank as ended."""
         for each in self._sockets.values():
             each.close()
 
@@ -181,7 +181,7 @@ class SharedMemory:
         """Return the index of a word in the mapping. Each word has its own cache line.
 
         Args:
-            kind: a channel for its counter, or ``len(Channel)`` for the sleep flag.
+            kind: a channel, for that channel's counter, or ``len(Channel)`` for the sleep flag.
             rank: the rank that writes the word.
         """
         return (kind * self.size + rank) * (_LINE_BYTES // _WORD_BYTES)
@@ -193,12 +193,12 @@ def _header_bytes(size: int) -> int:
 
 
 def total_bytes(size: int) -> int:
-    """Return the size in bytes of the mapping for ``size`` ranks."""
+    """Return the mapping's size in bytes for ``size`` ranks."""
     return _header_bytes(size) + SLOTS_EACH * (size + 1) * SLOT_BYTES
 
 
 def is_supported() -> bool:
-    """Return whether this machine has the memory order, the system calls and the fence that are needed."""
+    """Return whether this machine has the memory order, system calls and fence that shared memory needs."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     try:

@@ -1,4 +1,4 @@
-"""The choice of a shard group's transport: shared memory or gloo, as configured or as its machines allow."""
+"""Choose a shard group's transport: shared memory or gloo, as configured, or else as the machines allow."""
 
 import platform
 import sys
@@ -17,7 +17,7 @@ def check_transport(transport: Transport | None) -> None:
     """Check that this machine can share memory between ranks, if the configuration requires it.
 
     Raises:
-        ConfigError: it is required, and this machine cannot share memory.
+        ConfigError: the configuration requires shared memory, and this machine cannot share it.
     """
     if transport == "shared_memory" and not is_supported():
         machine = f"{sys.platform} on {platform.machine()}"
@@ -25,12 +25,12 @@ def check_transport(transport: Transport | None) -> None:
 
 
 def may_share_memory(spec: RankSpec) -> bool:
-    """Return whether this rank tries to share memory with the others. All ranks of one host get the same result."""
+    """Return whether this rank tries to share memory. All ranks on one host get the same result."""
     return spec.size > 1 and spec.transport != "gloo" and is_supported()
 
 
 def open_memory_host(spec: RankSpec) -> MemoryHost | None:
-    """Make the group's memory in rank 0. Return None in other ranks, and if this machine cannot make it."""
+    """Make the group's memory in rank 0. Return None in other ranks, or if this machine cannot make the memory."""
     if spec.rank == 0 and may_share_memory(spec):
         with suppress(OSError):
             return MemoryHost(spec.token, spec.size)

@@ -15,9 +15,9 @@ def open_store(config: StoreOptions, home: Path, readers: int = 1) -> FeatureSto
     """Open the configured store for reading.
 
     Args:
-        config: the options of the store.
-        home: the folder that relative paths of the options start from.
-        readers: the largest number of threads that read at the same time.
+        config: the store options.
+        home: the folder from which relative paths in the options start.
+        readers: the maximum number of threads that read at the same time.
 
     Raises:
         ConfigError: an embedded store is missing or cannot be opened, or a secret or certificate is missing.
@@ -38,7 +38,7 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
         kind = STORES.for_config(config)
         if kind.open_writer is None:
             raise ConfigError(
-                f"rankway cannot write stores of this kind, got {config.kind}; load it with the tools of its package",
+                f"rankway cannot write stores of this kind, got {config.kind}; load it with its package's tools",
                 field=f"{_FIELD}.kind",
             )
         return kind.open_writer(config, home)
@@ -59,7 +59,7 @@ def check_store(config: StoreOptions, home: Path) -> None:
 
 
 def store_fault(config: StoreOptions, home: Path) -> str | None:
-    """Return a text with the fault of the store's server and a remedy. None if there is no fault, or no server.
+    """Return a text about the server's fault, with a remedy. None if there is no fault, or the store has no server.
 
     Raises:
         ConfigError: as for ``open_store``.

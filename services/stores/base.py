@@ -9,11 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StoreOptions(BaseModel):
-    """The options that every kind of store has.
-
-    Attributes:
-        kind: the name of the kind.
-    """
+    """The options that every kind of store has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,11 +18,11 @@ class StoreOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of reading some keys.
+    """The rows that were read for some keys.
 
     Attributes:
-        rows: a row for each key, in the order of the keys. None if the key has no row, or was not read.
-        unread: the indices of the keys that could not be read, in order. It is unknown whether these have rows.
+        rows: a row for each key, in the same order. None if the key has no row, or was not read.
+        unread: the indices of keys that could not be read, ascending. It is unknown whether these keys have rows.
     """
 
     rows: list[bytes | None]
@@ -34,7 +30,7 @@ class Reading:
 
 
 class FeatureStore(Protocol):
-    """Reads rows by key. A row has the features of one user in a compact form."""
+    """Reads rows by key. A row has one user's features in a compact form."""
 
     @property
     def waits(self) -> bool:
@@ -43,11 +39,11 @@ class FeatureStore(Protocol):
 
     @property
     def left_alone(self) -> int:
-        """The number of its servers that are skipped because they have failed."""
+        """The number of servers that are skipped because they have failed."""
         ...
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
-        """Read all keys in one round trip. It never raises, and never takes much longer than the time-out."""
+        """Read all keys in one round trip. The call never raises, and never takes much longer than the time-out."""
         ...
 
     def close(self) -> None:
@@ -63,7 +59,7 @@ class StoreWriter(Protocol):
     """
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write pairs of a key and a row, and replace rows that exist. Return the number of rows.
+        """Write pairs of a key and a row, and replace rows that exist. Return the row count.
 
         Raises:
             StoreFailed: the rows cannot be written.
@@ -71,7 +67,7 @@ class StoreWriter(Protocol):
         ...
 
     def begin_load(self) -> str:
-        """Write the first mark of a load into the store. Return the id of the load.
+        """Write a load's first mark into the store. Return the id of the load.
 
         Raises:
             StoreFailed: the mark cannot be written.
@@ -79,21 +75,21 @@ class StoreWriter(Protocol):
         ...
 
     def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
-        """Write a part of a load and its mark. Return the number of rows.
+        """Write a part of a load, and the part's mark. Return the row count.
 
         Args:
-            load: the id of the load.
-            number: the number of the part, counted from 1.
+            load: the id that ``begin_load`` returned.
+            number: the part number, counted from 1.
             rows: pairs of a key and a row.
 
         Raises:
             StoreFailed: the part cannot be written.
-            StoreLost: the store lacks the mark of an earlier part.
+            StoreLost: the store lacks an earlier part's mark.
         """
         ...
 
     def holds_parts(self, load: str, count: int) -> bool:
-        """Return whether the store has the marks of the first ``count`` parts of a load.
+        """Return whether the store has marks for a load's first ``count`` parts.
 
         Raises:
             StoreFailed: the marks cannot be read.
@@ -101,7 +97,7 @@ class StoreWriter(Protocol):
         ...
 
     def end_load(self, load: str) -> None:
-        """Remove the marks of a load.
+        """Remove a load's marks.
 
         Raises:
             StoreFailed: the marks cannot be removed, or no replica confirms that it has the rows.
@@ -118,17 +114,17 @@ Options = TypeVar("Options", bound=StoreOptions)
 
 @dataclass(frozen=True, slots=True)
 class StoreKind(Generic[Options]):
-    """The descriptor of one kind of store. Its module imports no client library. Only the functions below do.
+    """Describes one kind of store. The module that defines it imports no client library. Only the functions below do.
 
     Attributes:
-        config: the class of the options.
-        open: opens the store for reading. Its arguments are the options, the home and the number of reading threads.
-        open_writer: opens the store for ``rankway features load``. None if only other programs can write it.
+        config: the options class.
+        open: opens the store for reading. The arguments are the options, the home and the number of reading threads.
+        open_writer: opens the store for ``rankway features load``. None if only other programs can write to it.
         check: raises ``ConfigError`` if the store cannot be opened here. A server does not need to run yet. None checks
             by opening and closing the store.
-        fault: returns a text about a fault of the server, or None if it has no fault.
-        place: the names of the options that locate the rows within the store. If the feature definitions of a release
-            and of the configuration differ, the release uses the values that were recorded when it was staged.
+        fault: returns a text about the server's fault, or None if it has no fault.
+        place: the names of options that locate the rows within the store. If a release and the configuration have
+            different feature definitions, the release uses the values that were recorded when it was staged.
     """
 
     config: type[Options]

@@ -1,4 +1,4 @@
-"""A guard around the store of another package, so that its errors never fail a batch."""
+"""A guard around another package's store, so that the store's errors never fail a batch."""
 
 import logging
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ _LOGGED_EVERY = 1000
 
 
 class GuardedStore:
-    """Wraps a store, and reports all keys as unread if it raises or returns a wrong number of rows.
+    """Wraps a store, and reports all keys as unread if the store raises or returns an invalid reading.
 
-    The users of such a batch get default features.
+    The users in such a batch get default features.
     """
 
     def __init__(self, store: FeatureStore) -> None:
@@ -28,7 +28,7 @@ class GuardedStore:
 
     @property
     def left_alone(self) -> int:
-        """The number of its servers that are skipped because they have failed."""
+        """The number of servers that are skipped because they have failed."""
         return self._store.left_alone
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:

@@ -1,7 +1,7 @@
 """LMDB as a feature store: embedded, memory-mapped, and read by many processes at the same time.
 
 A reader takes no locks, and a serving process opens an environment only once. Do not write to an environment that is
-served. Load new rows into another folder, and put that in place of the served one when the load is complete.
+served. Load new rows into another folder. When the load is complete, replace the served folder with it.
 """
 
 import logging
@@ -16,7 +16,7 @@ from services.errors import ConfigError, StoreFailed
 from services.stores.base import Reading
 
 logger = logging.getLogger("ray.serve")
-_MAP_BYTES = 1 << 40  # the limit of the size. The map is sparse, so a high limit costs nothing
+_MAP_BYTES = 1 << 40  # the size limit. The map is sparse, so a high limit costs nothing
 _ROWS_A_TRANSACTION = 10_000
 
 
@@ -30,7 +30,7 @@ class LmdbStore:
         """Open the environment.
 
         Args:
-            path: its folder.
+            path: the environment's folder.
             readonly: False makes the folder if it is missing, and allows writing.
 
         Raises:
@@ -77,7 +77,7 @@ class LmdbStore:
         return Reading(rows)
 
     def rows_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the keys greater than ``key`` with their rows, in the order of the keys. b"" yields all."""
+        """Yield the keys greater than ``key`` with their rows, in key order. b"" yields all keys."""
         with self._environment.begin(buffers=False) as transaction, transaction.cursor() as cursor:
             has_row = cursor.set_range(key) if key else cursor.first()
             if has_row and key and cursor.key() == key:
@@ -87,11 +87,11 @@ class LmdbStore:
                 has_row = cursor.next()
 
     def count(self) -> int:
-        """Return the number of keys, including those of marks."""
+        """Return the key count, including the marks' keys."""
         return int(self._environment.stat()["entries"])
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write the rows in transactions of 10,000 rows. Return the number of rows.
+        """Write the rows in transactions of 10,000 rows. Return the row count.
 
         Raises:
             StoreFailed: a key is too long for LMDB, or the disk is full.
@@ -110,7 +110,7 @@ class LmdbStore:
         """Open a transaction for the block. It is committed unless the block raises.
 
         Args:
-            rows: the rows that the block writes. An error names the longest key of these.
+            rows: the rows that the block writes. If a key is too long, the error names the longest one.
 
         Raises:
             StoreFailed: as for ``write_many``.

@@ -1,4 +1,4 @@
-"""Loads into LMDB. Each part is one transaction, with a mark that has the number of parts written so far."""
+"""Loads into LMDB. Each part is one transaction. Its mark has the number of parts that are written so far."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from services.errors import StoreLost
 from services.stores.lmdb import LmdbStore
 
 MARKS = b"load/"
-"""The beginning of the keys of marks. The keys of rows begin with a brace."""
+"""The prefix of each mark's key. Row keys begin with a brace."""
 _MAX_ID_BYTES = 64
 
 
@@ -26,7 +26,7 @@ class LmdbWriter(LmdbStore):
         self._opened = self._identity()
 
     def begin_load(self) -> str:
-        """Write the first mark of a load into the store. Return the id of the load."""
+        """Write a load's first mark into the store. Return the id of the load."""
         load = secrets.token_hex(8)
         with self.writing(()) as transaction:
             transaction.put(_mark_of(load), b"0")
@@ -37,7 +37,7 @@ class LmdbWriter(LmdbStore):
 
         Raises:
             StoreFailed: as for ``write_many``.
-            StoreLost: the mark of an earlier part is missing, or the folder was removed or replaced.
+            StoreLost: an earlier part's mark is missing, or the folder was removed or replaced.
         """
         with self.writing(rows) as transaction:
             mark = transaction.get(_mark_of(load))
@@ -53,17 +53,17 @@ class LmdbWriter(LmdbStore):
         return len(rows)
 
     def holds_parts(self, load: str, count: int) -> bool:
-        """Return whether the store has the mark of part ``count`` or of a later one."""
+        """Return whether the load's mark counts at least ``count`` parts, in a folder that is still in place."""
         (mark,) = self.read_many([_mark_of(load)]).rows
         return self._is_in_place() and _parts(mark) >= count
 
     def end_load(self, load: str) -> None:
-        """Remove the mark of a load."""
+        """Remove a load's mark."""
         with self.writing(()) as transaction:
             transaction.delete(_mark_of(load))
 
     def _is_in_place(self) -> bool:
-        """Return whether the opened file is still the one at the path. It may have been removed or replaced."""
+        """Return whether the opened file is still at the path. It may have been removed or replaced."""
         return self._identity() == self._opened
 
     def _identity(self) -> tuple[int, int] | None:
@@ -79,5 +79,5 @@ def _mark_of(load: str) -> bytes:
 
 
 def _parts(mark: bytes | None) -> int:
-    """Return the number of parts in a mark, or -1 if there is no mark."""
+    """Return the part count in a mark, or -1 if there is no mark."""
     return int(mark) if mark is not None and mark.isdigit() else -1

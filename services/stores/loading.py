@@ -1,7 +1,7 @@
 """Bulk loads into a store. An interrupted load continues where it stopped, if the store still has the written rows.
 
-The progress of a load is recorded in two places. The checkpoint next to the source has the position to continue from,
-and the number of parts written so far. The store has a mark for each part. If marks are missing, the load starts over.
+A load's progress is recorded in two places. The checkpoint next to the source has the position to continue from, and
+the number of parts written so far. The store has a mark for each part. If marks are missing, the load starts over.
 """
 
 import json
@@ -22,15 +22,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """The progress of a load.
+    """A load's progress.
 
     Attributes:
-        load: the id of the load in the store.
-        parts: the number of parts written.
+        load: the load's id in the store.
+        parts: the count of written parts.
         position: where the source continues. None is the beginning.
-        done: the number of rows that were written or refused.
-        refused: the number of rows that were refused.
-        is_through: whether all rows of the source are done.
+        done: the count of rows that were written or refused.
+        refused: the count of rows that were refused.
+        is_through: whether all of the source's rows are done.
     """
 
     load: str
@@ -43,14 +43,14 @@ class LoadProgress:
 
 @dataclass(slots=True)
 class LoadReport:
-    """The result of a load.
+    """The result of a load. All counts are in rows.
 
     Attributes:
-        written: the number of rows that this call wrote.
-        resumed: the number of rows that an earlier call had done.
-        lost: the number of rows that an earlier call had done and that this call did again, because the store had lost
-            some of them.
-        refused: the number of rows that were refused, including those of earlier calls.
+        written: written by this call.
+        resumed: done by an earlier call.
+        lost: done by an earlier call and again by this call, because the store had lost some rows or an earlier
+            source starts over.
+        refused: refused by this call or an earlier one.
         faults: a line for each of the first 20 rows that this call refused.
     """
 
@@ -62,18 +62,14 @@ class LoadReport:
 
 
 class LoadCheckpoint:
-    """The progress of a load in a file next to its source. The file is removed when the load is complete.
-
-    Attributes:
-        path: the file.
-    """
+    """The file ``path``, next to a load's source, with the progress. It is removed when the load is complete."""
 
     def __init__(self, source: Path, stamp: str) -> None:
         """Keep the path of the file.
 
         Args:
             source: the file or folder that is loaded.
-            stamp: identifies the content of the source and the store. If it differs from the recorded one, the load
+            stamp: identifies the source's content and the store. If it differs from the recorded stamp, the load
                 starts over.
         """
         source = source.resolve()  # "." has no name
@@ -118,7 +114,7 @@ class LoadCheckpoint:
 def load(
     source: RowSource, writer: StoreWriter, checkpoint: LoadCheckpoint, progress: Progress
 ) -> LoadReport:
-    """Load one source. Errors are those of ``load_all``."""
+    """Load one source. The errors are as for ``load_all``."""
     (loaded,) = load_all([(source, checkpoint, progress)], writer)
     return loaded
 
@@ -126,11 +122,11 @@ def load(
 def load_all(
     sources: Iterable[tuple[RowSource, LoadCheckpoint, Progress]], writer: StoreWriter
 ) -> list[LoadReport]:
-    """Write the rows of all sources. Rows that cannot be read are reported and skipped.
+    """Write all sources' rows. Rows that cannot be read are reported and skipped.
 
     Args:
-        sources: each source with its checkpoint and a function that reports progress. The function gets the number of
-            rows done and the number of all rows.
+        sources: each source with its checkpoint and a function that reports progress. The function gets the counts of
+            done rows and of all rows.
         writer: the store.
 
     Returns:
@@ -145,13 +141,13 @@ def load_all(
     begins = False
     try:
         for source, checkpoint, progress in sources:
-            # Rows of a later source replace those of an earlier one. If a source is loaded from its beginning, all
-            # later ones must be too.
+            # Later sources' rows replace those of earlier sources. If a source is loaded from its beginning, all later
+            # sources must be too.
             loaded, reached = _load(source, writer, checkpoint, progress, begins=begins)
             begins = begins or not loaded.resumed
             loads.append(loaded)
             through.append((reached, checkpoint))
-        # Check at the end, because the store may lose rows of the first source while the last one is loaded.
+        # Check at the end, because the store may lose the first source's rows while the last source is loaded.
         if not all(writer.holds_parts(reached.load, reached.parts) for reached, _ in through):
             for reached, checkpoint in through:
                 checkpoint.clear()

@@ -15,13 +15,13 @@ from services.errors import StoreFailed
 
 @dataclass(slots=True)
 class Values:
-    """One feature of B rows. The numbers of row i are flat[starts[i]:ends[i]].
+    """One feature's values in B rows. Row i has the numbers flat[starts[i]:ends[i]].
 
     Attributes:
-        feature: the definition of the feature.
-        flat: (N,) the numbers of all rows, as the dtype of the feature.
+        feature: the feature definition.
+        flat: (N,) all rows' numbers, in the feature's dtype.
         starts: (B,) the index in ``flat`` at which each row begins.
-        ends: (B,) the index in ``flat`` after the last number of each row.
+        ends: (B,) the index in ``flat`` after each row's last number.
         is_given: (B,) whether the row has a value in the file.
         faults: the faulty rows, each with a text about its fault.
     """
@@ -34,10 +34,10 @@ class Values:
     faults: dict[int, str] = field(default_factory=dict)
 
     def dense(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the values of a feature of fixed shape.
+        """Return the values, for a feature with a fixed shape.
 
         Returns:
-            The values of the G rows that have one, (G, ...), and a mask of these rows, (B,) bool.
+            The values, (G, ...), from the G rows that have a complete value, and a mask of these rows, (B,) bool.
         """
         width = int(np.prod(self.feature.shape, dtype=np.int64))
         has_value = self.is_given & (self.ends - self.starts == width)
@@ -45,7 +45,7 @@ class Values:
         return self.flat[indices].reshape(-1, *self.feature.shape), has_value
 
     def row(self, row: int) -> NDArray[Any] | None:
-        """Return the value of a row in the shape of the feature, or None if the file has no value."""
+        """Return a row's value in the feature's shape, or None if the file has no value."""
         if not self.is_given[row]:
             return None
         values = self.flat[self.starts[row] : self.ends[row]]
@@ -57,8 +57,8 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
     """Convert an Arrow array to the values of a feature.
 
     Args:
-        feature: the definition of the feature.
-        column: numbers, or lists of numbers that are nested according to the shape of the feature.
+        feature: the feature definition.
+        column: numbers, or lists of numbers that are nested according to the feature's shape.
 
     Raises:
         StoreFailed: the column does not have numbers.
@@ -96,7 +96,7 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
 
 
 def _flattened(column: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
-    """Return the count of numbers in each row, and the numbers of all rows. An empty row has no numbers."""
+    """Return each row's count of numbers, and all rows' numbers. An empty row has no numbers."""
     if not _is_list(column.type):
         valid = np.asarray(column.is_valid())
         return valid.astype(np.int64), column.drop_null()
@@ -130,5 +130,5 @@ def _converted(raw: NDArray[Any], dtype: "np.dtype[Any]") -> tuple[NDArray[Any],
 
 
 def _rows_at(ends: NDArray[np.int64], indices: NDArray[np.int64]) -> Iterator[int]:
-    """Yield the rows that have the numbers at the given indices of ``flat``."""
+    """Yield the rows that have the numbers at the given indices in ``flat``."""
     yield from np.unique(np.searchsorted(ends, indices, side="right")).tolist()

@@ -1,7 +1,7 @@
-"""The open stores of one process. Releases that use the same store share it.
+"""The open stores in one process. Releases that use the same store share it.
 
-A process can open an LMDB environment only once, and one pool of connections is enough. A store is closed with the last
-reference to it, when the last batch of the last release that reads it has ended.
+A process can open an LMDB environment only once, and one connection pool is enough. A store is closed with the last
+reference to it, when the last batch that reads it has ended.
 """
 
 import weakref
@@ -29,7 +29,7 @@ class SharedStore:
 
     @property
     def left_alone(self) -> int:
-        """The number of its servers that are skipped because they have failed."""
+        """The number of servers that are skipped because they have failed."""
         return self._store.left_alone
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
@@ -42,7 +42,7 @@ class SharedStore:
 
 
 class SharedStores:
-    """The open stores by configuration. Only one thread may use it at a time, except for ``left_alone``."""
+    """The open stores by configuration. Only one thread at a time may use this object, except for ``left_alone``."""
 
     def __init__(self) -> None:
         """Start without any store."""
@@ -50,12 +50,12 @@ class SharedStores:
 
     @property
     def left_alone(self) -> int:
-        """The number of servers of all stores that are skipped because they have failed."""
+        """The number of servers, over all stores, that are skipped because they have failed."""
         stores = [reference() for reference in self._open.valuerefs()]
         return sum(store.left_alone for store in stores if store is not None)
 
     def open(self, config: StoreConfig, home: Path, readers: int) -> SharedStore:
-        """Return the store for a configuration, and open it if necessary. The arguments are those of ``open_store``.
+        """Return the store for a configuration, and open it if necessary. The arguments are as for ``open_store``.
 
         Raises:
             ConfigError: as for ``open_store``.

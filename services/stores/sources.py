@@ -1,4 +1,4 @@
-"""The sources of a load: Parquet files with a row for each user, or the folder of an embedded store."""
+"""Sources for a load: Parquet files with a row for each user, or an embedded store's folder."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class RowChunk:
 
     Attributes:
         rows: pairs of a key and a row.
-        done: the number of rows of the source that were accepted or refused up to the end of this part.
+        done: the count of rows that the source has accepted or refused, including this part.
         position: where the source continues after this part.
         faults: a line for each row that was refused.
     """
@@ -39,11 +39,7 @@ class RowChunk:
 
 
 class RowSource(Protocol):
-    """Rows in a fixed order.
-
-    Attributes:
-        total: the number of rows.
-    """
+    """Rows in a fixed order. ``total`` counts them."""
 
     total: int
 
@@ -52,12 +48,12 @@ class RowSource(Protocol):
         ...
 
     def stamp(self) -> str:
-        """Return a text that identifies the content. If it changes, a load starts over."""
+        """Return a text that identifies the content. If the text changes, a load starts over."""
         ...
 
 
 class ParquetSource:
-    """A Parquet file with the column user_id and a column for each feature in it. Other features get their defaults."""
+    """A Parquet file with the column user_id and columns for features. Features without a column get their defaults."""
 
     def __init__(self, path: Path, features: FeatureSet) -> None:
         """Open the file, and check its columns against the definitions.
@@ -104,7 +100,7 @@ class ParquetSource:
                 yield RowChunk(rows, row, row, faults)
 
     def stamp(self) -> str:
-        """Return the size and modification time of the file and the hash of the definitions, as text."""
+        """Return the file's size, its modification time and the hash of the definitions, as text."""
         state = self._path.stat()
         return json.dumps([state.st_size, state.st_mtime_ns, self._codec.tag.hex()])
 
@@ -142,13 +138,13 @@ class ParquetSource:
 
 
 class LmdbSource:
-    """The rows of an embedded store. They are copied unchanged."""
+    """An embedded store's rows. They are copied unchanged."""
 
     def __init__(self, path: Path, features: FeatureSet) -> None:
         """Open the store.
 
         Raises:
-            ConfigError: the folder does not have a store.
+            ConfigError: the folder has no store.
         """
         self._path = path
         self._store = LmdbStore(path)
@@ -162,8 +158,8 @@ class LmdbSource:
         """Yield the parts after ``position``.
 
         Args:
-            position: the number of rows before it, and the key of the last of these in hexadecimal. None is the
-                beginning.
+            position: the count of rows that are done, and the last such row's key in hexadecimal. None starts at the
+                first row.
 
         Raises:
             StoreFailed: a row was written with other feature definitions.
@@ -189,18 +185,18 @@ class LmdbSource:
             yield RowChunk(rows, done, (done, rows[-1][0].hex()), [])
 
     def stamp(self) -> str:
-        """Return the modification time of the data and the hashes of the definitions, as text."""
+        """Return the data's modification time and the hashes of the definitions, as text."""
         return json.dumps(
             [(self._path / "data.mdb").stat().st_mtime_ns, [tag.hex() for tag in self._tags.values()]]
         )
 
 
 def open_source(path: Path, features: FeatureSet) -> RowSource:
-    """Open a Parquet file, or the folder of an embedded store.
+    """Open a Parquet file, or an embedded store's folder.
 
     Raises:
-        ServiceError: ``path`` is neither of these, or does not fit the definitions.
+        ServiceError: ``path`` is neither a Parquet file nor a store, or does not fit the definitions.
     """
     if not path.exists():
-        raise StoreFailed(f"{path}: does not exist; name a Parquet file, or the folder of an embedded store")
+        raise StoreFailed(f"{path}: does not exist; name a Parquet file, or an embedded store's folder")
     return LmdbSource(path, features) if path.is_dir() else ParquetSource(path, features)

@@ -10,8 +10,7 @@ class LmdbConfig(StoreOptions):
     """An LMDB environment on this machine.
 
     Attributes:
-        kind: always ``lmdb``.
-        path: the folder of the environment, relative to the home.
+        path: the environment's folder, relative to the home.
     """
 
     kind: Literal["lmdb"] = "lmdb"

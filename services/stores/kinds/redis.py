@@ -13,10 +13,10 @@ class TlsConfig(BaseModel):
     """How this client verifies the server, and how it authenticates itself. Files are relative to the home.
 
     Attributes:
-        ca_file: the certificates of the trusted authorities. None trusts those of the system.
-        cert_file: the certificate of this client, if the server asks for one.
-        key_file: the key of that certificate.
-        check_hostname: whether the certificate of the server must have its host name.
+        ca_file: the trusted authorities' certificates. None trusts the system's authorities.
+        cert_file: this client's certificate, if the server asks for one.
+        key_file: the private key for ``cert_file``.
+        check_hostname: whether the server's certificate must have the server's host name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,16 +37,15 @@ class RedisConfig(StoreOptions):
     """A Redis or Valkey server, or a cluster of them.
 
     Attributes:
-        kind: always ``redis``.
-        nodes: the servers, as host:port. For a cluster some of them are enough, because they name the others.
+        nodes: the servers, as host:port. For a cluster, some servers are enough, because they name the others.
         cluster: whether the servers are a cluster.
         prefix: comes before every key, so that several pipelines can share a server.
         username: the user to log in as.
         password_env: the environment variable with the password. The configuration never has the password itself.
         password_file: the file with the password, relative to the home.
-        tls: connect with TLS.
+        tls: how to connect with TLS. None connects without it.
         timeout_ms: the longest time that a batch waits for its rows.
-        connect_timeout_ms: the time limit of a new connection. Requests do not wait for it.
+        connect_timeout_ms: the time limit for a new connection. Requests do not wait for it.
         breaker: when a failing server is skipped, and for how long.
     """
 

@@ -1,4 +1,4 @@
-"""The kinds of feature stores. A new kind needs a file in this folder and a line here."""
+"""The kinds of feature store. A new kind needs a file in this folder and a line here."""
 
 from typing import Annotated
 

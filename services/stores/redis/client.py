@@ -15,17 +15,17 @@ from services.stores.kinds.redis import RedisConfig
 
 Address = tuple[str, int]
 ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
-"""The errors that redis-py raises. Those of its cluster client have a separate base class."""
+"""The errors that redis-py raises. Its cluster client's errors have a separate base class."""
 
 
 def addresses_of(config: RedisConfig) -> list[Address]:
-    """Return the hosts and ports of the configured nodes."""
+    """Return the configured nodes' hosts and ports."""
     split = [node.rpartition(":") for node in config.nodes]
     return [(host.strip("[]"), int(port)) for host, _, port in split]
 
 
 def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
-    """Return the options of redis-py for user, password and TLS.
+    """Return redis-py's options for user, password and TLS.
 
     Raises:
         ConfigError: the password or a certificate is missing.
@@ -51,7 +51,7 @@ def _password(config: RedisConfig, home: Path) -> str | None:
     if config.password_env is not None:
         if config.password_env not in os.environ:
             raise ConfigError(
-                f"the environment variable {config.password_env} is not set; set it to the password of the store",
+                f"the environment variable {config.password_env} is not set; set it to the store's password",
                 field="features.store.password_env",
             )
         return os.environ[config.password_env]
@@ -68,7 +68,7 @@ def _password(config: RedisConfig, home: Path) -> str | None:
 
 
 def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection]:
-    """Return a function that opens a connection that is ready for batches.
+    """Return a function that opens a connection and makes it ready for batches.
 
     Raises:
         ConfigError: the password or a certificate is missing.
@@ -98,7 +98,7 @@ def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection
 
 
 def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis | redis.RedisCluster":
-    """Return a client of redis-py, for work outside the request path.
+    """Return a redis-py client, for work outside the request path.
 
     Raises:
         ConfigError: the password or a certificate is missing.
@@ -116,7 +116,7 @@ def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis
 
 
 def server_fault(config: RedisConfig, home: Path) -> str | None:
-    """Return a text with the reason why the server cannot return rows and a remedy, or None if it can."""
+    """Return a text about why the server cannot return rows, with a remedy. None if it can."""
     nodes = ", ".join(config.nodes)
     try:
         client = client_of(config, home, config.connect_timeout_ms / 1e3)

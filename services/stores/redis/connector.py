@@ -1,4 +1,4 @@
-"""The connector: a thread that opens the connections of a Redis store, and finds the nodes of a cluster.
+"""The connector: a thread that opens a Redis store's connections, and finds the nodes in a cluster.
 
 Everything that takes more than one round trip happens on this thread, outside the request path.
 """
@@ -24,7 +24,7 @@ class RedisConnector:
 
     Attributes:
         nodes: the servers by address.
-        slots: the master of each slot of a cluster. The list is replaced as a whole, and is empty until it is known.
+        slots: the master for each slot in a cluster. The list is replaced as a whole, and is empty at first.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RedisConnector:
             seeds: the configured addresses.
             is_cluster: whether the servers are a cluster.
             connect: returns a connection that is ready for batches, or raises redis.RedisError.
-            connections: the number of connections to each node.
+            connections: the connection count for each node.
             breaker: when a failing node is skipped, and for how long.
         """
         self._seeds = seeds
@@ -64,11 +64,11 @@ class RedisConnector:
         self._thread.start()
 
     def settled(self, limit_s: float) -> bool:
-        """Wait until the first attempt to connect to all nodes is over. Return whether that was within the limit."""
+        """Wait for the first attempt to connect to all nodes. Return whether it was over within the limit."""
         return self._settled.wait(limit_s)
 
     def look(self, *, moved: bool = False) -> None:
-        """Wake the thread after a lost connection, or after a change of the cluster.
+        """Wake the thread after a lost connection, or after the cluster has changed.
 
         Args:
             moved: whether a slot has moved to another node, so that the slots must be read again.
@@ -127,7 +127,7 @@ class RedisConnector:
         return connection
 
     def _discover(self) -> bool:
-        """Read the slots of the cluster from any node. Return whether a node answered."""
+        """Read the cluster's slots from any node. Return whether a node answered."""
         self._stale = False
         for address in dict.fromkeys([*self.nodes, *self._seeds]):
             connection = self._try_connect(address)

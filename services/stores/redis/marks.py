@@ -1,14 +1,14 @@
-"""The marks of a load in Redis or Valkey: a bit for each part, on each server that has rows.
+"""A load's marks in Redis or Valkey: a bit for each part, on each server that has rows.
 
-Bit 0 is set when a load begins. Bit n is set after the rows of part n, in the same pipeline and connection. A server
-that has lost rows of part n has therefore also lost bit n or bit 0:
+Bit 0 is set when a load begins. Bit n is set after part n's rows, in the same pipeline and connection. A server that
+has lost rows of part n has therefore also lost bit n or bit 0:
 
 - A server that was emptied, or restarted without its data, has lost bit 0.
 - A server that fell back to an earlier state has lost the last bits. This happens after a failover to a replica that
   was behind, or a restart from an old file.
 
-The first bit that is not set therefore gives the number of parts that a server still has. A cluster has such bits on
-each of its masters, under keys that hash to a slot of that master.
+If a server still has n parts, the first bit that is not set is therefore bit n + 1. If it has lost everything, that is
+bit 0. A cluster has such bits on each master, under keys that hash to one of the master's slots.
 """
 
 import re
@@ -20,23 +20,23 @@ from redis.crc import key_slot
 
 Client = redis.Redis | redis.RedisCluster
 _ID = re.compile(r"[0-9a-f]{16}(:[0-9]+)+")
-_MAX_TAGS = 1_000_000  # about 100,000 find a master with a single slot almost certainly
+_MAX_TAGS = 1_000_000  # 100,000 tags almost certainly find even a master with a single slot
 
 
 class Marks:
-    """The marks of one load.
+    """One load's marks.
 
     Attributes:
-        load: the id of the load.
-        keys: the keys of its marks, one on each server.
+        load: the load's id.
+        keys: the marks' keys, one on each server.
     """
 
     def __init__(self, load: str, prefix: bytes) -> None:
-        """Compute the keys of the marks.
+        """Compute the marks' keys.
 
         Args:
             load: an id that ``begin`` has made. Any other text stands for a load without marks.
-            prefix: the prefix of all keys of the store.
+            prefix: the prefix of all keys in the store.
         """
         token, *tags = load.split(":") if _ID.fullmatch(load) else [""]
         self.load = load
@@ -47,7 +47,7 @@ class Marks:
         """Begin a load: set bit 0 on each server, and return the marks.
 
         Raises:
-            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses it, or cannot be reached.
+            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses the command, or is not reachable.
         """
         token = secrets.token_hex(8)
         tags = _tags(client, prefix, token) if isinstance(client, redis.RedisCluster) else ["0"]
@@ -59,7 +59,7 @@ class Marks:
     def add(self, pipeline: Any, number: int) -> None:
         """Add commands to a pipeline, after the rows of part ``number``.
 
-        The commands set the bits of the part, and read the first bit that is not set on each server.
+        The commands set the part's bits, and read the first bit on each server that is not set.
         """
         for key in self.keys:
             pipeline.setbit(key, number, 1)
@@ -70,16 +70,16 @@ class Marks:
         """Return whether the servers have all parts up to ``number``.
 
         Args:
-            answers: the answers to a pipeline with the commands of ``add``.
-            number: the number of the last part.
+            answers: the answers to a pipeline with the commands from ``add``.
+            number: the last part's number.
         """
         return all(first > number for first in answers[-len(self.keys) :])
 
     def are_held(self, client: Client, count: int) -> bool:
-        """Return whether every server has the bits of the first ``count`` parts.
+        """Return whether every server has the bits for the first ``count`` parts.
 
         Raises:
-            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses it, or cannot be reached.
+            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses the command, or is not reachable.
         """
         if not self.keys or (isinstance(client, redis.RedisCluster) and not self._on_all_masters(client)):
             return False
@@ -95,7 +95,7 @@ class Marks:
 
 
 def _key(prefix: bytes, tag: str, token: str) -> bytes:
-    """Return the key of a mark. It never equals the key of a row, which has a slash after the closing brace."""
+    """Return a mark's key. It never equals a row's key, which has a slash after the closing brace."""
     return prefix + b"{%s}load/%s" % (tag.encode(), token.encode())
 
 

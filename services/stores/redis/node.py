@@ -2,8 +2,8 @@
 
 This module never opens a connection. The handshakes (TCP, TLS, password) take several round trips, which is much longer
 than a batch may wait. ``connector.py`` therefore opens connections on a separate thread. If no connection is open, a
-batch gets default features. The kernel enforces the time-out on the socket. An answer that has arrived is therefore
-never too late only because the event loop or the GIL is busy.
+batch gets default features. The kernel enforces the time-out on the socket. A busy event loop or GIL can
+therefore not make an answer late that has arrived in time.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class RedisNode:
-    """The connections to one server. Several threads may use it.
+    """The connections to one server. Several threads may use this object.
 
     Attributes:
         address: the host and port.
@@ -32,7 +32,7 @@ class RedisNode:
 
         Args:
             address: the host and port.
-            size: the largest number of connections.
+            size: the connection count to keep open.
             breaker: when the server is skipped after failures, and for how long.
         """
         self.address = address
@@ -46,7 +46,7 @@ class RedisNode:
 
     @property
     def lacking(self) -> int:
-        """The number of connections that are still to be opened."""
+        """The count of connections that are still to be opened."""
         with self._lock:
             return 0 if self._closed else self._size - self._open
 
@@ -69,7 +69,7 @@ class RedisNode:
         """Take an idle connection that the server has not closed.
 
         Returns:
-            The connection. None if no such connection is idle, or the breaker skips the server.
+            The connection. None if there is no such connection, or the breaker skips the server.
         """
         with self._lock:
             is_allowed, breaker = self._breaker.asked(time.monotonic())
@@ -145,7 +145,7 @@ def send(connection: Connection, commands: Sequence[Sequence[bytes]]) -> None:
 
 
 def _is_quiet(connection: Connection) -> bool:
-    """Return whether there is nothing to read: neither the end of the stream nor a late answer to an old command."""
+    """Return whether there is nothing to read: no end of the stream, and no late answer to an old command."""
     try:
         return not connection.can_read()
     except redis.RedisError:

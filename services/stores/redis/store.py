@@ -1,13 +1,13 @@
-"""Redis or Valkey, as one server or a cluster: the rows of a batch take one pipelined round trip to each node.
+"""Redis or Valkey, as one server or a cluster: a batch's rows take one pipelined round trip to each node.
 
-A single server gets one MGET. In a cluster the keys of a user share a slot, because their hash tag is the user id. Each
-slot gets one MGET, and all commands are sent to all nodes before the first answer is read. A node that is slow, dead or
-refuses commands costs at most the time-out. The rows of its users count as unread, and the others are read.
+A single server gets one MGET. In a cluster a user's keys share a slot, because their hash tag is the user id. Each slot
+gets one MGET, and all commands are sent to all nodes before the first answer is read. A node that is slow, dead or
+refuses commands costs at most the time-out. Its rows count as unread, and the other nodes' rows are read.
 
 Reads block. They run on the runner's I/O threads (``services.stages.base.WaitingStage``), so that the model thread
 scores another batch meanwhile, even if the store is slow. A read of 16 users on loopback takes 0.12 ms this way. It
 would take 0.07 ms on the model thread itself, and 0.20 ms with redis-py's asyncio client on the event loop. A busy
-event loop would also notice an answer too late and treat it as missing. The kernel's time-out on a socket does not.
+event loop would also notice an answer too late and treat it as missing. The kernel's time-out on a socket does neither.
 """
 
 import time
@@ -27,7 +27,7 @@ from services.stores.redis.connector import RedisConnector
 from services.stores.redis.node import RedisNode, send
 
 Groups = list[list[int]]
-"""The indices of keys in groups. Each group is read by one command: all keys, or in a cluster those of one slot."""
+"""Key indices in groups. One command reads each group: all keys, or in a cluster one slot's keys."""
 _LATEST_S = 1e-4  # the shortest wait. After the deadline an answer that has already arrived is still read
 
 
@@ -39,13 +39,12 @@ class RedisStore:
     def __init__(self, config: RedisConfig, home: Path, readers: int = 1) -> None:
         """Start to connect, and wait for the first connections, for at most twice the connect time-out.
 
-        A server that cannot be reached is no error. Its rows count as unread until it answers.
+        A server that cannot be reached is not an error. Its rows count as unread until it answers.
 
         Args:
-            config: the options of the store.
-            home: the folder that relative paths of the options start from.
-            readers: the largest number of threads that read at the same time. There are as many connections to each
-                node.
+            config: the store options.
+            home: the folder from which relative paths in the options start.
+            readers: the maximum number of threads that read at the same time. Each node gets as many connections.
 
         Raises:
             ConfigError: the password or a certificate is missing.
@@ -68,7 +67,7 @@ class RedisStore:
         return sum(node.state is not State.CLOSED for node in list(self._connector.nodes.values()))
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
-        """Read all keys. The keys of a node that does not answer in time are unread."""
+        """Read all keys. If a node does not answer in time, its keys are unread."""
         if not keys:
             return Reading([])
         rows: list[bytes | None] = [None] * len(keys)
@@ -107,7 +106,7 @@ class RedisStore:
         rows: list[bytes | None],
         deadline_s: float,
     ) -> list[int]:
-        """Read the answers of a node into ``rows``, and return the indices of the keys without an answer."""
+        """Read a node's answers into ``rows``, and return the indices of keys without an answer."""
         unread: list[int] = []
         for number, group in enumerate(groups):
             left_s = max(_LATEST_S, deadline_s - time.monotonic())
@@ -135,7 +134,7 @@ class RedisStore:
         self._connector.close()
 
     def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
-        """Return the nodes, each with its groups of key indices. The node is None if it is unknown."""
+        """Return the nodes, each with its key indices in groups. An unknown node is None."""
         if not self._is_cluster:
             return [(node, [list(range(len(keys)))]) for node in self._connector.nodes.values()]
         slots = self._connector.slots

@@ -1,4 +1,4 @@
-"""Writes rows into Redis or Valkey. They are pipelined in parts, which bounds the memory of client and server."""
+"""Writes rows into Redis or Valkey. They are pipelined in parts, to bound the memory in client and server."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -37,7 +37,7 @@ class RedisWriter:
             raise self._failure(error) from error
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write the rows in pipelines of 1,000 rows. Return the number of rows.
+        """Write the rows in pipelines of 1,000 rows. Return the row count.
 
         Raises:
             StoreFailed: a server does not accept the rows.
@@ -50,7 +50,7 @@ class RedisWriter:
         return written
 
     def begin_load(self) -> str:
-        """Write the first mark of a load on each server. Return the id of the load."""
+        """Write a load's first mark on each server. Return the id of the load."""
         try:
             return Marks.begin(self._client, self._prefix).load
         except ERRORS as error:
@@ -61,7 +61,7 @@ class RedisWriter:
 
         Raises:
             StoreFailed: a server does not accept the rows.
-            StoreLost: a server lacks the mark of an earlier part.
+            StoreLost: a server lacks an earlier part's mark.
         """
         marks = Marks(load, self._prefix)
         if not marks.hold(self._write(rows, marks, number), number):
@@ -73,14 +73,14 @@ class RedisWriter:
         return len(rows)
 
     def holds_parts(self, load: str, count: int) -> bool:
-        """Return whether every server has the marks of the first ``count`` parts."""
+        """Return whether every server has marks for the first ``count`` parts."""
         try:
             return Marks(load, self._prefix).are_held(self._client, count)
         except ERRORS as error:
             raise self._failure(error) from error
 
     def end_load(self, load: str) -> None:
-        """Remove the marks of a load. If a server has replicas, wait up to 60 s until one of them has all rows.
+        """Remove a load's marks. If a server has replicas, wait up to 60 s until one replica has all rows.
 
         Raises:
             StoreFailed: a server does not accept the commands, or no replica confirms the rows.
@@ -138,5 +138,5 @@ class RedisWriter:
         elif not isinstance(error, redis.ResponseError):
             remedy = "start it, or correct features.store.nodes"
         else:
-            remedy = "see the log of the server"
+            remedy = "see the server's log"
         return StoreFailed(f"Redis at {self._where}: {error}; {remedy}", field="features.store")
