@@ -1,1 +1,1 @@
-"""The configuration of a pipeline: its schema, and how it is loaded."""
+"""A pipeline's configuration: its schema, and how it is loaded."""

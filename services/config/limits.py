@@ -1,4 +1,4 @@
-"""Limits of requests, and the values that apply if a caller sends none."""
+"""Request limits, and the values that apply if a caller sends none."""
 
 from typing import Self
 
@@ -6,14 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RequestsConfig(BaseModel):
-    """Limits and defaults of requests.
+    """Request limits and defaults.
 
     Attributes:
         max_k: the most items that a caller may ask for.
         default_deadline_ms: the deadline of a request without one.
-        max_deadline_ms: the longest deadline that a caller may ask for. A longer one gets status 422.
-        max_priority: the highest priority that a caller may ask for. A higher one gets status 422.
-        max_body_bytes: the largest request body.
+        max_deadline_ms: the longest deadline that a caller may ask for. A longer deadline gets status 422.
+        max_priority: the highest priority that a caller may ask for. A higher priority gets status 422.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -27,7 +27,7 @@ def load_config(path: Path) -> PipelineConfig:
 
 
 def validated(data: dict[str, Any], source: str) -> PipelineConfig:
-    """Return the configuration in ``data``. ``source`` names the origin of the data in errors.
+    """Return the configuration in ``data``. In errors, ``source`` names the origin of the data.
 
     Raises:
         ConfigError: the data have faults. Each is one line with the field, the problem and the value.
@@ -39,14 +39,14 @@ def validated(data: dict[str, Any], source: str) -> PipelineConfig:
 
 
 class _ClosedLoader(yaml.SafeLoader):
-    """A YAML loader that refuses duplicate keys. The loader of PyYAML silently keeps the last one."""
+    """A YAML loader that refuses duplicate keys. PyYAML's own loader silently keeps the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key} is given twice; remove one of them", problem_mark=node.start_mark
+                    problem=f"{key} is given twice; remove one", problem_mark=node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -72,7 +72,7 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
 def _field(location: tuple[int | str, ...], data: Any) -> str:
     """Return the path of a field in the data.
 
-    Pydantic adds the ``kind`` to a location if the field is a union of several kinds. It is left out here.
+    If the field is a union of kinds, Pydantic adds the ``kind`` to the location. It is left out here.
     """
     path = []
     for part in location:

@@ -1,4 +1,4 @@
-"""The schema of a pipeline's YAML. Its parts are frozen models that are defined next to the code that uses them."""
+"""The schema of a pipeline's YAML. Each part is a frozen model, defined next to the code that uses it."""
 
 from typing import Any, Self
 
@@ -28,9 +28,8 @@ class PipelineConfig(BaseModel):
     All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``). Unknown fields are refused.
 
     Attributes:
-        stages: custom stages of other packages, each after the features or after the ranker, in this order.
-        trust: the packages outside this repository whose code the pipeline may load. Code of other packages
-            is refused.
+        stages: custom stages from other packages. They run after the features or after the ranker, in this order.
+        trust: the packages outside this repository whose code the pipeline may load. Other packages' code is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,7 +64,7 @@ class PipelineConfig(BaseModel):
 
     @property
     def ingress_unit(self) -> str:
-        """The unit that answers HTTP. It is the one that reads features."""
+        """The unit that answers HTTP. It also reads the features."""
         return self.unit_of("features")
 
     @model_validator(mode="wrap")

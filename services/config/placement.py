@@ -26,9 +26,9 @@ class Placement:
     """A unit in one pool, which is one Serve deployment.
 
     Attributes:
-        cpus: CPUs of a replica.
-        gpus: GPUs of a replica.
-        replicas: the number of replicas at the start.
+        cpus: the CPUs for a replica.
+        gpus: the GPUs for a replica.
+        replicas: the replica count at the start.
         weight: the unit's share of candidates in this pool, relative to the other pools.
         profile: the file with the measured profile.
     """
@@ -43,7 +43,7 @@ class Placement:
     profile: str | None
 
     def actor_options(self) -> dict[str, Any]:
-        """Return Ray's options for a replica's actor: its resources, and the labels of nodes that it may run on."""
+        """Return Ray's options for a replica's actor: its resources, and the labels of nodes that it may use."""
         options: dict[str, Any] = {"num_cpus": self.cpus}
         if self.gpus:
             options["num_gpus"] = self.gpus
@@ -69,8 +69,7 @@ class RouterConfig(BaseModel):
     def from_placements(cls, placed: Sequence[Placement]) -> Self:
         """Return the weights from a pipeline's YAML.
 
-        The default weight of a pool is its number of replicas. If all weights are 0, all pools get the same
-        weight.
+        A pool's default weight is its replica count. If all weights are 0, all pools get the same weight.
         """
         weights = {placement.key.pool: placement.weight for placement in placed}
         return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
@@ -110,10 +109,10 @@ def all_placements(config: PipelineConfig) -> tuple[Placement, ...]:
 
 
 def placement_of(config: PipelineConfig, deployment: str) -> Placement:
-    """Return the placement of a Serve deployment.
+    """Return a Serve deployment's placement.
 
     Raises:
-        ConfigError: the pipeline has no deployment of that name.
+        ConfigError: the pipeline has no deployment with that name.
     """
     candidates = all_placements(config)
     for placement in candidates:
@@ -125,10 +124,10 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
 
 
 def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
-    """Return the options of the unit's shard group, or None if none of its models needs one.
+    """Return the options for the unit's shard group, or None if no model in the unit needs a group.
 
     Raises:
-        ConfigError: two models of the unit need different groups.
+        ConfigError: two models in the unit need different groups.
     """
     stages = config.units[unit].stages
     models = [config.ranker.model] if "ranker" in stages else []

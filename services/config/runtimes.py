@@ -1,4 +1,4 @@
-"""The runtime of each model of a pipeline, configured or chosen, and the weights that one rank holds."""
+"""The runtime of each model in a pipeline, configured or chosen, and the weights that one rank holds."""
 
 import os
 from dataclasses import replace
@@ -25,7 +25,7 @@ _GIB = 1 << 30
 
 
 def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
-    """Return the pipeline with a chosen runtime for every model of kind auto. Without such a model it is unchanged.
+    """Return the pipeline with a chosen runtime in place of each ``auto``. Other runtimes stay as they are.
 
     Raises:
         ConfigError: an artifact cannot be read, or a pool does not describe its GPUs.
@@ -42,7 +42,7 @@ def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
 
 
 def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
-    """Return the runtime of every model, by the model's name.
+    """Return every model's runtime, by the model's name.
 
     Raises:
         ConfigError: as ``resolved``.
@@ -89,7 +89,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
 
 
 def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
-    """Return the units that run the model, and the number of candidates per request for which each runs it."""
+    """Return the units that run the model, each with the candidate count per request on which it runs the model."""
     users = []
     if config.ranker.model == name:
         users.append((config.unit_of("ranker"), config.candidates.count))
@@ -101,7 +101,7 @@ def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
 
 
 def _device(config: PipelineConfig, placement: Placement) -> Device:
-    """Return the device of one rank: its GPUs, or the share of the node's memory that matches its share of the CPUs."""
+    """Return one rank's device: its GPUs, or a share of the node's memory that matches its share of the CPUs."""
     cpus = placement.cpus or 1.0
     if placement.key.pool == LOCAL_POOL and LOCAL_POOL not in config.pools:
         return _this_machine(cpus)

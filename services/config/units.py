@@ -1,4 +1,4 @@
-"""The configuration of units: where they run, how they batch, and where the endpoint listens."""
+"""Unit configuration: where units run, how they batch, and where the endpoint listens."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ StageName = Literal["features", "ranker", "reranker"]
 # Serve joins the names of applications, deployments and replicas with "#" and "/".
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 LOCAL_POOL = "local"
-"""The pool of a unit that names no pools. ``pools`` may describe it."""
+"""The pool for a unit that names no pools. ``pools`` may describe it."""
 
 
 class PlacedUnitConfig(BaseModel):
@@ -31,14 +31,13 @@ class PlacedUnitConfig(BaseModel):
 
 
 class UnitConfig(BaseModel):
-    """One or more stages in one process. Units are scaled and priced.
+    """One or more stages in one process. Units are scaled and priced separately.
 
     Attributes:
         max_calls_in_flight: the most batches that a replica works on at once, including those that wait for
             another unit.
-        max_ongoing_requests: the most requests in a replica. It refuses further ones before it parses them.
-        profile: the file that ``rankway models bench`` wrote for the unit. Simulator, policies and planner
-            read it.
+        max_ongoing_requests: the most requests in a replica. Further requests are refused before they are parsed.
+        profile: the file that ``rankway models bench`` wrote for the unit. Simulator, policies and planner read it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,1 +1,1 @@
-"""Releases: loading, warming, swapping and rolling out versions of a pipeline."""
+"""Releases: load, warm, swap and roll out a pipeline's versions."""

@@ -1,4 +1,4 @@
-"""The history of a pipeline's active releases: the file ``history.yaml``. Its last name is the active release."""
+"""A pipeline's release history: the file ``history.yaml``. Its last name is the active release."""
 
 from pathlib import Path
 
@@ -13,17 +13,18 @@ _REMEMBERED = 100
 
 
 class ReleaseHistory:
-    """The names of the releases that were active, in a file that keeps the last 100."""
+    """The names of releases that were active. The file keeps the last 100 names."""
 
     def __init__(self, root: Path) -> None:
-        """Keep the path of the file in ``root``. Nothing is written before ``note_active``."""
+        """Keep the file's path in ``root``. Only ``note_active`` writes the file."""
         self._path = root / _FILE
         self._lock = root / f".{_FILE}.lock"
 
     def names(self) -> list[str]:
-        """Return the names of the releases that were active, the active one last.
+        """Return the names of releases that were active, the active one last.
 
-        It is empty if no staged release was activated. Then the data that the configuration names are served.
+        The list is empty if no staged release was activated. The pipeline then serves the data that the configuration
+        names.
 
         Raises:
             ReleaseError: the file cannot be read.
@@ -43,11 +44,11 @@ class ReleaseHistory:
         return names
 
     def active(self) -> str | None:
-        """Return the name of the active release, or None if no staged release was activated."""
+        """Return the active release's name, or None if no staged release was activated."""
         return next(iter(self.names()[-1:]), None)
 
     def previous(self) -> str:
-        """Return the name of the release to which a rollback returns.
+        """Return the release to which a rollback returns.
 
         Raises:
             ReleaseError: no other release was active before.
@@ -65,7 +66,7 @@ class ReleaseHistory:
         Args:
             name: the release.
             is_rollback: if ``name`` was active just before the present release, remove the present release from the
-                history instead of appending to it.
+                history instead of appending ``name``.
         """
         with alone(self._lock):  # if two activations come at the same time, both are kept
             names = self.names()

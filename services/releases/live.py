@@ -1,4 +1,4 @@
-"""The releases that a replica has loaded: the active one, which new requests use, and others that are still in use.
+"""The releases that a replica has loaded: the active one, which serves new requests, and others still in use.
 
 A release is loaded and warmed on a separate thread while the active one serves. Making it active is a single
 assignment on the event loop. A request keeps the release with which it began. A release that is no longer wanted is
@@ -30,17 +30,17 @@ _SHARE = 0.25
 _LOCK_LIMIT_S = 60.0
 """How long a load waits for the loads of other replicas on this machine. After that it starts anyway."""
 Status = dict[str, Any]
-"""The releases of a replica in the answer to a command: the active one, the loaded ones and the last failure."""
+"""The answer to a command about releases: the active release, the loaded ones, and the last load that failed."""
 
 
 class LiveReleases:
-    """The releases of one replica by name. Exactly one of them is active.
+    """One replica's releases by name. Exactly one release is active.
 
-    Only the event loop may use it, except for ``get``.
+    Only the event loop may use this object, except for ``get``.
 
     Attributes:
         active: the release for new requests.
-        failed: the release whose load failed last, and the reason. None again after another release was activated.
+        failed: the release whose load failed last, and the reason. None again after the next activation.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LiveReleases:
 
         Args:
             config: the pipeline.
-            home: the folder that relative paths of the configuration start from.
+            home: the folder from which relative paths in the configuration start.
             load: loads and warms the data that a configuration names, in steps. It may raise any error.
 
         Raises:
@@ -65,18 +65,18 @@ class LiveReleases:
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
         gc.collect()
-        gc.freeze()  # the objects of the start-up stay. Those of later releases must be collected
+        gc.freeze()  # objects from the start-up stay. Objects of later releases must be collected
 
     @property
     def names(self) -> list[str]:
-        """The names of all loaded releases."""
+        """The loaded releases' names."""
         return list(self._by_name)
 
     def get(self, name: str) -> LiveRelease:
-        """Return a loaded release. This may be called from any thread.
+        """Return a loaded release. Any thread may call this.
 
         Raises:
-            ReleaseMismatch: the release is not loaded, or not any more.
+            ReleaseMismatch: the release is not loaded, or no longer loaded.
         """
         loaded = self._by_name.get(name)
         if loaded is None:
@@ -144,10 +144,10 @@ class LiveReleases:
         await asyncio.gather(*[loaded.left.wait() for loaded in leaving])
 
     def behind(self) -> str | None:
-        """Return the release that is active on disk if this replica missed the command to activate it.
+        """Return the release that is active on disk, if this replica missed the command to activate it.
 
         Returns:
-            The name. None if this replica uses that release, is loading a release, or has failed to load that one.
+            The name. None if this replica already uses that release, has failed to load it, or is loading a release.
         """
         wanted = self._folder.history.active()
         if wanted in {None, self.active.name} or self._changing.locked():
@@ -170,7 +170,7 @@ class LiveReleases:
         loading = self._loader.submit(self._load_staged, name)
         try:
             loaded = await asyncio.wrap_future(loading)
-            self._refuse_if_closed()  # it may have been closed meanwhile
+            self._refuse_if_closed()  # ``close`` may have been called meanwhile
         except BaseException:
             loading.add_done_callback(_retire)
             raise
@@ -207,7 +207,7 @@ class LiveReleases:
 
 
 def _retire(loading: "Future[LiveRelease]") -> None:
-    """Retire the release that a load returns after the caller has stopped waiting for it."""
+    """Retire the release that an abandoned load returns."""
     if not loading.cancelled() and loading.exception() is None:
         loading.result().release.retire()
 

@@ -1,7 +1,7 @@
-"""Loading a release in steps: its data, the stages that the unit runs, and their fallbacks.
+"""Load a release in steps: its data, the stages that the unit runs, and their fallbacks.
 
-A load that fails or that the caller abandons leaves nothing open. Each part is closed with the last reference to it,
-like the parts that releases share. The thread that watches folders for changes is started last.
+If a load fails, or the caller abandons it, nothing stays open. Each part is closed with the last reference to it, like
+the parts that releases share. The thread that watches folders for changes is started last.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ from services.stages.updates.refresh import Refresher
 def load_release(
     config: PipelineConfig, home: Path, stages: Sequence[StageName], shared: SharedParts | None = None
 ) -> Release:
-    """Load a release without pauses. Arguments and errors are those of ``release_steps``."""
+    """Load a release without pauses. Arguments and errors are as for ``release_steps``."""
     return complete(release_steps(config, home, stages, shared or SharedParts()))
 
 
@@ -54,11 +54,11 @@ def live_release_steps(
     """Load a release and warm it.
 
     Args:
-        config: the pipeline, with the data of the release.
-        home: the folder that relative paths of the configuration start from.
+        config: the pipeline, with the release's data.
+        home: the folder from which relative paths in the configuration start.
         stages: the stages that this unit runs.
-        shared: the parts that releases of this process share.
-        ladders_of: returns the stages of a release with their rungs, in the order of a request.
+        shared: the parts that releases in this process share.
+        ladders_of: returns a release's stages with their rungs, in the order in which a request passes them.
 
     Raises:
         ConfigError, ModelError: as for ``release_steps``.
@@ -80,10 +80,10 @@ def release_steps(
     """Load the parts of a release that the named stages need.
 
     Args:
-        config: the pipeline, with the data of the release.
-        home: the folder that relative paths of the configuration start from.
+        config: the pipeline, with the release's data.
+        home: the folder from which relative paths in the configuration start.
         stages: the stages that this unit runs.
-        shared: the parts that releases of this process share.
+        shared: the parts that releases in this process share.
 
     Raises:
         ConfigError: the configuration names something that does not exist or does not fit.
@@ -112,7 +112,7 @@ def release_steps(
     memory: MemoryAnswers | None = None
     if config.fallback is not None and "features" in stages:
         fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout)
-    # The versions of all models, including those of other units, so that all units name the release alike.
+    # The versions of all models, including models in other units, so that all units name the release alike.
     versions = {
         name: loader.models[name].artifact.version
         if name in loader.models
@@ -149,7 +149,7 @@ def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definit
 
 @dataclass(frozen=True)
 class _StageLoader:
-    """Loads the stages of one release over its data, and each model only once.
+    """Loads one release's stages on its data. Each model is loaded only once.
 
     Attributes:
         models: the models loaded so far, by name.

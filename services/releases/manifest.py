@@ -1,4 +1,4 @@
-"""The manifest of a staged release: the file ``release.yaml`` in its folder."""
+"""A staged release's manifest: the file ``release.yaml`` in its folder."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,16 +13,12 @@ class StagedRelease(BaseModel):
 
     Attributes:
         name: the name, made from the content.
-        staged_at: the time of staging, in ISO 8601 and UTC.
-        catalogue: the folder of the catalogue.
-        catalogue_version: the version of the catalogue.
-        feature_hash: the content hash of the feature definitions.
-        features: the ``features`` of the configuration at the time of staging. Of these only ``definitions`` is always
-            used. See ``features_of``.
-        models: the models by name.
-        model_versions: the versions of the models by name.
-        files: the sha256 of each file of the catalogue and of the definitions. The models' files have theirs in the
-            artifacts.
+        staged_at: when the release was staged, in ISO 8601 and UTC.
+        catalogue: the catalogue's folder.
+        feature_hash: the feature definitions' content hash.
+        features: the configuration's ``features`` when the release was staged. Only their field ``definitions`` is
+            always used. See ``features_of``.
+        files: the sha256 of each file in the catalogue, and of the definitions. The artifacts have the models' hashes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

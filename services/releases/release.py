@@ -25,16 +25,13 @@ from services.stages.scoring.scorer import ModelScorer
 from services.stages.updates.refresh import Identity, Refresher
 
 Fallbacks = dict[StageName, tuple[tuple[str, Stage], ...]]
-"""The lower rungs of each stage. A rung is a pair of its name and its stage."""
+"""Each stage's lower rungs. A rung is a pair of a name and a stage."""
 
 
 def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapping[str, str]) -> str:
-    """Return the name of a release: 12 hex digits that depend only on the versions of its parts.
+    """Return a release's name: 12 hex digits that depend only on the versions of its parts.
 
-    Args:
-        catalogue_version: the version of the catalogue.
-        feature_hash: the content hash of the feature definitions.
-        model_versions: the versions of all models by name.
+    ``feature_hash`` is the feature definitions' content hash. ``model_versions`` has all models by name.
     """
     content = [catalogue_version, feature_hash, *(f"{n}={v}" for n, v in sorted(model_versions.items()))]
     return hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
@@ -45,19 +42,18 @@ class Release:
     """One release in one unit: its data, and the stages that the unit runs. ``loading`` loads it.
 
     Attributes:
-        config: the pipeline, with the data of the release.
-        definitions: the feature definitions.
+        config: the pipeline, with the release's data.
         catalogue: the items.
         layout: the columns of a request's context.
         view: the features, from the catalogue, the overlay and the live item features.
-        source: draws candidates for requests that name none.
-        custom: the stages of other packages.
-        models: the models of this unit by name, except for a ranker that has a history cache.
-        model_versions: the versions of all models, including those of other units.
+        source: draws candidates for requests that send none.
+        custom: the stages from other packages.
+        models: this unit's models by name, except for a ranker that has a history cache.
+        model_versions: the versions of all models, including models in other units.
         stages: the stages that this unit runs.
-        fallbacks: the lower rungs of the stages.
+        fallbacks: the stages' lower rungs.
         memory: the answers from memory. None in a unit that does not answer from memory.
-        refresher: opens the folders of the view again when they change.
+        refresher: opens the view's folders again when they change.
     """
 
     config: PipelineConfig
@@ -76,25 +72,25 @@ class Release:
 
     @cached_property
     def name(self) -> str:
-        """The name of the release. It is the same in every unit."""
+        """The release's name. It is the same in every unit."""
         manifest = self.catalogue.manifest
         return release_name(manifest.version, manifest.feature_hash, self.model_versions)
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """The versions that an answer reports: those of the models, and the name of the release."""
+        """The versions that an answer reports: each model's version, and the release's name."""
         return {**self.model_versions, "release": self.name}
 
     @property
     def taken(self) -> tuple[Identity, ...]:
-        """The identities of the overlay and of the live item features in use."""
+        """The identities of the overlay and the live item features in use."""
         return self.refresher.taken
 
     def pipeline(self, remote: Mapping[StageName, AnyStage]) -> list[Ladder]:
-        """Return all stages with their rungs, in the order of a request.
+        """Return all stages with their rungs, in the order in which a request passes them.
 
         Args:
-            remote: the stages that other units run. They take precedence over the stages of this unit.
+            remote: the stages that other units run. They take precedence over this unit's stages.
 
         Raises:
             ConfigError: a stage is in no unit.
@@ -121,7 +117,7 @@ class Release:
         return Ladder(custom.name, [Rung(custom.name, stage), *below])
 
     def retire(self) -> None:
-        """Stop watching the folders. Batches may still use the release: its data are freed with the last reference."""
+        """Stop watching the folders. Batches may still use the release. Its data are freed with the last reference."""
         self.refresher.stop()
 
     def close(self) -> None:
@@ -140,11 +136,10 @@ class LiveRelease:
     """A release that serves requests.
 
     Attributes:
-        release: the release.
-        ladders: its stages with their rungs, in the order of a request.
-        users: the number of requests that use it.
+        ladders: the stages with their rungs, in the order in which a request passes them.
+        users: the count of requests that use the release.
         left: set when the release is no longer wanted and no request uses it.
-        is_wanted: whether it stays loaded if no request uses it.
+        is_wanted: whether the release stays loaded if no request uses it.
     """
 
     release: Release
@@ -155,11 +150,11 @@ class LiveRelease:
 
     @property
     def name(self) -> str:
-        """The name of the release."""
+        """The release's name."""
         return self.release.name
 
     def want(self) -> None:
-        """Keep the release after all. Callers that wait until it is gone stop waiting."""
+        """Keep the release after all. Callers that wait until the release is gone stop waiting."""
         self.is_wanted = True
         self.left.set()
         self.left = asyncio.Event()

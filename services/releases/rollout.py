@@ -1,7 +1,7 @@
-"""A rollout makes one release active in all replicas of all units of a running service.
+"""A rollout makes one release active in all replicas of a running service.
 
-1. Every replica loads and warms the release while the present one serves. If a replica cannot, all replicas drop the
-   new release, and nothing has changed.
+1. Every replica loads and warms the release while the present one serves. If a replica cannot load it, all replicas
+   drop the new release, and the service is unchanged.
 2. The release is noted on disk as active, for replicas that start later.
 3. Each ingress replica swaps in one step. It reports when its last request with the old release has left.
 4. Then the other units swap and drop the old release.
@@ -25,14 +25,14 @@ _ROUNDS = 5
 
 
 class Rollout:
-    """Sends release commands to the replicas of a running service. Its calls block: never use it in an event loop."""
+    """Sends release commands to a running service's replicas. The calls block: never use them in an event loop."""
 
     def __init__(self, config: PipelineConfig, folder: ReleaseFolder, say: Callable[[str], None]) -> None:
-        """Connect to the units of a pipeline. This process must have joined the cluster with ``joined``.
+        """Connect to a pipeline's units. This process must have joined the cluster with ``joined``.
 
         Args:
             config: the pipeline.
-            folder: its staged releases.
+            folder: the pipeline's staged releases.
             say: receives a line about each phase.
         """
         self._folder = folder
@@ -44,7 +44,7 @@ class Rollout:
         self._ingress = names[0]
 
     def statuses(self) -> dict[str, list[Status]]:
-        """Return the status of every replica, by deployment. A unit has a deployment in each of its pools."""
+        """Return every replica's status, by deployment. A unit has a deployment in each of its pools."""
         return {unit: self._call_all(unit, "release_status") for unit in self._units}
 
     def activate(self, name: str, *, is_rollback: bool = False) -> None:
@@ -55,8 +55,8 @@ class Rollout:
             is_rollback: as for ``ReleaseHistory.note_active``.
 
         Raises:
-            ReleaseError: a replica cannot load the release. The present one then stays active everywhere. It is also
-                raised if the release is active, but a replica still does not use it after 5 attempts.
+            ReleaseError: a replica cannot load the release, and the present one stays active everywhere. Or: the
+                release is active, but a replica still does not use it after 5 attempts.
         """
         self._say(f"loading and warming {name} while the active release serves")
         for unit in self._units:
@@ -74,7 +74,7 @@ class Rollout:
             self._activate_in(unit, name)
 
     def _faults_of_loading(self, unit: str, name: str) -> list[str]:
-        """Load the release in all replicas. Return a fault for each, or "" if it succeeded.
+        """Load the release in all replicas of a unit. Return a text for each replica: its fault, or "" for none.
 
         A replica that does not answer counts as failed.
         """

@@ -1,4 +1,4 @@
-"""Parts that several releases of one process use are loaded once, and kept while a release uses them.
+"""Parts that several releases in a process use are loaded once, and kept while a release uses them.
 
 A swap then loads only the parts that differ. This matters because a load competes with requests for the processor and
 for the GIL. Two parts are the same if their files are the same. Staging makes hard links, so a catalogue or model that
@@ -24,9 +24,9 @@ Files = tuple[tuple[str, int, int, int, int], ...]
 
 
 def files_of(folder: Path) -> Files:
-    """Return the path, device, inode, size and modification time of each file in a folder.
+    """Return the path, device, inode, size and modification time, in nanoseconds, of each file in a folder.
 
-    The result is empty if ``folder`` is not a folder. The modification time is in nanoseconds.
+    The result is empty if ``folder`` is not a folder.
     """
     files = []
     for path in sorted(folder.rglob("*")):
@@ -38,7 +38,7 @@ def files_of(folder: Path) -> Files:
 
 
 class SharedParts:
-    """The stores, catalogues and models in use, and their metrics. Only one thread may use it at a time.
+    """The stores, catalogues and models in use, and their metrics. Only one thread at a time may use this object.
 
     Attributes:
         row_metrics: counts stored rows that cannot be read, and refreshed folders.
@@ -75,7 +75,7 @@ class SharedParts:
         return self._catalogues.get(root, (), partial(Catalogue.open, root))
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
-        """Return the model over this catalogue object, and load it if necessary.
+        """Return the model that uses this catalogue object, and load the model if necessary.
 
         Raises:
             ModelError: as for ``ModelScorer``.
@@ -88,7 +88,7 @@ class SharedParts:
 
 
 class _LoadedParts(Generic[Shared]):
-    """Loaded parts by their files and by an origin: a key for everything else that they were made of."""
+    """Loaded parts by their files and by an origin, which is a key for everything else that they were made from."""
 
     def __init__(self) -> None:
         self._by_key: weakref.WeakValueDictionary[Hashable, Shared] = weakref.WeakValueDictionary()

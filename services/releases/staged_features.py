@@ -1,11 +1,11 @@
-"""The features of a staged release: its own definitions, with the store and folders of the configuration.
+"""A staged release's features: its own definitions, with the configuration's store and folders.
 
 The store, the overlay and the live item features change while releases serve. The configuration therefore decides
 where they are, not the release. In particular, addresses, passwords and TLS always come from the configuration.
 
 There is one exception. Rows and overlays can be read only with the definitions with which they were written. If the
-definitions of the configuration differ from those of the release, the release reads its rows and its overlay from the
-recorded location. This is ``store.prefix`` or ``store.path``, and ``overlay``, as they were at the time of staging.
+release and the configuration have different definitions, the release reads its rows and its overlay from the recorded
+location. This is ``store.prefix`` or ``store.path``, and ``overlay``, as they were when the release was staged.
 Live item features always come from the folder in the configuration. An old folder could show a closed item as open.
 """
 
@@ -23,12 +23,12 @@ _NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms",
 
 
 def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> FeaturesConfig:
-    """Return the features of the configuration with the definitions of a release.
+    """Return the configuration's features with a release's definitions.
 
     Args:
-        recorded: the features of the release, as they were at the time of staging.
-        present: the features of the configuration.
-        home: the folder that relative paths start from.
+        recorded: the release's features, as they were when it was staged.
+        present: the configuration's features.
+        home: the folder from which relative paths start.
     """
     changes: dict[str, Any] = {"definitions": recorded.definitions}
     own, configured = _definitions(recorded, home), _definitions(present, home)
@@ -43,7 +43,7 @@ def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
 def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> list[str]:
     """Return a line for each field whose value differs between the release and the configuration.
 
-    The arguments are those of ``features_of``.
+    The arguments are as for ``features_of``.
     """
     used = dict(_fields(features_of(recorded, present, home)))
     staged, configured = dict(_fields(recorded)), dict(_fields(present))
@@ -79,7 +79,7 @@ def _with_location_of(recorded: StoreConfig | None, present: StoreConfig | None)
 
 
 def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted names and the values of the fields that are compared."""
+    """Yield the dotted names and the values of compared fields."""
 
     def leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for name, value in values.items():

@@ -3,7 +3,7 @@
 A folder has ``release.yaml``, and hard links to the catalogue and the models, or copies if the file system has no hard
 links. The feature definitions are copied. Training the next model in the same place therefore does not change a
 staged release. The feature store and the overlay are not part of a release: they keep changing while releases serve
-(see ``staged_features.py``). The name of a release is made from its content.
+(see ``staged_features.py``). A release's name is made from its content.
 """
 
 import os
@@ -34,10 +34,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ReleaseFolder:
-    """The staged releases of one pipeline.
+    """One pipeline's staged releases.
 
     Attributes:
-        root: the folder of the releases.
+        root: the folder with the releases.
         history: the releases that were active.
     """
 
@@ -45,8 +45,8 @@ class ReleaseFolder:
         """Keep the paths. The folder is made when a release is staged.
 
         Args:
-            home: the folder that relative paths start from.
-            pipeline: the name of the pipeline.
+            home: the folder from which relative paths start.
+            pipeline: the pipeline's name.
             trust: the packages whose code a release may name, as configured in the pipeline.
         """
         self._home, self._trust = home, tuple(trust)
@@ -97,7 +97,7 @@ class ReleaseFolder:
         return release
 
     def read(self, name: str) -> StagedRelease:
-        """Read the manifest of one release.
+        """Read one release's manifest.
 
         Raises:
             ReleaseError: no release has that name, or its manifest cannot be read.
@@ -125,13 +125,13 @@ class ReleaseFolder:
         Raises:
             ReleaseError: a manifest cannot be read.
         """
-        # There may be folders of a writer too. Their name is that of the release, then a dot and a suffix.
+        # A writer may have folders here too. They are named after the release, with a dot and a suffix.
         names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{MANIFEST}")}
         releases = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
         return sorted(releases, key=lambda release: (release.staged_at, release.name))
 
     def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
-        """Return ``config`` with the data of a staged release, or unchanged for None.
+        """Return ``config`` with a staged release's data, or unchanged for None.
 
         Raises:
             ReleaseError: as for ``applied_steps``.
@@ -143,7 +143,7 @@ class ReleaseFolder:
 
         Raises:
             ReleaseError: the release does not exist, its files have changed since it was staged, or it lacks a model
-                of the pipeline.
+                that the pipeline needs.
         """
         if name is None:
             return config
@@ -171,7 +171,7 @@ class ReleaseFolder:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
 
     def differences(self, config: PipelineConfig, name: str | None) -> list[str]:
-        """Return a line for each field of ``features`` that was changed in ``config`` since the release was staged.
+        """Return a line for each field in ``features`` that has changed in ``config`` since the release was staged.
 
         Raises:
             ReleaseError: as for ``read``.
@@ -179,7 +179,7 @@ class ReleaseFolder:
         return [] if name is None else differences(self.read(name).features, config.features, self._home)
 
     def _sha256_of(self, path: Path, hashed: dict[tuple[int, ...], str]) -> str:
-        """Return the sha256 of a file. Reuse the one in ``hashed`` if the previous release has the same file.
+        """Return a file's sha256. Reuse the hash in ``hashed`` if the previous release has the same file.
 
         Releases share files because staging makes hard links.
         """
@@ -198,7 +198,7 @@ def _with_present_runtime(staged: ModelConfig, present: ModelConfig | None) -> M
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """Link the files of a folder into another one, or copy them if the file system has no hard links."""
+    """Link a folder's files into another folder, or copy them if the file system has no hard links."""
 
     def link_or_copy(path: str, copy: str) -> str:
         try:

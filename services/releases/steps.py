@@ -7,14 +7,14 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
-"""A generator that yields after each step, and returns the result. ``yield from`` combines several of them."""
+"""A generator that yields after each step, and returns the result. ``yield from`` combines generators."""
 
 
 def complete(steps: Steps[Result], between: Callable[[], None] | None = None) -> Result:
-    """Do all steps, call ``between`` after each of them, and return their result.
+    """Do all steps, call ``between`` after each step, and return the result.
 
-    After an error, everything that the steps have opened can be freed: the traceback has the lines of the code, but no
-    local variables.
+    After an error, everything that the steps have opened can be freed: the traceback has the code lines, but no local
+    variables.
 
     Args:
         steps: the work.

@@ -1,7 +1,7 @@
 """Throttling: work during requests is done in steps with pauses between them, and so uses only a share of a core.
 
-A lower priority of the thread is not enough: it still uses every idle cycle, evicts caches and competes for the GIL.
-Under load a queue of requests builds up during a step. The next pause lets it drain.
+A lower thread priority is not enough: the thread still uses every idle cycle, evicts caches and competes for the GIL.
+Under load, requests queue up during a step. The next pause lets the queue drain.
 """
 
 import time
@@ -25,8 +25,8 @@ class Throttle:
 
         Args:
             share: the share of a core that the work may use, above 0 and at most 1.
-            used_s: returns the processor time of this thread in seconds.
-            sleep: pauses for a number of seconds.
+            used_s: returns this thread's processor time in seconds.
+            sleep: pauses for the given seconds.
         """
         self._pause_per_work = 1 / share - 1
         self._used_s, self._sleep = used_s, sleep

@@ -1,4 +1,4 @@
-"""Warm-up: before a replica is ready it runs a batch of each size that it can get."""
+"""Warm-up: before a replica is ready, it runs batches of several sizes, up to the largest that it can get."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from services.stages.reranker import RerankerStage
 
 
 def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
-    """Return the numbers of requests to warm: 1, 2, 4 and so on, and last the most that fit into a batch.
+    """Return the request counts to warm: 1, 2, 4 and so on, and finally the most that fit into a batch.
 
     For example, a batch of at most 256 candidates with 20 per request gives [1, 2, 4, 8, 12].
     """
@@ -30,20 +30,20 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
 
 
 def batch_shapes(config: PipelineConfig) -> list[int]:
-    """Return the numbers of requests to warm for the unit of the pipeline with the largest batches."""
+    """Return the request counts to warm, for the unit with the largest batches."""
     largest = max(unit.batching.max_candidates for unit in config.units.values())
     return shape_buckets(largest, config.candidates.count)
 
 
 def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> Steps[None]:
-    """Run every rung that this unit has on a batch of each size. One step is one batch of one rung.
+    """Run every rung in this unit on a batch of each size. One step runs one batch on one rung.
 
     Models that another release has already warmed are skipped.
 
     Args:
         release: the release.
         config: the pipeline.
-        ladders: the stages with their rungs, in the order of a request.
+        ladders: the stages with their rungs, in the order in which a request passes them.
 
     Raises:
         StageFailed: a score is not finite.
@@ -57,7 +57,7 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
             batch = release.custom.prepare(batch)
         for ladder in ladders:
             incoming = batch
-            for rung in reversed(ladder.rungs):  # the next stage gets the batch of the first rung
+            for rung in reversed(ladder.rungs):  # the next stage gets the first rung's batch
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
                     batch = rung.stage(incoming)
                     _check(rung.name, batch.candidates.values())
@@ -77,15 +77,15 @@ def sample_batch(
     per_request: int,
     release: str = "",
 ) -> RaggedBatch:
-    """Return a batch of unknown users with random candidates, in the default context with a few words as texts.
+    """Return a batch of unknown users with random candidates. The context has default values and short texts.
 
     Args:
         layout: the columns of a context.
         view: the features.
-        item_count: the number of items in the catalogue.
-        requests: the number of requests.
-        per_request: the number of candidates of each request.
-        release: the name of the release.
+        item_count: the item count in the catalogue.
+        requests: the request count.
+        per_request: the candidate count in each request.
+        release: the release's name.
     """
     random = np.random.default_rng(0)
     contexts = [layout.sample()] * requests
@@ -98,7 +98,7 @@ def sample_batch(
             **{f"context.{name}": column for name, column in context.items()},
             **layout.texts(contexts),
         },
-        # Zeros in place of the columns of stages that other units run.
+        # Zeros in place of columns that other units compute.
         candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
         release=release,
         user_keys=[b""] * requests,
