@@ -2,14 +2,14 @@
 
 A policy runs in Serve's controller. It must not block there, and it cannot change a deployment's
 ``user_config``. Still, every ingress replica must learn the weights, including replicas that start later.
-Serve keeps its own checkpoints in this store. Using it has these advantages:
+Serve keeps its own checkpoints in this store. The store has these advantages:
 
 - There is no additional process to place or to lose, and no additional connection.
 - Each ingress replica makes one small read per second.
 - The values survive the controller and the replicas.
 
-Calls to the replicas would miss those that are starting. An actor would have to be placed, and given
-everything again whenever its node is lost.
+Calls to replicas would miss replicas that are starting. An actor would have to be placed, and would need all values
+again whenever its node is lost.
 """
 
 import json
@@ -29,10 +29,10 @@ logger = logging.getLogger("ray.serve")
 
 
 class Keys(Protocol):
-    """Values by key, shared by all processes of the cluster. Both methods block, and may raise any exception."""
+    """Values by key, shared by all processes in the cluster. Both methods block, and may raise any exception."""
 
     def read(self, key: bytes) -> bytes | None:
-        """Return the value of a key, or None if there is none."""
+        """Return a key's value, or None if there is none."""
         ...
 
     def write(self, key: bytes, value: bytes) -> None:
@@ -41,10 +41,10 @@ class Keys(Protocol):
 
 
 class KvStore:
-    """The values of one pipeline, by name."""
+    """One pipeline's values, by name."""
 
     def __init__(self, pipeline: str, keys: Keys | None = None) -> None:
-        """Select the values of this pipeline.
+        """Select this pipeline's values.
 
         The default for ``keys`` is Ray's own store, which needs a process that has joined a cluster.
         """
@@ -88,12 +88,12 @@ class KvStore:
 
 
 def post_weights(store: KvStore, unit: str, weights: Weights) -> None:
-    """Write the weights of a unit's pools, for the ingresses to read."""
+    """Write the weights for a unit's pools. The ingress replicas read them."""
     store.post(f"weights/{unit}", json.dumps(dict(weights)).encode())
 
 
 class FollowedWeights:
-    """Reads changed weights of a unit's pools, on its own thread."""
+    """Reads the weights for a unit's pools on its own thread, and passes on changes."""
 
     def __init__(
         self, store: KvStore, unit: str, take: Callable[[Weights], object], period_s: float = _PERIOD_S

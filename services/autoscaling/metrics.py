@@ -21,7 +21,7 @@ _KEYS = ("pipeline", "unit", "pool")
 
 
 class ScalingMetrics:
-    """The series of one unit in one pool."""
+    """The series for one unit in one pool."""
 
     def __init__(self, pipeline: str, key: Key, max_replicas: int, objective_ms: float) -> None:
         """Declare the series.
@@ -67,7 +67,7 @@ class ScalingMetrics:
             before: the target before the decision.
             after: the target after the decision.
             observed: the observation that the decision used.
-            age_s: the age of the observation.
+            age_s: the observation's age in seconds.
         """
         self._replicas.set(after, {"of": "target"})
         self._replicas.set(observed.ready, {"of": "ready"})

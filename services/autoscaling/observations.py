@@ -1,4 +1,4 @@
-"""Observations of a running pipeline for policies, from counts that replicas record and Serve's controller collects."""
+"""Observations of a running pipeline for policies. Replicas record counts, and Serve's controller collects them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Sample(Protocol):
 
     @property
     def timestamp(self) -> float:
-        """The time of recording, in seconds since 1970."""
+        """When the value was recorded, in seconds since 1970."""
         ...
 
     @property
@@ -31,16 +31,16 @@ class Sample(Protocol):
 
 
 class Context(Protocol):
-    """The fields of Serve's ``AutoscalingContext`` that are read here. Serve makes one per deployment."""
+    """The fields that are read here from Serve's ``AutoscalingContext``. Serve makes a context per deployment."""
 
     @property
     def current_num_replicas(self) -> int:
-        """The number of running replicas."""
+        """The count of running replicas."""
         ...
 
     @property
     def target_num_replicas(self) -> int:
-        """The number of replicas that was requested last."""
+        """The replica count that was requested last."""
         ...
 
     @property
@@ -72,19 +72,19 @@ def recorded(waiting_candidates: int, metrics: UnitMetrics) -> dict[str, float]:
 
 
 def observe(contexts: Mapping[Key, Context], now_s: float, window_s: float) -> Observation:
-    """Return the observation of each deployment.
+    """Return an observation of all deployments.
 
-    A rate is the difference of one replica's counts over the last ``window_s`` of its samples. A replica that
-    starts or restarts counts from its own first sample. A replica that is gone takes nothing away.
+    A unit's rate is the sum over its replicas. Each replica adds its own increase in the last ``window_s``, or since
+    its first sample if it started later. A replica that is gone therefore makes no rate negative.
 
     Args:
-        contexts: Serve's context of each deployment.
+        contexts: Serve's context for each deployment.
         now_s: the current time.
         window_s: the time over which rates are measured.
 
     Returns:
-        The observation. Its age is that of the deployment whose newest sample is oldest. It is infinite if
-        replicas are ready but none has recorded anything.
+        The observation. Every deployment has a newest sample, and the oldest of these gives the age. The age is
+        infinite if replicas are ready but none has recorded a value.
     """
     newest_s = [newest for context in contexts.values() if (newest := _newest_s(context)) is not None]
     some_ready = any(context.current_num_replicas for context in contexts.values())
@@ -114,7 +114,7 @@ def _unit(context: Context, window_s: float) -> UnitObservation:
 
 
 def _rate(series: Sequence[Sample], window_s: float) -> float:
-    """Return the increase of a count per second."""
+    """Return a count's increase per second."""
     if len(series) < 2:
         return 0.0
     last = series[-1]
@@ -124,6 +124,6 @@ def _rate(series: Sequence[Sample], window_s: float) -> float:
 
 
 def _newest_s(context: Context) -> float | None:
-    """Return the time of the deployment's newest sample, or None if it has none."""
+    """Return the time of the deployment's newest sample, or None if there is no sample."""
     every = (context.raw_metrics or {}).get(_ARRIVED_CANDIDATES, {}).values()
     return max((series[-1].timestamp for series in every if series), default=None)

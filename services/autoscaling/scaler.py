@@ -1,7 +1,7 @@
-"""The scaler: it applies an autoscaling policy to the deployments of a running pipeline.
+"""The scaler: it applies an autoscaling policy to a running pipeline's deployments.
 
 It gets its observations from Serve's controller and asks the policy every ``decision_interval_s``. Between
-two decisions it returns the current targets. Time is an argument of its methods.
+two decisions it returns the current targets. Methods get the time as an argument.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class Scaler(Generic[State]):
             placed: the deployments, by name.
             store: keeps the weights and the policy's state.
             identity: identifies the policy and its settings. A restarted controller continues with a stored
-                state only if this is the same.
+                state only if its identity is the same.
             traffic: records the decisions.
         """
         self._policy, self._spec, self._placed, self._store = policy, spec, dict(placed), store
@@ -66,7 +66,7 @@ class Scaler(Generic[State]):
             self._traffic.stop()
 
     def targets(self, contexts: Mapping[str, Context], now_s: float) -> dict[str, int]:
-        """Return the number of replicas that each deployment should have."""
+        """Return the replica count that each deployment should have."""
         current = {name: context.target_num_replicas for name, context in contexts.items()}
         if now_s < self._next_s:
             return current
@@ -113,7 +113,7 @@ class Scaler(Generic[State]):
         for unit in self._spec.units:
             if len(unit.placed) > 1:
                 own = [each for each in self._placed.values() if each.key.unit == unit.name]
-                # Always written, because the store may still have the weights of an earlier policy.
+                # Always written, because the store may still have an earlier policy's weights.
                 weights = decision.weights.get(unit.name) or RouterConfig.from_placements(own).weights
                 post_weights(self._store, unit.name, weights)
         self._store.post(_STATE, pickle.dumps((self._identity, decision.state)))
@@ -138,7 +138,7 @@ class Scaler(Generic[State]):
 def pipeline_scaler(
     config: PipelineConfig, profiles: Mapping[Key, Profile], store: KvStore, home: Path | None = None
 ) -> Scaler[Any]:
-    """Make the scaler for all deployments of a pipeline. Decisions may be recorded if ``home`` is given.
+    """Make the scaler for all of a pipeline's deployments. Decisions are recorded if ``home`` and ``record`` are set.
 
     Raises:
         AutoscaleError: the policy does not fit the pipeline.

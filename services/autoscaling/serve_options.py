@@ -21,11 +21,12 @@ def serve_options(
         config: the pipeline.
         spec: the pipeline as policies see it.
         key: the unit and the pool.
-        policy: a deployment-level policy, by import string and arguments.
+        policy: a deployment-level policy, as an import string and arguments. None if Serve has a policy for the whole
+            application.
 
     Returns:
-        The options. Their look-back window is the policy's own, if it has one: ``target_ongoing`` averages
-        requests over it. Otherwise the window covers the records of two decisions.
+        The options. Their look-back window is the policy's own, if it has one. For example, ``target_ongoing``
+        averages requests over its window. Otherwise the window covers the records for two decisions.
     """
     placed = spec.placed(key)
     assert config.autoscaling is not None

@@ -1,6 +1,6 @@
-"""Policies for Ray Serve. Serve names them by import string, makes them in its controller and calls them in each loop.
+"""Policies for Ray Serve. Serve imports them by name, makes them in its controller and calls them in each loop.
 
-An exception here would freeze every application of the cluster, so none is raised. If the scaler cannot be
+An exception here would freeze every application in the cluster, so none is raised. If the scaler cannot be
 made, or its policy fails, the targets stay as they are. Serve pickles this module by value, and a controller
 may run without the rest of the package. So only the standard library is imported at the top.
 """
@@ -18,15 +18,15 @@ class _Guarded:
     """A scaler that never raises an exception."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        """Make the scaler. If that fails, log the error and keep the targets as they are from then on."""
+        """Make the scaler. If that fails, log the error and never change the targets."""
         self._scaler: Any = None
         try:
             self._scaler = make()
         except BaseException:
-            _logger.exception("autoscaling cannot start; the numbers of replicas stay as they are")
+            _logger.exception("autoscaling cannot start; the replica counts stay as they are")
 
     def targets(self, contexts: Mapping[str, Any]) -> dict[str, int]:
-        """Return the targets of the scaler, or the current ones if it fails."""
+        """Return the scaler's targets, or the current targets if it fails."""
         current = {name: context.target_num_replicas for name, context in contexts.items()}
         if self._scaler is None or not contexts:
             return current
@@ -35,12 +35,12 @@ class _Guarded:
             wanted = self._scaler.targets(contexts, now_s)
             return {name: max(0, int(wanted.get(name, current[name]))) for name in contexts}
         except BaseException:
-            _logger.exception("the autoscaling policy failed; the numbers of replicas stay as they are")
+            _logger.exception("the autoscaling policy failed; the replica counts stay as they are")
             return current
 
 
 class PipelinePolicy:
-    """An application-level policy: one decision for all deployments of a pipeline."""
+    """An application-level policy: one decision for all of a pipeline's deployments."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PipelinePolicy:
 
         Args:
             config: the pipeline, as JSON.
-            profiles: the profiles that its policy reads, as JSON.
+            profiles: the profiles that the autoscaling policy reads, as JSON.
             home: the folder below which decisions are recorded.
             keys: the store for weights and state. The default is Ray's key-value store.
         """
@@ -71,7 +71,7 @@ class PipelinePolicy:
         self._guarded = _Guarded(make)
 
     def __call__(self, contexts: dict[Any, Any]) -> tuple[dict[Any, int], dict[Any, dict[str, Any]]]:
-        """Return the number of replicas of each deployment, by Serve's ids."""
+        """Return the target replica counts, by Serve's deployment ids."""
         targets = self._guarded.targets({each.name: context for each, context in contexts.items()})
         return {each: targets[each.name] for each in contexts}, {}
 
@@ -84,7 +84,7 @@ class UnitPolicy:
 
         Args:
             config: the pipeline, as JSON.
-            profiles: the profiles that its policy reads, as JSON.
+            profiles: the profiles that the autoscaling policy reads, as JSON.
             deployment: the name of the deployment that the policy scales.
         """
 
@@ -96,7 +96,7 @@ class UnitPolicy:
         self._name, self._guarded = deployment, _Guarded(make)
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
-        """Return the number of replicas of the deployment."""
+        """Return the deployment's target replica count."""
         return self._guarded.targets({self._name: context})[self._name], {}
 
 

@@ -1,4 +1,4 @@
-"""From a pipeline's YAML to its spec: the view of policies, simulator, tuner and planner (``autoscale.spec``)."""
+"""Turn a pipeline's YAML into its spec, which policies, simulator, tuner and planner use (``autoscale.spec``)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _MOST_REPLICAS = 10_000
 
 
 def spec_of(config: PipelineConfig, home: Path) -> PipelineSpec:
-    """Return the spec of the pipeline with its profiles. Its ``autoscaling`` is applied, if it has one.
+    """Return the pipeline's spec with its profiles. If the pipeline has ``autoscaling``, that is applied.
 
     Raises:
         ProfileError: a unit names no profile, or one that cannot be read or belongs to another unit or pool.
@@ -28,11 +28,11 @@ def spec_of(config: PipelineConfig, home: Path) -> PipelineSpec:
 
 
 def profiles_of(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
-    """Read the profile of every unit in every pool.
+    """Read the profile for every unit in every pool.
 
     Args:
         config: the pipeline.
-        home: paths of profiles are relative to this folder, or to the repository.
+        home: profile paths are relative to this folder, or to the repository.
 
     Raises:
         ProfileError: a profile is not named, cannot be read, or belongs to another unit or pool.
@@ -53,7 +53,7 @@ def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
 
 
 def lowered(config: PipelineConfig, profiles: Mapping[Key, Profile]) -> PipelineSpec:
-    """Return the spec of the pipeline with these profiles. The times of a unit without a profile have no meaning.
+    """Return the pipeline's spec with these profiles. A unit without a profile gets times that have no meaning.
 
     Raises:
         SpecError: a replica does not fit a node of its pool.

@@ -46,7 +46,7 @@ class _ClosedLoader(yaml.SafeLoader):
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key} is given twice; remove one", problem_mark=node.start_mark
+                    problem=f"{key} is given twice; remove one of them", problem_mark=node.start_mark
                 )
         return super().construct_mapping(node, deep)
 

@@ -1,1 +1,1 @@
-"""The served log and the traffic log of a replica: their rows, the files, and the threads that write them."""
+"""A replica's served log and traffic log: their rows, the files, and the threads that write them."""

@@ -16,7 +16,7 @@ class LogFolder:
     """A folder for complete files.
 
     Attributes:
-        root: the path of the folder on ``filesystem``.
+        root: the folder's path on ``filesystem``.
     """
 
     filesystem: AbstractFileSystem
@@ -29,7 +29,7 @@ class LogFolder:
         Args:
             path: a path relative to the home, or a URL.
             home: the data home.
-            field: the field of the pipeline's configuration, for the error.
+            field: the configuration field, for the error.
 
         Raises:
             ConfigError: the file system is unknown, or a package that it needs is not installed.
@@ -47,6 +47,6 @@ class LogFolder:
         """Write a file as a whole.
 
         Raises:
-            Exception: an error of the file system.
+            Exception: the file system has failed. Each kind has its own errors.
         """
         write_log_file(table, f"{self.root}/{name}", self.filesystem)

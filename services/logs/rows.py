@@ -1,4 +1,4 @@
-"""Rows of the served log, which are answered lists and feedback, and the tables made from them."""
+"""Served log rows, which are answered lists and feedback, and the tables made from them."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ class ShownRow(NamedTuple):
     Attributes:
         batch: the batch with the list.
         request: the index of the list's request in the batch.
-        at_s: the time of the answer, in seconds since 1970.
-        keys: (N,) int64, the keys of all items in the catalogue.
+        at_s: when the request was answered, in seconds since 1970.
+        keys: (N,) int64, the keys of all catalogue items.
     """
 
     batch: RaggedBatch
@@ -38,7 +38,7 @@ class ShownRow(NamedTuple):
 
 
 class FeedbackRow(NamedTuple):
-    """An event of a user for an item of an answered list."""
+    """A user's event for an item in an answered list."""
 
     request_id: str
     key: int
@@ -48,7 +48,7 @@ class FeedbackRow(NamedTuple):
 
 
 class ListsMaker:
-    """Makes tables of the lists of one release."""
+    """Makes tables from one release's lists."""
 
     def __init__(self, features: FeatureSet) -> None:
         """Determine the logged features once. This takes much longer than making a table."""
@@ -59,7 +59,7 @@ class ListsMaker:
         self._candidate_names = [name for name in names if name.startswith(PER_CANDIDATE_SOURCES)]
 
     def fits(self, batch: RaggedBatch) -> bool:
-        """Return whether the batch has every logged feature. The answer of a fallback may have none."""
+        """Return whether the batch has every logged feature. A fallback's answer may have none."""
         return all(name in batch.requests for name in self._request_names) and all(
             name in batch.candidates for name in self._candidate_names
         )

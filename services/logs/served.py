@@ -1,8 +1,7 @@
-"""The served log of a replica: answered lists and feedback.
+"""A replica's served log: answered lists and feedback.
 
-The event loop appends rows to a queue and never waits. If the queue is full, rows are dropped and counted. A
-thread makes tables of a few rows at a time. So the model thread waits for the GIL no longer than for one
-small table.
+The event loop appends rows to a queue and never waits. If the queue is full, rows are dropped and counted. A thread
+makes tables of at most 64 rows each, so that the model thread waits for the GIL only as long as one small table takes.
 """
 
 import hashlib
@@ -31,7 +30,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class ServedLog:
-    """The log of one replica. Only the event loop may call ``shown`` and ``feedback``."""
+    """One replica's log. Only the event loop may call ``shown`` and ``feedback``."""
 
     def __init__(
         self,
@@ -67,10 +66,10 @@ class ServedLog:
 
         Args:
             answer: the answer with the list.
-            request_id: the id of the request.
-            user_id: the id of the user.
-            features: the feature definitions of the answer's release.
-            keys: (N,) int64, the keys of all items in the catalogue of the answer.
+            request_id: the request's id.
+            user_id: the user's id.
+            features: the feature definitions in the answer's release.
+            keys: (N,) int64, the keys of all items in that release's catalogue.
         """
         if not is_sampled(request_id, self._config.sample):
             return
@@ -81,7 +80,7 @@ class ServedLog:
         self._waiting.append(row)
 
     def feedback(self, request_id: str, key: int, event: Event, value: float) -> None:
-        """Record an event of a user for an item of a list.
+        """Record a user's event for an item in a list.
 
         Raises:
             QueueFull: too many rows are waiting. The feedback may be sent again.
@@ -119,8 +118,8 @@ class ServedLog:
 def is_sampled(request_id: str, share: float) -> bool:
     """Return whether a list is in the sample.
 
-    The result depends only on the request id. So the feedback to a list is sampled like the list, even if
-    another replica receives it.
+    The result depends only on the request id. So feedback to a list is in the sample if the list is, even if another
+    replica receives the feedback.
     """
     if share >= 1.0:
         return True

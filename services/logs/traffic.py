@@ -44,7 +44,7 @@ class RecordConfig(BaseModel):
     Attributes:
         path: a folder relative to the home, or a URL that fsspec supports.
         roll_s: seconds between two files.
-        max_notes_waiting: the most notes that wait to be written. Further ones are dropped and counted.
+        max_notes_waiting: the most notes that wait to be written. Further notes are dropped and counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,9 +59,9 @@ class Note(NamedTuple):
 
     Attributes:
         time_s: seconds since 1970.
-        requests: the number of requests. For a decision, the decided number of replicas.
-        milliseconds: for a batch, the total time of its stages.
-        note: for a decision, its reason.
+        requests: the request count. For a decision, the new replica count.
+        milliseconds: for a batch, its time in all stages.
+        note: the reason for a decision.
     """
 
     time_s: float
@@ -91,16 +91,16 @@ class TrafficLog:
             config: where traffic is recorded.
             home: the data home.
             pipeline: the pipeline's configuration as JSON. Every file contains it.
-            source: the name of the process, such as a replica's id. It is part of the file names.
-            clock: the time in seconds since 1970.
+            source: the process name, such as a replica's id. It is part of the file names.
+            clock: returns the time in seconds since 1970.
 
         Raises:
-            ConfigError: the file system is unknown.
+            ConfigError: the file system is unknown, or a package that it needs is not installed.
         """
         self._config, self._clock = config, clock
         self._folder = LogFolder.at(config.path, home, field="record.path")
         self._schema = SCHEMA.with_metadata({"pipeline": pipeline, "source": source})
-        # A process that restarts within the same second writes into the same folder.
+        # The id keeps file names apart if a process restarts within the same second.
         self._source, self._id, self._numbers = source, secrets.token_hex(2), itertools.count(1)
         self._notes: deque[Note] = deque()
         self._dropped = 0

@@ -1,4 +1,4 @@
-"""The files of the served log. Tables are gathered by kind and release, and written by size and time.
+"""The served log's files. Tables are gathered by kind and release. Size and time decide when they are written.
 
 This module has no thread and no clock. Time is an argument.
 """
@@ -21,15 +21,14 @@ logger = logging.getLogger("ray.serve")
 
 
 class LogConfig(BaseModel):
-    """Where lists and feedback are logged, and how many of them.
+    """Where lists and feedback are logged, and which share.
 
-    A file is written when its rows take ``roll_bytes`` in memory, or when its first row has waited
-    ``roll_s``.
+    A file is written when its rows take ``roll_bytes`` in memory, or when its first row has waited ``roll_s``.
 
     Attributes:
         path: a folder relative to the home, or a URL that fsspec supports.
         sample: the share of lists that are logged, with their feedback.
-        max_rows_waiting: the most rows that wait to be written. Further ones are dropped.
+        max_rows_waiting: the most rows that wait to be written. Further rows are dropped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,10 +54,10 @@ class RowCounts(Protocol):
 
 @dataclass
 class _Pending:
-    """Tables of one schema that will become one file.
+    """Tables with one schema that will become one file.
 
     Attributes:
-        since_s: the time since which the first row waits.
+        since_s: when the first row was added, or when the last attempt to write the file failed.
     """
 
     since_s: float
@@ -95,8 +94,7 @@ class LogWriter:
     def roll(self, now_s: float, *, everything: bool = False) -> None:
         """Write the files that are due.
 
-        If a file cannot be written, its rows wait for the next attempt. They are dropped once they take
-        roll_bytes.
+        If a file cannot be written, its rows wait for the next attempt. They are dropped once they take ``roll_bytes``.
 
         Args:
             now_s: the current time.
@@ -121,7 +119,7 @@ class LogWriter:
         maker = self._makers.get(release)
         if maker is None:
             maker = ListsMaker(rows[0].features)
-            self._makers = {release: maker}  # one is enough: two releases alternate only during a short swap
+            self._makers = {release: maker}  # one is enough: releases alternate only during a short swap
         fitting = [row for row in rows if maker.fits(row.batch)]
         if len(fitting) < len(rows):
             self._counts.dropped("unfit", len(rows) - len(fitting))

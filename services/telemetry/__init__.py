@@ -1,1 +1,1 @@
-"""Prometheus metrics of a replica."""
+"""A replica's Prometheus metrics."""

@@ -17,10 +17,10 @@ class LabelledCount:
         """Declare the series.
 
         Args:
-            name: the name of the series.
-            description: its help text.
+            name: the series name.
+            description: the help text.
             tags: the fixed labels and their values.
-            label: the name of the variable label.
+            label: the variable label's name.
         """
         self._label = label
         self._series = metrics.Counter(name, description, (*tags, label))
@@ -28,7 +28,7 @@ class LabelledCount:
         self._notes: deque[tuple[str, int]] = deque()
 
     def add(self, value: str, count: int = 1) -> None:
-        """Add ``count`` to the series with this value of the variable label."""
+        """Add ``count`` to the series whose variable label has this value."""
         self._notes.append((value, count))
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of the feature store and the release: unreadable rows, refreshes, skipped servers and failed loads."""
+"""Metrics for the feature store and the release: unreadable rows, refreshes, skipped servers and failed loads."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from services.telemetry.counter import LabelledCount, drain
 
 
 class RowMetrics:
-    """Metrics of the features stage: unreadable rows of the store, and refreshed folders."""
+    """Metrics for the features stage: unreadable rows in the store, and refreshed folders."""
 
     def __init__(self, unit: str, replica: str) -> None:
         """Declare the series."""
@@ -47,12 +47,12 @@ class RowMetrics:
 
 
 class StoreMetrics:
-    """The number of the feature store's servers that are skipped."""
+    """The count of feature store servers that are skipped."""
 
     def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
         """Declare the series.
 
-        ``left_alone`` returns the number of servers that are skipped, because they failed recently.
+        ``left_alone`` returns the count of servers that are skipped because they failed recently.
         """
         self._series = metrics.Gauge(
             "rankway_store_left_alone",
@@ -68,7 +68,7 @@ class StoreMetrics:
 
 
 class ReleaseMetrics:
-    """Whether the replica still serves an old release, because the one requested last cannot be loaded."""
+    """Whether the replica still serves an old release, because it could not load the release requested last."""
 
     def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
         """Declare the series. ``has_failed`` is called at each flush."""

@@ -2,9 +2,9 @@
 
 Ray's own histogram is replayed by its agent one observation at a time, at the middle of each bucket. At 2,800
 requests per second that took 7% of a core in the agent, and the sum was only an estimate. Here the replica
-counts. It exports the series of a Prometheus histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``.
-They are gauges, because names of Ray's counters would end in ``_total``. ``rate`` and ``histogram_quantile``
-work on both.
+counts. It exports the series that make up a Prometheus histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``.
+They are gauges, because Ray would add ``_total`` to a counter's name. ``rate`` and ``histogram_quantile``
+work on gauges too.
 """
 
 from bisect import bisect_left
@@ -19,7 +19,7 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class _Counts:
-    """The observations of one label set.
+    """The observations with one label set.
 
     Attributes:
         buckets: counts by bucket. The last bucket is for values above every boundary.
@@ -45,11 +45,11 @@ class Histogram:
         """Declare the series.
 
         Args:
-            name: the name of the histogram.
-            description: its help text.
-            boundaries: the inclusive upper bounds of the buckets, in ascending order.
-            labels: labels of every observation, with their values.
-            more: names of labels that each observation has its own values for.
+            name: the histogram's name.
+            description: the help text.
+            boundaries: the buckets' inclusive upper bounds, ascending.
+            labels: labels that all observations share, with their values.
+            more: names of labels whose values each observation sets.
         """
         self._boundaries = list(boundaries)
         self._edges = [*(str(float(edge)) for edge in boundaries), "+Inf"]
@@ -61,7 +61,7 @@ class Histogram:
         self._count = metrics.Gauge(f"{name}_count", description, names)
 
     def observe(self, values: Iterable[float], labels: Mapping[str, str] | None = None) -> None:
-        """Count values of one label set."""
+        """Count values with one label set."""
         key = tuple((labels or {}).items())
         counts = self._counts.get(key)
         if counts is None:

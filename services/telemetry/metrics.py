@@ -7,19 +7,21 @@
     rankway_candidates_arrived_total{unit, pool}   counter
     rankway_candidates_served_total{unit, pool}    counter
     rankway_requests_shed_total{unit, pool}        refused, or given to the fallback
-    rankway_requests_missed_total{unit, pool}      only of an ingress: after the objective, or shed for lack of time
+    rankway_requests_missed_total{unit, pool}      ingress only: after the objective, or shed because time ran out
     rankway_batch_candidates{unit, pool}           histogram
     rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
-    rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
+    rankway_unreadable_rows_total{unit, group}     stored rows: damaged, or written with other definitions
     rankway_store_left_alone{unit}                 gauge: feature store servers whose circuit breaker is not closed
     rankway_release_failed{pipeline, unit}         gauge: 1 while the release requested last cannot be loaded
-    rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
+    rankway_log_rows_total{pipeline, kind}         served log rows that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
     rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request, evicted
     rankway_history_cache_total{pipeline, result}  hit, miss, evicted
 
-Histograms are described in ``services.telemetry.histogram``. A call into Ray releases the GIL. On the event loop, the
+All series also have the label ``replica``. Histograms are described in ``services.telemetry.histogram``.
+
+A call into Ray releases the GIL. On the event loop, the
 model thread then takes the GIL, and 3 µs become 30. So the event loop only takes notes, and a thread passes them to
 Ray twice per second. Outside a Ray process the same calls have no effect.
 """
@@ -38,7 +40,7 @@ _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 
 
 class Traffic(Protocol):
-    """A recorder of the events in a unit, such as the traffic log."""
+    """Records the events in a unit, such as the traffic log does."""
 
     def note(
         self,
@@ -51,7 +53,7 @@ class Traffic(Protocol):
     ) -> None:
         """Record an event with the current time, without waiting.
 
-        ``milliseconds`` is the total time of a batch's stages.
+        ``milliseconds`` is a batch's time in all stages.
         """
         ...
 
@@ -99,7 +101,7 @@ class UnitMetrics:
         self.stage_ms: dict[str, float] = {}
 
     def arrived(self, requests: int, candidates: int) -> None:
-        """Record requests and candidates that arrive, before any of them is refused."""
+        """Record arriving requests and candidates, before any request is refused."""
         self.arrived_requests += requests
         self.arrived_candidates += candidates
         if self._traffic is not None:
@@ -116,7 +118,7 @@ class UnitMetrics:
         self.missed_requests += requests
 
     def batch_done(self, requests: int, candidates: int, timings_ms: dict[str, float]) -> None:
-        """Record a finished batch. ``stage_ms`` has the time of each stage in its last run."""
+        """Record a finished batch. ``stage_ms`` then has each stage's time in its last run."""
         self.stage_ms.update(timings_ms)
         self.batch_count += 1
         self.candidate_count += candidates
@@ -177,7 +179,7 @@ class RequestMetrics:
         Args:
             status: the HTTP status.
             latency_ms: the time in the replica.
-            route: the route of the request.
+            route: the request's route.
             degraded: the reasons why the answer is degraded, joined by commas.
         """
         self._answers.append((status, latency_ms, route, degraded))

@@ -1,10 +1,10 @@
-"""Counts by outcome: rows of the served log, and look-ups in the caches."""
+"""Counts by outcome: served log rows, and look-ups in the caches."""
 
 from services.telemetry.counter import LabelledCount
 
 
 class LogMetrics:
-    """Counts of the served log's rows, by outcome."""
+    """Counts the served log's rows, by outcome."""
 
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
@@ -21,7 +21,11 @@ class LogMetrics:
         self._written.add(kind, count)
 
     def dropped(self, reason: str, count: int) -> None:
-        """Record rows that are lost. Too many rows waited, the target could not be written, or the rows were unfit."""
+        """Record rows that are lost.
+
+        ``reason`` is "waiting" if too many rows waited, "target" if the file could not be written, or "unfit" if the
+        rows could not become a table.
+        """
         self._dropped.add(reason, count)
 
     def flush(self) -> None:
