@@ -23,7 +23,7 @@ class _Guarded:
         try:
             self._scaler = make()
         except BaseException:
-            _logger.exception("autoscaling cannot start; the replica counts stay as they are")
+            _logger.exception("autoscaling cannot start; the numbers of replicas stay as they are")
 
     def targets(self, contexts: Mapping[str, Any]) -> dict[str, int]:
         """Return the scaler's targets, or the current targets if it fails."""
@@ -35,7 +35,7 @@ class _Guarded:
             wanted = self._scaler.targets(contexts, now_s)
             return {name: max(0, int(wanted.get(name, current[name]))) for name in contexts}
         except BaseException:
-            _logger.exception("the autoscaling policy failed; the replica counts stay as they are")
+            _logger.exception("the autoscaling policy failed; the numbers of replicas stay as they are")
             return current
 
 

@@ -1,1 +1,1 @@
-"""Deployment: check a pipeline, make its Serve configuration, and start it on Ray."""
+"""Deployment: check a pipeline, make its Serve config, and start the pipeline on Ray."""

@@ -1,4 +1,4 @@
-"""Warnings and advice of ``rankway check`` for a pipeline that can be served."""
+"""Warnings and advice that ``rankway check`` gives for a pipeline that can be served."""
 
 from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.errors import AutoscaleError
@@ -23,7 +23,7 @@ def scaling_warnings(pipeline: Preflight) -> list[str]:
 
 
 def idle_policies(pipeline: Preflight) -> dict[str, str]:
-    """Return the other policies that would add nothing to a simpler one in this pipeline, and why."""
+    """Return the other policies that would add nothing to a simpler policy in this pipeline, and why."""
     scaling = pipeline.config.autoscaling
     if scaling is None:
         return {}
@@ -34,9 +34,9 @@ def idle_policies(pipeline: Preflight) -> dict[str, str]:
 
 
 def store_warnings(pipeline: Preflight) -> list[str]:
-    """Return problems of a feature store in another process.
+    """Return warnings about a feature store in another process.
 
-    The pipeline can be served without the store. Its answers then use default features.
+    The pipeline can be served without the store. Answers then use default features.
     """
     store = pipeline.config.features.store
     fault = None if store is None else store_fault(store, pipeline.home)
@@ -46,7 +46,7 @@ def store_warnings(pipeline: Preflight) -> list[str]:
 def _call_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about units that are limited by their calls to the next unit.
 
-    The result is empty if a profile is missing.
+    There are no warnings if a profile is missing.
     """
     try:
         spec = spec_of(pipeline.config, pipeline.home)

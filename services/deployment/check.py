@@ -1,4 +1,4 @@
-"""Checks of ``rankway check`` beyond the YAML: the named data and models exist and fit together."""
+"""Checks for ``rankway check`` beyond the YAML: the named data and models exist and fit together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,9 +43,9 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
 
 @contextmanager
 def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
-    """Append an error of the block to ``faults``, and continue after the block.
+    """Append the block's error to ``faults``, and continue after the block.
 
-    ``field`` is the field for errors that name no field of the configuration.
+    ``field`` is the configuration field for errors that name none.
     """
     try:
         yield
@@ -55,7 +55,7 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
 
 
 class Preflight:
-    """A pipeline before it is served. Its definitions, catalogue and spec are read only once."""
+    """A pipeline before it is served. Definitions, catalogue and spec are read only once."""
 
     def __init__(self, config: PipelineConfig, home: Path) -> None:
         """Prepare the checks. This reads nothing."""
@@ -119,7 +119,7 @@ class Preflight:
                 self._check_model(name)
         return list(
             dict.fromkeys(faults)
-        )  # a missing artifact is found twice, as no runtime can be chosen for it
+        )  # a missing artifact is found twice, because no runtime can be chosen for it either
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home
@@ -161,7 +161,7 @@ class Preflight:
                 )
 
     def _check_inputs(self, artifact: Artifact, root: Path) -> None:
-        """Assemble every input once, so that a source that the definitions lack is found here and not at start-up."""
+        """Assemble every input once, to find an undefined source here and not at start-up."""
         if self.catalogue is None or self.definitions is None:
             return
         layout, view = ContextLayout(self.definitions), FeatureView(self.definitions, self.catalogue)

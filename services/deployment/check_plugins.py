@@ -1,4 +1,4 @@
-"""Checks of ``rankway check`` for custom code: the runtimes, stages and sources that a configuration names."""
+"""Check custom code for ``rankway check``: the runtimes, stages and sources that a configuration names."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
 def prepared(
     config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path, batch: RaggedBatch
 ) -> RaggedBatch:
-    """Return the batch with the columns of the custom stages before the ranker. If they fail, it is unchanged."""
+    """Return the batch with the columns from custom stages before the ranker. If a stage fails, it is unchanged."""
     try:
         return CustomStages(config.stages, StageContext(catalogue, definitions, home)).prepare(batch)
     except PLUGIN_ERRORS:

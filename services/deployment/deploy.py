@@ -34,14 +34,14 @@ def deploy(
         config: the pipeline.
         home: the data home.
         on_status: called with the progress.
-        document: the Serve config. The default is that of ``serve_config``.
+        document: the Serve config. The default is ``serve_config``'s result.
 
     Returns:
         Whether requests take the fast path.
 
     Raises:
         ConfigError: a shard group does not fit the cluster.
-        ServiceError: the application did not start. Serve's message follows.
+        ServiceError: the application did not start. The error has Serve's message.
     """
     check_placeable(config)
     deploy_document(document or serve_config(config, home))
@@ -62,12 +62,16 @@ def deploy(
 
 
 def _running(states: Mapping[Any, int]) -> int:
-    """Return the number of running replicas. The type of the states is a private string enumeration of Serve."""
+    """Return the count of running replicas. The states are strings: their type is a private enumeration in Serve."""
     return next((count for state, count in states.items() if state == "RUNNING"), 0)
 
 
 def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
-    """Wait until HAProxy routes to the replicas. Until then Serve's fallback proxy answers."""
+    """Wait until HAProxy routes to the replicas. Until then Serve's fallback proxy answers.
+
+    Returns:
+        Whether HAProxy routes to the replicas before the limit.
+    """
     limit_s = time.monotonic() + _ROUTE_LIMIT_S
     host = "127.0.0.1" if http.host == "0.0.0.0" else http.host
     while True:

@@ -1,6 +1,6 @@
-"""Find the running service of a pipeline.
+"""Find a pipeline's running service.
 
-While it runs, the service keeps its cluster's address in a file next to its releases. Commands read it to
+While the service runs, it keeps its cluster's address in a file next to its releases. Commands read the file to
 connect.
 """
 
@@ -22,7 +22,7 @@ _ADDRESS_FILE = "cluster.txt"
 
 @contextmanager
 def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
-    """Write the address of the running cluster to a file, and remove the file after the block."""
+    """Write the running cluster's address to a file, and remove the file after the block."""
     address_file = home / config.name / _ADDRESS_FILE
     address_file.parent.mkdir(parents=True, exist_ok=True)
     address: str = ray.get_runtime_context().gcs_address
@@ -53,9 +53,8 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
             yield False
             return
         address = address_file.read_text()
-        # Ray does this itself if it finds a local cluster. For a given address it only looks at
-        # RAY_AUTH_MODE, which it reads once, at import. A cluster that `rankway serve` starts requires the
-        # token.
+        # A cluster that `rankway serve` starts requires the token. Ray itself reads the token only if it finds a local
+        # cluster. For a given address it only looks at RAY_AUTH_MODE, which it reads once, at import.
         use_local_token()
     os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # a command waits for the results of its calls
     try:

@@ -1,7 +1,7 @@
 """Drain a node in order: its replicas start elsewhere before they stop here.
 
-Kubernetes evicts a pod without telling Ray, and the replicas would end with their requests. So before it
-stops, the pod runs ``python -m services.deployment.drain``, which asks Ray to drain its node. Serve then
+Kubernetes evicts a pod without telling Ray, and the replicas would end with their requests. So before the pod
+stops, it runs ``python -m services.deployment.drain``, which asks Ray to drain its node. Serve then
 starts a replacement for each replica, lets the old ones finish their requests, and removes them from all
 routes.
 """
@@ -16,7 +16,7 @@ _POLL_PERIOD_S = 1.0
 
 
 async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
-    """Drain the node, and return whether its replicas were gone in time.
+    """Drain the node, and return whether its replicas had moved in time.
 
     After ``limit_s`` seconds Serve stops the remaining replicas on the node.
 
@@ -33,7 +33,7 @@ async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
 
 
 def main() -> None:
-    """Drain the node of this pod. ``$RAY_ADDRESS`` names the cluster."""
+    """Drain this pod's node. ``$RAY_ADDRESS`` names the cluster."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
         "--limit-s", type=float, required=True, help="Seconds that replicas may take to move."

@@ -34,7 +34,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
     try:
         ports = free_ports()
         apply_settings(throughput_settings())
-        os.environ.update(local_settings(ports, directory))  # overwrites those of an earlier service
+        os.environ.update(local_settings(ports, directory))  # overwrites an earlier service's settings
         cpus = sum(
             bundle["CPU"] * _most_replicas(config, placed)
             for placed in all_placements(config)
@@ -42,8 +42,8 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
         )
         # Ray puts the current directory first on its workers' path, before these packages.
         with chdir(PACKAGES):
-            # Serve's controller and proxy need no CPU. Twice the CPUs let a second set of replicas start
-            # during a replacement.
+            # Serve's controller and proxy need no CPU. Twice the CPUs let a second set of replicas start during a
+            # replacement.
             start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
         try:
             serve.start(
@@ -58,7 +58,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
 
 
 def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
-    """Return the largest number of replicas on this machine: the bound, but at most as many as it has cores for."""
+    """Return the maximum replica count on this machine: the bound, but at most as many as the cores allow."""
     if config.autoscaling is None:
         return placement.replicas
     fitting = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas

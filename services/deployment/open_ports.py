@@ -1,4 +1,4 @@
-"""Find ports of this service's processes that are open beyond loopback."""
+"""Find ports on which this service's processes listen beyond loopback."""
 
 import os
 
@@ -8,7 +8,7 @@ _LOOPBACK = ("127.", "::1")
 
 
 def exposed_ports() -> list[tuple[int, str]]:
-    """Return (port, process name) of every listener of our child processes that is not bound to loopback."""
+    """Return the port and process name of each listener in a child process that is not bound to loopback."""
     ports: set[tuple[int, str]] = set()
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:

@@ -1,22 +1,20 @@
-"""Ray Serve's settings for throughput, and the ports and files of one service.
+"""Ray Serve's settings for throughput, and one service's ports and files.
 
 They are environment variables, and must be set on every node before Ray starts. The reasons for the settings:
 
 - HAProxy and the throughput settings together reduce the no-op path from 4.9 to 0.6 ms.
 - One HAProxy thread suffices for two cores.
-- HAProxy sends a datagram per request for its metrics. Our own metrics make it unnecessary.
+- HAProxy sends a datagram per request for its metrics. They are off, because our own metrics replace them.
 - A request that fits HAProxy's buffer is sent again if its replica dies before answering. HAProxy copies the
-  whole buffer with each request. A buffer of 64 KiB took a sixth of its time. 32 KiB hold the ids of a
-  thousand candidates.
-- The controller runs its loop twice per second. Ten times per second took 3.5% of a core of an idle service.
+  whole buffer with each request. A buffer of 64 KiB took a sixth of its time. 32 KiB hold a thousand candidate ids.
+- The controller runs its loop twice per second. Ten times per second took 3.5% of a core in an idle service.
 - Ray starts workers at niceness 15. Then any other process on the node, even the load generator, would run
   before an answer.
 
-A silent client is disconnected. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for the complete head of a request,
-and ``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits
-the time of an answer. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90
-s. Without the first limit, connections that never finish their head would hold slots of ``maxconn`` for an
-hour.
+A silent client is disconnected. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for a request's complete head, and
+``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits how long an
+answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s. Without the
+first limit, connections that never finish their head would hold slots of ``maxconn`` for an hour.
 """
 
 import os
@@ -41,7 +39,7 @@ _FIRST_PORT, _LAST_PORT = 20_000, 32_000  # below Linux's ephemeral range, which
 
 @dataclass(frozen=True, slots=True)
 class ServicePorts:
-    """Ports of one service on one machine.
+    """One service's ports on one machine.
 
     Attributes:
         replica_http: the first port of a range of 64.
@@ -58,7 +56,7 @@ class ServicePorts:
 
 
 def throughput_settings() -> dict[str, str]:
-    """Return the settings of every node."""
+    """Return the settings for every node."""
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -80,14 +78,13 @@ def throughput_settings() -> dict[str, str]:
 
 
 def _balance() -> str:
-    """Return Ray's default algorithm, followed by lines with two settings that Ray has no variable for.
+    """Return Ray's default algorithm, followed by lines with two settings for which Ray has no variable.
 
-    Ray writes this value once, unchanged, as the last line of HAProxy's section ``defaults``. So the
-    additional lines become settings of that section. A test renders the template of the installed Ray to
-    verify this.
+    Ray writes this value once, unchanged, as the last line in HAProxy's section ``defaults``. So the additional lines
+    become settings in that section. A test renders the installed Ray's template to verify this.
 
-    The last setting, ``http-ignore-probes``, makes HAProxy close a connection that was opened in advance
-    without an answer. A client would take a 408 as the answer to the request that it is just sending.
+    The last setting, ``http-ignore-probes``, concerns connections that a client opens in advance. HAProxy closes them
+    without an answer, because a client would take a 408 as the answer to the request that it is just sending.
     """
     return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s\n    option http-ignore-probes"
 
@@ -95,7 +92,7 @@ def _balance() -> str:
 def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:
     """Return settings that let several services run on one machine, and let one stop quickly."""
     return {
-        # Serve's 30 s let remote load balancers forget a replica. Here the only one, HAProxy, is told
+        # Serve's 30 s let remote load balancers forget a replica. Here HAProxy is the only load balancer, and is told
         # directly.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replica_http),
@@ -121,9 +118,9 @@ def apply_settings(settings: Mapping[str, str]) -> None:
 
 
 def runtime_directory() -> Path:
-    """Make a directory for the sockets and files of this service.
+    """Make a directory for this service's sockets and files.
 
-    It is in /tmp, because the path of a Unix socket must be short.
+    It is in /tmp, because a Unix socket's path must be short.
     """
     return Path(tempfile.mkdtemp(prefix="rankway-", dir="/tmp"))
 

@@ -1,4 +1,4 @@
-"""The Serve config of a pipeline, checked against Serve's schema."""
+"""A pipeline's Serve config, checked against Serve's schema."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from services.errors import ConfigError
 def serve_config(
     config: PipelineConfig, home: Path, *, served_home: Path | None = None, proxy_location: str = "HeadOnly"
 ) -> dict[str, Any]:
-    """Return the multi-application Serve config of the pipeline.
+    """Return the pipeline's multi-application Serve config.
 
     Args:
         config: the pipeline.
@@ -46,8 +46,8 @@ def serve_config(
         }
     ranker = placements(config, config.unit_of("ranker"))
     if len(ranker) > 1:
-        # Outside the arguments, so that Serve applies a document in which only the weights differ without a
-        # restart.
+        # The weights are outside the arguments. If a new document changes only them, Serve needs no restart to apply
+        # it.
         ingress, weights = (
             all_placements(config)[0].deployment,
             RouterConfig.from_placements(ranker).model_dump(),
@@ -82,7 +82,7 @@ def refuse_unknown_fields(document: Mapping[str, Any]) -> None:
 
 
 def _unknown_fields(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each unknown field, and the name of the model that lacks it."""
+    """Yield each unknown field's path, and the name of the model that lacks it."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _unknown_fields(item, annotation, f"{path}{index}.")

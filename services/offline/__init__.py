@@ -1,1 +1,1 @@
-"""Work apart from the service: batch jobs over logs and stores."""
+"""Work outside the service: batch jobs over logs and stores."""

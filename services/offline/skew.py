@@ -35,13 +35,13 @@ _LISTS_AT_ONCE = 64  # as in the service, because the store's time-out is per ba
 
 @dataclass(slots=True)
 class FeatureSkew:
-    """The comparison of one feature.
+    """The result of comparing one feature.
 
     Attributes:
-        values: the number of compared lists. For a feature of candidates, the number of compared candidates.
-        differing: the number of these that differ.
-        max_difference: the largest difference between two compared numbers. Sequences of different lengths
-            differ, and their newest values are compared.
+        values: the count of compared lists. For a candidate feature, the count of compared candidates.
+        differing: the count of lists or candidates that differ.
+        max_difference: the largest difference between two compared numbers. Sequences with different lengths differ,
+            and their newest values are compared.
     """
 
     feature: str
@@ -62,12 +62,12 @@ class FeatureSkew:
 
 @dataclass(frozen=True, slots=True)
 class SkewReport:
-    """The comparison of a log.
+    """The result of comparing a log.
 
     Attributes:
-        lists: the number of compared lists.
-        unread: the number of lists that were not compared, because the store did not return their users.
-        features: the comparison of each feature.
+        lists: the count of compared lists.
+        unread: the count of lists that were not compared, because the store did not return their users.
+        features: a comparison for each feature.
     """
 
     lists: int
@@ -76,7 +76,7 @@ class SkewReport:
 
 
 def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> SkewReport:
-    """Compare all lists of a log.
+    """Compare all lists in a log.
 
     Raises:
         ConfigError: the pipeline's data cannot be used.
@@ -116,7 +116,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
 def _wait_for_store(stage: FeaturesStage, definitions: FeatureSet) -> None:
     """Wait until the store answers a request, up to the limit.
 
-    The store connects in the background. Without the wait, the first lists would be computed without it.
+    The store connects in the background. Without the wait, the first lists would be computed without the store.
     """
     layout = ContextLayout(definitions)
     columns = layout.columns([layout.encode({})])
@@ -144,7 +144,7 @@ def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatc
 
 
 def _as_received(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
-    """Return the batch as it arrived: with only its context."""
+    """Return the batch as it arrived, with only its context."""
     sent = [feature.column for feature in definitions.supplied("context")]
     return RaggedBatch(
         offsets=served.offsets,

@@ -1,1 +1,1 @@
-"""Profiles: the measured times and resources of one replica of a unit on this machine."""
+"""Profiles: the times and resources of a unit's replica, measured on this machine."""

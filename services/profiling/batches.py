@@ -1,8 +1,7 @@
-"""Time batches of a unit in this process, by their numbers of requests and candidates.
+"""Time a unit's batches in this process, by request count and candidate count.
 
-A batch does the work of a replica's model thread: it merges queries, reads features and runs models. Batches
-start on a schedule that keeps the process busy half of the time. Back to back, caches would be warmer than in
-a service.
+A batch does the same work as on a replica's model thread: it merges queries, reads features and runs models. Batches
+start on a schedule that keeps the process busy half the time. Back to back, caches would be warmer than in a service.
 """
 
 import math
@@ -42,13 +41,13 @@ class _RemoteRanker:
 
 
 class UnitBatches:
-    """Makes batches of one unit of a pipeline, each with different requests. ``close`` releases the store."""
+    """Makes batches for one unit in a pipeline, each with different requests. ``close`` releases the store."""
 
     def __init__(self, config: PipelineConfig, home: Path, unit: str) -> None:
         """Load the unit's stages, and the stages that make its input.
 
         Raises:
-            ConfigError, ModelError: data or a model of the pipeline are missing or invalid.
+            ConfigError, ModelError: the pipeline's data or a model are missing or invalid.
         """
         self._config = config
         self._is_ingress = unit == config.ingress_unit
@@ -65,7 +64,7 @@ class UnitBatches:
     def sizes(self, max_candidates: int) -> list[tuple[int, int]]:
         """Return the sizes to measure, as (requests, candidates).
 
-        There are two for each number of candidates: with requests of the usual size, and with four times as
+        There are two sizes for each candidate count: requests with the usual count of candidates, and four times as
         many smaller requests.
         """
         count = self._config.candidates.count
@@ -80,8 +79,8 @@ class UnitBatches:
         """Return a function that runs one batch.
 
         Args:
-            requests: the number of requests.
-            candidates: the number of candidates. All requests have equally many.
+            requests: the request count.
+            candidates: the candidate count. It is divided equally among the requests.
         """
         candidates_each = candidates // requests
         catalogue = self._release.catalogue
@@ -105,7 +104,7 @@ class UnitBatches:
         return lambda: self._score(payload)
 
     def fallback_us_per_candidate(self, candidates: int) -> float:
-        """Return the time of the fallback model below the ranker, in µs per candidate. It is 0 if there is none."""
+        """Return the time of the ranker's fallback model, in µs per candidate. It is 0 if there is no fallback."""
         fallbacks = self._release.fallbacks.get("ranker", ()) if self._is_ingress else ()
         if not fallbacks:
             return 0.0
@@ -141,7 +140,7 @@ def measure_batches(batches: UnitBatches, max_candidates: int, seconds: float) -
 
 
 def median_s(run: Callable[[], object]) -> float:
-    """Return the median time of a call after a warm-up."""
+    """Return the median time in seconds of nine calls, after a warm-up."""
     times_s = []
     for _ in range(_WARM_UPS + 9):
         started_s = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Contention: the time of batches while sibling replicas run, relative to the isolated profile."""
+"""Contention: the batch time while sibling replicas run, relative to the isolated profile."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,15 @@ from autoscale.traces.recorded_batches import RecordedBatches
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """The contention of a unit. ``Profile`` has the same fields.
+    """A unit's contention.
+
+    ``Profile`` has these fields as ``served_ratio``, ``contention``, ``neighbours`` and ``served_sigma``.
 
     Attributes:
         ratio: the batch time in the service while no sibling runs, relative to the isolated time.
-        contention: the relative increase of the batch time while all siblings run.
-        neighbours: the number of siblings.
-        sigma: the standard deviation of the logarithm of the remaining ratio.
+        contention: the relative increase in batch time while all siblings run.
+        neighbours: the sibling count.
+        sigma: the standard deviation of ln(measured batch time / fitted batch time).
     """
 
     ratio: float
@@ -28,8 +30,8 @@ class Contention:
 def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
     """Fit the recorded batch times to the isolated times ``alone`` and to the batches of sibling replicas.
 
-    This is a least squares fit of the ratio on a constant and on the share of time in which siblings ran.
-    Both coefficients are at least 0: neither makes a batch shorter.
+    This is a least squares fit of the ratio to a constant and the share of time in which siblings ran. Both
+    coefficients are at least 0: neither makes a batch shorter.
     """
     from scipy.optimize import nnls
 
@@ -37,7 +39,7 @@ def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
     sibling_share = batches.beside()
     columns = np.stack([np.ones_like(sibling_share), sibling_share], axis=1)
     (ratio, increase), _ = nnls(columns, ratios)
-    if ratio <= 0:  # too few batches ran without siblings to tell
+    if ratio <= 0:  # too few batches ran without siblings to fit a constant
         ratio, increase = float(ratios.mean()), 0.0
     spread = np.log(ratios / (columns @ np.array([ratio, increase])))
     return Contention(

@@ -1,4 +1,4 @@
-"""Measure the costs of a unit outside its batches, on the real service with one replica of each unit."""
+"""Measure a unit's costs outside its batches, on the real service."""
 
 import http.client
 import json
@@ -38,18 +38,17 @@ _IDLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The measurement of one deployment.
+    """The measurements on one deployment.
 
     Attributes:
         startup_s: seconds from the request for a replica until it runs.
-        memory_mib: memory of a replica's process.
-        outside_ms: latency of a request outside all stages (p50).
-        cpu_ms: CPU time of the replica's process per request.
-        ranker_ms: time of the ranker as the ingress sees it (p50).
-        between_ms: time per request in which a busy replica runs no batch. None if the pipeline has several
-            units.
-        batches: the batches under load. None for the ingress of several units, whose batches wait for another
-            unit.
+        memory_mib: memory that a replica's process shares with no other process.
+        outside_ms: a request's latency outside all stages (p50).
+        cpu_ms: CPU time per request in the replica's process.
+        ranker_ms: the ranker's time as the ingress sees it (p50).
+        between_ms: time per request in which a busy replica runs no batch. None if the pipeline has several units.
+        batches: the batches under load. None for the ingress if the pipeline has several units, because its batches
+            wait for another unit.
     """
 
     startup_s: float
@@ -65,8 +64,8 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
     """Serve the pipeline and measure each deployment.
 
     First, requests are sent one at a time for ``seconds``. Then the service is saturated with all its
-    replicas, and loaded to most of its capacity. Only this shows how replicas slow each other down, and the
-    cost of reading and answering requests. Finally, another replica of each unit is started.
+    replicas, and loaded to most of its capacity. Only this shows how much replicas slow each other down, and how
+    much it costs to read and answer requests. Finally, another replica of each unit is started.
 
     Raises:
         ServiceError: the service does not start, or does not answer.
@@ -129,8 +128,8 @@ def _ask(
     """Send requests on a schedule.
 
     Returns:
-        The median latency of a single request in s, the p50 outside all stages in ms, the p50 of the ranker
-        in ms, and the CPU time per request in ms by deployment.
+        The median latency of a single request in s, the p50 outside all stages in ms, the ranker's p50 in ms, and the
+        CPU time per request in ms by deployment.
     """
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
     warm_s = [_send(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
@@ -152,7 +151,7 @@ def _ask(
 def _cpu_of_requests(
     connection: http.client.HTTPConnection, processes: Mapping[str, psutil.Process], seconds: float
 ) -> dict[str, float]:
-    """Return the CPU time per request of each process, in ms.
+    """Return each process's CPU time per request, in ms.
 
     Requests are sent back to back, because an idle core takes longer for the same work.
     """

@@ -1,4 +1,4 @@
-"""Clients that load a service. They parse almost nothing of an answer, because they share the service's cores."""
+"""Clients that load a service. They barely parse an answer, because they share the service's cores."""
 
 import json
 import socket
@@ -35,7 +35,7 @@ class Client:
         self._connection.close()
 
     def ask(self, user: int) -> None:
-        """Request the ranking of a user, and read the answer.
+        """Request a ranking for a user, and read the answer.
 
         Raises:
             ServiceError: the connection was closed, or the status is not 200.
@@ -56,9 +56,9 @@ class Client:
 
 
 def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:
-    """Send the next request after each answer, and return the times of the answers.
+    """Send the next request after each answer, and return when each answer came.
 
-    ``until_s`` and the result are times of ``time.perf_counter``.
+    ``until_s`` and the result are ``time.perf_counter`` times.
 
     Raises:
         ServiceError: a connection was closed, or a status is not 200.
@@ -75,9 +75,9 @@ def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float
 
 
 def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int) -> None:
-    """Send one request at each time in ``due_s``, as soon as one of the clients is free.
+    """Send one request at each time in ``due_s``, or as soon after it as a client is free.
 
-    ``due_s`` has times of ``time.perf_counter`` in ascending order.
+    ``due_s`` has ``time.perf_counter`` times, ascending.
 
     Raises:
         ServiceError: as ``keep_asking``.

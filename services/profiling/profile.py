@@ -1,4 +1,4 @@
-"""The profiles of a pipeline's units on this machine. Batches are timed in this process, the rest in the service."""
+"""Profile a pipeline's units on this machine. Batches are timed in this process, and the rest in the service."""
 
 import os
 import platform
@@ -66,10 +66,10 @@ def _placement_here(config: PipelineConfig, unit: str, pool: str | None) -> Plac
 
 
 def _without_pools(config: PipelineConfig, placed_here: list[Placement]) -> PipelineConfig:
-    """Return the pipeline with one replica of each unit, without pools, on its own port.
+    """Return the pipeline with one replica for each unit, without pools, on its own port.
 
-    If there is only one unit, it has its configured number of replicas, limited by this machine's cores. In
-    service, its replicas share a machine too.
+    If there is only one unit, it has its configured replica count, limited by this machine's cores. In production its
+    replicas share a machine too.
     """
     data = config.model_dump(mode="json")
     data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}

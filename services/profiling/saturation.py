@@ -1,7 +1,6 @@
-"""Alternate between saturating a service and loading it partly. Measure the time per request and the batches.
+"""Saturate a service and load it partly, in turns. Measure the time per request and the batches.
 
-The two alternate because the speed of a shared machine changes from second to second. So both are measured in
-the same minutes.
+A shared machine's speed changes from second to second. The turns let both loads be measured in the same minutes.
 """
 
 import time
@@ -32,12 +31,11 @@ _RECORD_LIMIT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class LoadMeasurement:
-    """The measurement of a loaded service.
+    """The measurements under load.
 
     Attributes:
-        busy_ms: by round, the time for which a request occupies an ingress replica while all replicas are
-            busy.
-        batches: the batches of all rounds, saturated or not.
+        busy_ms: by round, the time for which a request occupies an ingress replica while all replicas are busy.
+        batches: the batches in all rounds, saturated or not.
         running: by round, the share of the saturated time in which a replica ran a batch.
     """
 
@@ -51,9 +49,9 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
 
     Args:
         config: the pipeline.
-        folder: the folder of the recorded traffic.
+        folder: the folder with the recorded traffic.
         seconds: the approximate duration. It is longer if few batches would end in that time.
-        lone_s: the latency of a single request.
+        lone_s: a single request's latency.
 
     Raises:
         ServiceError: an answer is missing or does not have status 200, or batches are not recorded.
@@ -81,10 +79,10 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
 
 
 def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
-    """Keep the batches of the ingress unit full.
+    """Keep the ingress unit's batches full.
 
     Returns:
-        The number of answers in ``seconds`` after a warm-up, and the number of all answers.
+        The answer count in ``seconds`` after a warm-up, and the count of all answers.
 
     Raises:
         ServiceError: an answer is missing or does not have status 200.
@@ -99,7 +97,7 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
 
 
 def _requests_per_batch(config: PipelineConfig) -> int:
-    """Return the number of requests in a full batch."""
+    """Return the request count in a full batch."""
     unit = config.units[config.ingress_unit]
     return max(1, unit.batching.max_candidates // config.candidates.count)
 

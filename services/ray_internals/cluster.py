@@ -1,12 +1,12 @@
-"""Internals of Ray clusters: a local node, its token, the key-value store, node labels and the draining of nodes."""
+"""Internals of Ray clusters: a local node, its token, the key-value store, node labels and node draining."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Gcs: TypeAlias = Any
-"""A client of Ray's global control store."""
+"""A client for Ray's global control store."""
 Node: TypeAlias = Any
-"""The id of a node in the format of that client."""
+"""A node's id, in the format that this client uses."""
 
 
 def start_local_ray(cpus: int, metrics_port: int) -> None:
@@ -25,7 +25,7 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
 
 
 def use_local_token() -> None:
-    """Authenticate with the token of this machine's user, if it exists and ``RAY_AUTH_MODE`` is not set."""
+    """Authenticate with the current user's token, if there is one and ``RAY_AUTH_MODE`` is not set."""
     from ray._private.authentication.authentication_token_setup import (
         maybe_enable_token_auth_if_token_available,
     )
@@ -34,14 +34,14 @@ def use_local_token() -> None:
 
 
 class RayKeys:
-    """One namespace of Ray's internal key-value store. The process must have joined a cluster."""
+    """One namespace in Ray's internal key-value store. The process must have joined a cluster."""
 
     def __init__(self, namespace: bytes) -> None:
         """Select the namespace."""
         self._namespace = namespace
 
     def read(self, key: bytes) -> bytes | None:
-        """Return the value of a key, or None if there is none."""
+        """Return a key's value, or None if there is none."""
         from ray.experimental.internal_kv import _internal_kv_get
 
         value: bytes | None = _internal_kv_get(key, namespace=self._namespace)
@@ -69,7 +69,7 @@ def check_node_labels(labels: Mapping[str, str]) -> None:
 def connect_gcs() -> Gcs:
     """Return a client for the cluster's control store.
 
-    The cluster is the one at ``$RAY_ADDRESS``, or else the local one.
+    The cluster is at ``$RAY_ADDRESS``, or else on this machine.
     """
     from ray._private.services import canonicalize_bootstrap_address_or_die
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
@@ -81,7 +81,7 @@ def find_own_node(gcs: Gcs) -> Node:
     """Return the node at this pod's own address.
 
     Raises:
-        RuntimeError: no live node of the cluster has that address.
+        RuntimeError: the cluster has no live node with that address.
     """
     from ray._private.services import get_node_ip_address
     from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Internals of Ray Serve: replicas and their HTTP wrappers, handles, and the client of the controller."""
+"""Internals of Ray Serve: replicas and their HTTP wrappers, handles, and the controller client."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,18 +24,18 @@ def find_replica(app: Any) -> Any | None:
 
 
 def served_application(replica: Any) -> Any:
-    """Return the ASGI application of a replica from ``find_replica``."""
+    """Return the ASGI application in a replica from ``find_replica``."""
     return replica._user_callable_asgi_app
 
 
 class ReplicaTarget(Generic[App]):
-    """A replica's application and the counter of its requests in flight."""
+    """A replica's application, and the counter for its requests in flight."""
 
     def __init__(self, replica: Any, app: App) -> None:
         """Find the counter.
 
         Raises:
-            AttributeError, ImportError, TypeError: the replica of this Ray version differs from that of 2.60.
+            AttributeError, ImportError, TypeError: this Ray version's replica differs from the one in 2.60.
         """
         from ray.serve._private.common import RequestMetadata, RequestProtocol
 
@@ -77,7 +77,7 @@ class ReplicaTarget(Generic[App]):
 def has_replicas(handle: "DeploymentHandle[Any]") -> bool:
     """Return whether a handle knows a replica to call.
 
-    The result is also True if the handle has received no list of replicas yet, or if it cannot be inspected.
+    The result is also True if the handle has not received its replica list yet, or cannot be inspected.
     """
     try:
         if not handle.is_initialized:
@@ -97,7 +97,7 @@ def deploy_document(document: Mapping[str, Any]) -> None:
 
 
 def serve_details() -> dict[str, Any]:
-    """Return the state of the Serve applications on the running cluster."""
+    """Return the state of Serve's applications on the running cluster."""
     details: dict[str, Any] = _serve_client().get_serve_details()
     return details
 
@@ -111,7 +111,7 @@ def _serve_client() -> Any:
 
 
 def replica_process_name(application: str, deployment: str) -> str:
-    """Return a text that the command line of each replica process contains."""
+    """Return a text that each replica process has in its command line."""
     from ray.serve._private.common import DeploymentID
 
     deployment_id = DeploymentID(deployment, application)
