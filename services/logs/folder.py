@@ -47,6 +47,6 @@ class LogFolder:
         """Write a file as a whole.
 
         Raises:
-            Exception: the file system has failed. Each kind has its own errors.
+            Exception: the file system has failed. Each kind of file system has its own errors.
         """
         write_log_file(table, f"{self.root}/{name}", self.filesystem)

@@ -55,8 +55,8 @@ class Rollout:
             is_rollback: as for ``ReleaseHistory.note_active``.
 
         Raises:
-            ReleaseError: a replica cannot load the release, and the present one stays active everywhere. Or: the
-                release is active, but a replica still does not use it after 5 attempts.
+            ReleaseError: a replica cannot load the release. The present release then stays active everywhere. The error
+                is also raised if the new release is active, but a replica still does not use it after 5 attempts.
         """
         self._say(f"loading and warming {name} while the active release serves")
         for unit in self._units:

@@ -2,8 +2,8 @@
 
 This module never opens a connection. The handshakes (TCP, TLS, password) take several round trips, which is much longer
 than a batch may wait. ``connector.py`` therefore opens connections on a separate thread. If no connection is open, a
-batch gets default features. The kernel enforces the time-out on the socket. A busy event loop or GIL can
-therefore not make an answer late that has arrived in time.
+batch gets default features. The kernel enforces the time-out on the socket. An answer that arrives in
+time therefore counts, even if the event loop or the GIL is busy.
 """
 
 import logging
