@@ -83,8 +83,8 @@ def observe(contexts: Mapping[Key, Context], now_s: float, window_s: float) -> O
         window_s: the time over which rates are measured.
 
     Returns:
-        The observation. Every deployment has a newest sample, and the oldest of these gives the age. The age is
-        infinite if replicas are ready but none has recorded a value.
+        The observation. Its age is the longest time since any deployment's newest sample. It is infinite if replicas
+        are ready but no replica has recorded a value.
     """
     newest_s = [newest for context in contexts.values() if (newest := _newest_s(context)) is not None]
     some_ready = any(context.current_num_replicas for context in contexts.values())

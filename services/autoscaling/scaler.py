@@ -70,8 +70,7 @@ class Scaler(Generic[State]):
         current = {name: context.target_num_replicas for name, context in contexts.items()}
         if now_s < self._next_s:
             return current
-        # Set this before anything can fail, so that an error repeats only after the interval and not in every
-        # loop.
+        # Set the time before anything can fail, so that an error repeats only after the interval, not in every loop.
         self._next_s = now_s + self._spec.decision_interval_s
         contexts_here = {name: context for name, context in contexts.items() if name in self._placed}
         observation = observe(

@@ -44,7 +44,7 @@ def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
     """Read the profiles that the pipeline's own policy needs. Some policies need none.
 
     Raises:
-        ProfileError: as ``profiles_of``.
+        ProfileError: as for ``profiles_of``.
     """
     scaling = config.autoscaling
     if scaling is None or not policy_kind(scaling.policy).reads_profiles:

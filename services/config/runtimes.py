@@ -45,7 +45,7 @@ def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
     """Return every model's runtime, by the model's name.
 
     Raises:
-        ConfigError: as ``resolved``.
+        ConfigError: as for ``resolved``.
     """
     return {name: _choice(config, home, name) for name in config.models}
 

@@ -34,7 +34,7 @@ class UnitConfig(BaseModel):
     """One or more stages in one process. Units are scaled and priced separately.
 
     Attributes:
-        max_calls_in_flight: the most batches that a replica works on at once, including those that wait for
+        max_calls_in_flight: the most batches that a replica works on at once, including batches that wait for
             another unit.
         max_ongoing_requests: the most requests in a replica. Further requests are refused before they are parsed.
         profile: the file that ``rankway models bench`` wrote for the unit. Simulator, policies and planner read it.

@@ -32,7 +32,7 @@ def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
     finally:
         if (
             address_file.is_file() and address_file.read_text() == address
-        ):  # a service that started since has its own address there
+        ):  # another service may have written its address since
             address_file.unlink()
 
 

@@ -29,8 +29,8 @@ from services.ingress.fast_path import IMPORT_PATH as FAST_PATH_IMPORT
 
 REQUEST_HEAD_LIMIT_S = 5
 # Above the 10 s that a replica waits for a body, so that a slow body gets the replica's own error document.
-# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`. It closes an idle
-# socket after this time, so a service with WebSockets must send pings more often.
+# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`. An idle socket is
+# closed after this time, so a service with WebSockets must send pings more often.
 CLIENT_SILENCE_LIMIT_S = 15
 _RETRIABLE_BYTES = 32_768
 _REPLICA_PORTS = 64
@@ -132,7 +132,7 @@ def free_ports() -> ServicePorts:
         OSError: there are not enough free ports.
     """
     block = 2 * _REPLICA_PORTS + 8
-    # Start at a position that depends on the process id, so that two services started together search apart.
+    # Start at a position that depends on the process id, so that two services that start together try different ports.
     blocks = (_LAST_PORT - _FIRST_PORT) // block
     for attempt in range(blocks):
         first = _FIRST_PORT + (os.getpid() + attempt) % blocks * block

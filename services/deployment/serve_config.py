@@ -27,7 +27,7 @@ def serve_config(
         proxy_location: Serve's setting. On one machine the only node has the proxy.
 
     Raises:
-        ConfigError: as ``refuse_unknown_fields``.
+        ConfigError: as for ``refuse_unknown_fields``.
         AutoscaleError: the policy needs a profile that is missing or invalid.
     """
     served_path = str(home if served_home is None else served_home)
@@ -46,8 +46,7 @@ def serve_config(
         }
     ranker = placements(config, config.unit_of("ranker"))
     if len(ranker) > 1:
-        # The weights are outside the arguments. If a new document changes only them, Serve needs no restart to apply
-        # it.
+        # The weights are outside the arguments, so that Serve applies changed weights without a restart.
         ingress, weights = (
             all_placements(config)[0].deployment,
             RouterConfig.from_placements(ranker).model_dump(),

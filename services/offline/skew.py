@@ -55,7 +55,7 @@ class FeatureSkew:
         return self.differing / self.values if self.values else 0.0
 
     def widen(self, one: NDArray[Any], other: NDArray[Any]) -> None:
-        """Update the largest difference with these values. NaN does not count."""
+        """Update the largest difference with these values. Differences that are NaN do not count."""
         distances = np.abs(one.astype(np.float64) - other.astype(np.float64))
         self.max_difference = max(self.max_difference, float(np.nan_to_num(distances).max(initial=0.0)))
 

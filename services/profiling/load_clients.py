@@ -80,7 +80,7 @@ def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int
     ``due_s`` has ``time.perf_counter`` times, ascending.
 
     Raises:
-        ServiceError: as ``keep_asking``.
+        ServiceError: as for ``keep_asking``.
     """
     remaining, lock = enumerate(due_s), Lock()
     with ThreadPoolExecutor(clients) as pool:

@@ -104,7 +104,7 @@ def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
     reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     accepted, why = gcs.drain_node(node.hex(), reason, message, deadline_ms)
     if not accepted:
-        raise RuntimeError(f"Ray refuses to drain node {node.hex()}, got {why}")
+        raise RuntimeError(f"Ray refuses to drain node {node.hex()}: {why}")
 
 
 async def replicas_on(gcs: Gcs, node: Node) -> list[str]:

@@ -182,7 +182,7 @@ class LiveReleases:
 
     def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()
-        # Only one replica on a machine loads at a time, so that the others answer as usual.
+        # Only one replica on a machine loads at a time, so that the other replicas answer as usual.
         with one_at_a_time("loading", _LOCK_LIMIT_S):
             sys.setswitchinterval(_SWITCH_S)  # the longest time that requests wait for the GIL
             try:

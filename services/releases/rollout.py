@@ -114,7 +114,7 @@ class Rollout:
             answers = self._units[unit].broadcast(method, *arguments)
             return answers.results(timeout_s=_LIMIT_S, return_exceptions=True)
         except DeploymentUnavailableError:
-            return []  # the unit has no replica. The next one reads the active release from disk
+            return []  # the unit has no replica. The next replica reads the active release from disk
         except (RayServeException, TimeoutError) as error:
             raise ReleaseError(f"unit {unit} cannot be reached: {error}; try again") from error
 

@@ -88,7 +88,7 @@ class Collectives:
             if not on_gpus:
                 sum_group = new_all_reduce_group(self._memory, spec.timeout_s)
         use_group(sum_group)
-        dist.barrier()  # all ranks have started when it returns
+        dist.barrier()  # returns when all ranks have started
 
     @property
     def transport(self) -> Transport:

@@ -64,7 +64,7 @@ def _follow(collectives: "Collectives") -> None:
             except OutOfMemory:
                 raise
             except RuntimeFailure as error:
-                fault = str(error)  # if rank 0 failed too, it sends SYNC next. Any other error ends this rank
+                fault = str(error)  # if rank 0 failed too, it sends SYNC next. Other errors end this rank
         elif command is Command.LOAD:
             request = bytes(payload)
             threading.Thread(target=_load, args=(collectives, number, request, models), daemon=True).start()

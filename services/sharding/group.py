@@ -138,7 +138,7 @@ class ShardGroup:
         faults += [self._load_result(number, rank) for rank in range(1, self.size)]
         if all(faults):
             raise RuntimeFailure(faults[0])
-        if any(faults):  # the other ranks wait for the failed one in the middle of their load
+        if any(faults):  # the other ranks wait for the failed rank in the middle of their load
             rank, fault = next((rank, fault) for rank, fault in enumerate(faults) if fault)
             raise self._lost(f"rank {rank} cannot load {artifact.name} although other ranks can: {fault}")
         assert part is not None

@@ -125,7 +125,7 @@ class RedisWriter:
                 if int(connection.info("replication").get("connected_slaves", 0)) == 0:
                     return True
                 return any(connection.execute_command("WAIT", 1, _WAIT_MS) for _ in range(_WAITS))
-            except redis.ResponseError:  # this user may not send it, or the server has no such command
+            except redis.ResponseError:  # this user may not send WAIT, or the server does not know it
                 return True
 
     def _failure(self, error: Exception) -> StoreFailed:
