@@ -76,7 +76,7 @@ def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Prog
 
 
 class _Timer:
-    """Reports the start of each stage and records its seconds."""
+    """Reports each stage when it starts, and records its duration in seconds."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -94,7 +94,7 @@ class _Timer:
 
 def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> dict[str, Any]:
     config, stamp = inputs.config, inputs.stamp()
-    # One seed for each part of the world: a different number of users leaves the routes unchanged.
+    # Each part of the world has its own seed, so that a different user count leaves the routes unchanged.
     seeds = np.random.SeedSequence(config.seed).spawn(5)
     timer.stage(STAGES[0])
     weather = read_weather(inputs.weather, config.days)
@@ -168,7 +168,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
 
 
 def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) -> dict[str, Any]:
-    """Return the inputs of a world: preset, config, hashes and attribution."""
+    """Return the manifest's part about the inputs: preset, config, hashes and attribution."""
 
     def source_of(source: SourceFile, path: Path) -> dict[str, str]:
         return {"file": source.path, "sha256": sha256(path), "attribution": source.licence}
@@ -187,7 +187,7 @@ def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) 
 
 
 def _corners(graph: WalkGraph) -> NDArray[np.float64]:
-    """Return the box (2, 2) in x, y metres around the graph: low corner, high corner."""
+    """Return the graph's bounding box (2, 2) in x, y metres: low corner, high corner."""
     return np.stack([graph.xy.min(axis=0), graph.xy.max(axis=0)])
 
 
@@ -211,8 +211,8 @@ def _make_routes(
 def _swap(new: Path, root: Path) -> None:
     """Rename `new` to `root`, and delete the previous `root` afterwards.
 
-    The folder of live item features lies inside the world and is copied into the new one. Its rows are identified by
-    item key, so an item that is closed now stays closed in the new world.
+    The live item features lie inside the world and are copied into the new world. They are stored by item key, so an
+    item that is closed now stays closed.
     """
     old = root.with_name(f".{root.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Builds a world if none of the present inputs exists, one process at a time."""
+"""Builds a world unless it is up to date, one process at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ def ensure_world(
     force: bool = False,
     progress: Progress | None = None,
 ) -> tuple[World, dict[str, Any], bool]:
-    """Return the world, building it first unless one of the same inputs exists.
+    """Return the world, and build it first unless it is up to date.
 
     If two processes need the same world, the second waits for the first and then uses its result.
 
@@ -23,7 +23,7 @@ def ensure_world(
         preset: size of the world.
         home: the data home, or None for the default.
         force: build even if the world is up to date.
-        progress: called with the name of each stage and the number of stages.
+        progress: called with each stage's name and the stage count.
 
     Returns:
         The world, its manifest, and whether it was built by this call.
@@ -46,7 +46,7 @@ def ensure_world(
 
 
 def _current(world: World, stamp: str) -> dict[str, Any] | None:
-    """Return the manifest of a complete world with this stamp, or None."""
+    """Return the world's manifest if the world is complete and has this stamp, else None."""
     parts = (world.catalogue, world.users, world.overlay, world.news, world.scene, world.definitions)
     manifest = read_manifest(world)
     is_complete = manifest is not None and manifest.get("stamp") == stamp

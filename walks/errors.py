@@ -14,11 +14,11 @@ Every message names the object, the value and the remedy.
 
 
 class WalksError(Exception):
-    """Base of all errors raised while the walks world is built or read."""
+    """Base class for errors raised while the walks world is built or read."""
 
 
 class MissingDataError(WalksError):
-    """A file of a data wheel is missing."""
+    """A data wheel is not installed, or lacks a file."""
 
 
 class BadMapError(WalksError):
@@ -42,4 +42,4 @@ class NoWorldError(WalksError):
 
 
 class UnknownRouteError(WalksError):
-    """No route of the world has the requested id."""
+    """The world has no route with the requested id."""

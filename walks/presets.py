@@ -1,4 +1,4 @@
-"""Sizes of a world. There are two presets: `full` for serving, `tiny` for tests."""
+"""World sizes. There are two presets: `full` for serving, `tiny` for tests."""
 
 from typing import Literal
 
@@ -8,30 +8,30 @@ PresetName = Literal["full", "tiny"]
 
 
 class WorldConfig(BaseModel):
-    """Sizes and seed of a world. The same config over the same map gives the same bytes."""
+    """World sizes and the random seed. The same config and data files give the same bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(default=20240501, ge=0)
     routes: int = Field(default=8000, ge=10, description="distinct routes in the catalogue")
     loop_share: float = Field(
-        default=0.5, ge=0.0, le=1.0, description="share of the routes that return to their start"
+        default=0.5, ge=0.0, le=1.0, description="share of routes that return to their start"
     )
     anchors: int = Field(default=900, ge=8, description="junctions at which routes may start, turn or end")
     proposals: int = Field(
         default=100_000, ge=100, description="routes tried before near-duplicates are dropped"
     )
     max_jaccard: float = Field(
-        default=0.7, gt=0.0, lt=1.0, description="largest overlap of two routes, on a 25 m grid"
+        default=0.7, gt=0.0, lt=1.0, description="maximum Jaccard overlap between two routes, on a 25 m grid"
     )
     users: int = Field(default=20_000, ge=2)
-    lists_per_user: float = Field(default=20.0, ge=4.0, description="mean number of shown lists per user")
+    lists_per_user: float = Field(default=20.0, ge=4.0, description="shown lists per user, on average")
     min_list: int = Field(default=20, ge=2)
     max_list: int = Field(default=50, ge=2)
-    days: int = Field(default=365, ge=10, description="length of the simulated period")
-    valid_days: int = Field(default=28, ge=1, description="number of last days that are held out")
+    days: int = Field(default=365, ge=10, description="days in the simulated period")
+    valid_days: int = Field(default=28, ge=1, description="days at the end that are held out")
     news_interval_h: float = Field(
-        default=60.0, gt=0.0, description="mean hours between two pieces of news of a cell"
+        default=60.0, gt=0.0, description="mean hours between two pieces of news in a cell"
     )
 
 

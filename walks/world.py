@@ -1,4 +1,4 @@
-"""The location and the inputs of a built world. Imports nothing heavy."""
+"""A built world's location and inputs. Imports nothing heavy."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ MANIFEST = "build.json"
 SPLITS = ("train", "valid")
 
 Progress = Callable[[str, int], None]
-"""Called with the name of each stage when it begins, and the number of stages."""
+"""Called when a stage begins, with its name and the stage count."""
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
@@ -25,9 +25,9 @@ CODE = (
     *("models/durable.py", "models/writers.py"),
     "services/locks.py",
 )
-"""The code that determines the bytes of a built world, except for the files ``BESIDE``."""
+"""The code that determines a built world's bytes, except for the files in ``BESIDE``."""
 BESIDE = {"bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
-"""Files of walks that read a built world, or that start its build."""
+"""Files in walks/ that read a built world, or that start its build."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class World:
 
     @property
     def users(self) -> Path:
-        """The LMDB feature store of the users, as they are after the last simulated day."""
+        """The users' feature store in LMDB, as it is after the last simulated day."""
         return self.root / "users"
 
     @property
@@ -58,12 +58,12 @@ class World:
 
     @property
     def news(self) -> Path:
-        """The texts of the news, one JSON line each."""
+        """The news texts, one JSON line each."""
         return self.root / "news.jsonl"
 
     @property
     def scene(self) -> Path:
-        """The state of the simulation, for `walks.simulation.scene.Scene.load`. Never an input of a model."""
+        """The simulation state, for `walks.simulation.scene.Scene.load`. Never a model input."""
         return self.root / "scene.npz"
 
     @property
@@ -87,13 +87,13 @@ def data_home(home: Path | None = None) -> Path:
 
 
 def world_at(preset: PresetName, home: Path | None = None) -> World:
-    """Return the world of a preset in a data home, whether it is built or not."""
+    """Return a preset's world in a data home, whether it is built or not."""
     return World(data_home(home) / "walks" / preset)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs that a world is built from."""
+    """The inputs from which a world is built."""
 
     map: Path
     weather: Path
@@ -102,7 +102,7 @@ class Inputs:
     config: WorldConfig
 
     def stamp(self) -> str:
-        """Return 16 hex digits over the data files, the config, and the code that makes and writes a world."""
+        """Return a hash of 16 hex digits over data files, config, and the code that makes and writes a world."""
         files = (self.map, self.weather, self.encoder, self.tokenizer)
         parts = [*map(sha256, files), self.config.model_dump_json()]
         code = [path for pattern in CODE for path in sorted(_REPOSITORY.glob(pattern))]
@@ -111,7 +111,7 @@ class Inputs:
 
 
 def inputs_of(preset: PresetName, home: Path | None = None) -> Inputs:
-    """Find the data files of a preset.
+    """Find a preset's data files.
 
     Raises:
         MissingDataError: a file is not installed. The message names the remedy.
@@ -127,7 +127,7 @@ def inputs_of(preset: PresetName, home: Path | None = None) -> Inputs:
 
 
 def read_manifest(world: World) -> dict[str, Any] | None:
-    """Return the manifest of a built world, or None if there is none or it cannot be read."""
+    """Return a built world's manifest, or None if it does not exist or cannot be read."""
     try:
         loaded = json.loads(world.manifest.read_text())
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""The data of the world: catalogue, overlay, users, features, events and training data."""
+"""The world's data: catalogue, overlay, users, features, events and training data."""

@@ -19,7 +19,7 @@ ATTRIBUTION = MAP.licence
 
 
 def route_ids(latlon: Sequence[NDArray[np.float64]]) -> list[str]:
-    """Return stable ids: a hash of each route's geometry, to the 1e-7 degrees that OpenStreetMap stores."""
+    """Return stable ids: a hash of each route's geometry in 1e-7 degrees, OpenStreetMap's resolution."""
     return [
         "helsinki-" + hashlib.sha256(np.round(line * 1e7).astype("<i8").tobytes()).hexdigest()[:10]
         for line in latlon
@@ -37,18 +37,18 @@ def write_routes(
     cells: NDArray[np.int64],
     version: str,
 ) -> None:
-    """Write the catalogue of R routes.
+    """Write a catalogue with R routes.
 
     Args:
-        root: folder of the catalogue.
+        root: the catalogue's folder.
         writer: writes the names, summaries and descriptions.
-        facts: attributes of the routes.
-        latlon: geometry of each route, (n, 2) lat, lon degrees.
-        ids: item ids of the routes.
-        embedding: (R, D) embeddings of the summaries.
+        facts: the routes' attributes.
+        latlon: each route's geometry, (n, 2) lat, lon degrees.
+        ids: the routes' item ids.
+        embedding: (R, D) summary embeddings.
         popularity: (R,) smoothed mean ratings.
-        cells: (R,) cell of each route's start.
-        version: version of the catalogue.
+        cells: (R,) cell in which each route starts.
+        version: the catalogue's version.
     """
     names = writer.names()
     write_catalogue(

@@ -1,4 +1,4 @@
-"""Turns the simulated log into training data: each list with the features as they were known at its time."""
+"""Turns the simulated log into training data: each shown list, with features as they were known at its time."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from walks.simulation.utility import Moment
 from walks.simulation.visits import Visits
 
 PRIOR_RATINGS = 5.0
-"""Weight of the overall mean in a route's popularity, as a number of ratings."""
+"""In a route's popularity, the overall mean counts as much as this many ratings."""
 
 
 def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
-    """Return the smoothed mean rating (R,) of each route, from ratings given before `before_s` only."""
+    """Return each route's smoothed mean rating (R,), only from ratings before `before_s`."""
     is_past = log.rated.at_s < before_s
     rows, ratings = log.rated.row[is_past], log.rated.rating[is_past]
     mean = float(ratings.mean()) if len(ratings) else 0.5
@@ -33,7 +33,7 @@ def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
 def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
     """Return the context that a caller would send with each of Q lists.
 
-    If there is no appointment, its position is the default, as if the caller had left it out.
+    If there is no next appointment, its position is the default, as if the caller had not sent it.
     """
     next_position = projection.to_latlon(moment.next_xy).astype(np.float32)
     next_position[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()
@@ -56,14 +56,14 @@ def write_split(
     keys: NDArray[np.int64],
     projection: Projection,
 ) -> None:
-    """Write the lists `lists` of the log in order of time, with extra columns that only an evaluation may read.
+    """Write these lists from the log, ordered by time, with extra columns for evaluations only.
 
     The extra columns are files beside the lists:
 
     - `oracle.npy` (N,): the rating that the simulation expects without noise.
-    - `position.npy` (N,): each candidate's position in the list as it was shown.
+    - `position.npy` (N,): each candidate's position in the shown list.
     - `user.npy` (B,): the user's number.
-    - `at_s.npy` (B,): epoch seconds.
+    - `at_s.npy` (B,): the list's time, epoch seconds.
     """
     lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
     entries, offsets = gather_positions(log.offsets, lists)

@@ -1,4 +1,4 @@
-"""Embeddings of a world's texts: summaries of routes, and news."""
+"""Embeddings for a world's texts: route summaries and news."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from walks.text.minilm import Encoder, Reduction
 
 @dataclass(frozen=True)
 class TextVectors:
-    """Vectors of R routes and K pieces of news."""
+    """Vectors for R routes and K pieces of news."""
 
-    routes: NDArray[np.float32]  # (R, EMBEDDING) of unit length: the catalogue's column
-    news: NDArray[np.float32]  # (K, NEWS_EMBEDDING) of unit length: the overlay's column
-    wording: NDArray[np.float32]  # (R, WORDINGS) leading dimensions of the routes' embeddings
-    speaks_of: NDArray[np.float32]  # (R, INTERESTS) cosine of each summary with the sentence of each interest
+    routes: NDArray[np.float32]  # (R, EMBEDDING) unit vectors: the catalogue's column
+    news: NDArray[np.float32]  # (K, NEWS_EMBEDDING) unit vectors: the overlay's column
+    wording: NDArray[np.float32]  # (R, WORDINGS) the route embeddings' leading dimensions
+    speaks_of: NDArray[np.float32]  # (R, INTERESTS) cosine between each summary and each interest's sentence
 
 
 def read_texts(encoder: Encoder, summaries: Sequence[str], news: Sequence[str]) -> TextVectors:

@@ -1,4 +1,4 @@
-"""Event tables: the actions and positions of the simulated users, in the form that feature aggregates read."""
+"""Event tables: simulated users' actions and positions, in the form that feature aggregates read."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ from walks.simulation.log import Events, Log
 from walks.simulation.visits import Visits
 
 Tables = Mapping[str, EventTable]
-"""Tables by event type. The types are those of walks/data/features.py."""
+"""Tables by event type. walks/data/features.py lists the types."""
 
 
 def tables_of(
     log: Log, visits: Visits, keys: NDArray[np.int64], projection: Projection, users: int
 ) -> Tables:
-    """Return the events of all users. `keys` (R,) are the item keys of the routes."""
+    """Return all users' events. `keys` (R,) are the routes' item keys."""
 
     def table(events: Events, **fields: NDArray[np.float32]) -> EventTable:
         sequence = np.arange(len(events), dtype=np.int64)
@@ -45,7 +45,7 @@ def tables_of(
 
 
 def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> dict[str, Column]:
-    """Return the aggregates of the users (Q,) as of the moments (Q,).
+    """Return each user's aggregates as of a moment.
 
     Args:
         tables: events by type.
@@ -53,7 +53,7 @@ def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) 
         at_s: (Q,) moments, epoch seconds.
 
     Returns:
-        Columns "user.<name>" and "realtime.<name>" of all aggregates.
+        All aggregates, as columns "user.<name>" and "realtime.<name>".
     """
     features = (*FEATURES.supplied("user"), *FEATURES.supplied("realtime"))
     return {

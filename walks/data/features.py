@@ -1,7 +1,7 @@
-"""The features of the walks pipeline: one declaration for training, serving, the stores and the overlay.
+"""The walks pipeline's features: one declaration for training, serving, the stores and the overlay.
 
-Aggregates read four types of events: "rating" (key, rating), "open" (key), "shown" (key) and "position" (position).
-A key is the item key of a route.
+Aggregates read four event types: "rating" (key, rating), "open" (key), "shown" (key) and "position" (position). A key
+is a route's item key.
 """
 
 from models.features.definition import Feature, FeatureSet
@@ -13,7 +13,7 @@ from walks.simulation.weather import DAY_S, HOUR_S, PRESENT_S
 EMBEDDING, NEWS_EMBEDDING = 48, 16
 FORECAST_H = 3
 NO_NEWS_H = 240.0
-"""The age of news in hours if a cell has no news."""
+"""The news age in hours for a cell without news."""
 
 _FRESH_S = 3 * HOUR_S
 
@@ -36,7 +36,7 @@ _ITEM = (
         name="popularity",
         group="item",
         default=0.5,
-        description="smoothed mean of the simulated ratings of the training period, 0 to 1",
+        description="smoothed mean of the simulated ratings in the training period, 0 to 1",
     ),
 )
 
@@ -68,7 +68,7 @@ _CONTEXT = (
         default=PRESENT_S,
         minimum=0.0,
         maximum=4e9,
-        description="the moment of the request: epoch seconds of the city's clock. Default: the simulated present",
+        description="the request's time: epoch seconds on the city's clock. Default: the simulated present",
     ),
     Feature(
         name="hour",
@@ -96,7 +96,7 @@ _CONTEXT = (
         default=1440.0,
         minimum=0.0,
         maximum=1440.0,
-        description="time to the next appointment of the day, minutes. 1440 if there is none",
+        description="time to the next appointment on that day, minutes. 1440 if there is none",
     ),
     NEXT_EVENT_POSITION,
     Feature(
@@ -154,7 +154,7 @@ _LIVE = (
         name="closed",
         group="live",
         dtype="uint8",
-        description="1 while a way of the route is closed: the reranker never answers such a route",
+        description="1 while a way on the route is closed: the reranker never returns such a route",
     ),
 )
 

@@ -14,9 +14,9 @@ from walks.simulation.weather import HOUR_S, Weather
 
 
 def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> Overlay:
-    """Return one snapshot per hour. `embedding` (K, NEWS_EMBEDDING) holds the vectors of the news.
+    """Return one snapshot per hour. `embedding` (K, NEWS_EMBEDDING) holds the news vectors.
 
-    The forecast is the real series of the hours ahead, so it is never wrong.
+    The forecast is the real series for the next hours, so it is never wrong.
     """
     embeddings = np.concatenate(
         [embedding, np.zeros((1, NEWS_EMBEDDING), dtype=np.float32)]

@@ -1,6 +1,6 @@
-"""SIMULATED events after a world's present, in order of time: the input of the streaming mode.
+"""SIMULATED events after a world's present, ordered by time: the input for the streaming mode.
 
-People, routes, news and behaviour are those of the training data. The weather is the real series of the days ahead.
+People, routes, news and behaviour are the same as in the training data. The weather is the real series for those days.
 """
 
 import heapq
@@ -21,25 +21,25 @@ from walks.simulation.weather import DAY_S, HOUR_S, PRESENT_S
 
 
 def most_hours(scene: Scene) -> int:
-    """Return the number of hours that the weather series continues after the present."""
+    """Return the weather series' length after the present, in hours."""
     return scene.weather.hours - int((PRESENT_S - scene.weather.start_s) / HOUR_S)
 
 
 def events_ahead(
     scene: Scene, config: WorldConfig, *, users: int, hours: int, visits_per_day: float, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield position and feedback events of the first `users` users for `hours` hours from the present.
+    """Yield the first `users` users' position and feedback events, for `hours` hours from the present.
 
     Each event has `event`, `user_id`, `at_s` (epoch seconds), `sequence` (unique among a user's events of that type)
     and the fields that features read: `position` (lat, lon degrees), or `key` (item key) and for ratings `rating`.
 
     Args:
-        scene: the state of the simulation.
-        config: sizes of the world.
-        users: number of users.
-        hours: length of the stream.
-        visits_per_day: mean number of visits per user and day.
-        seed: of the random numbers.
+        scene: the simulation state.
+        config: the world sizes.
+        users: user count.
+        hours: the stream's length.
+        visits_per_day: mean visits per user and day.
+        seed: random seed.
 
     Raises:
         NoWorldError: the world has fewer users or hours.

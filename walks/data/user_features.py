@@ -1,4 +1,4 @@
-"""Feature definitions of users: profile, history and realtime."""
+"""User feature definitions: profile, history and realtime."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from walks.simulation.people import PROFILE
 from walks.simulation.weather import DAY_S, HOUR_S
 
 CENTRE = (60.1716, 24.9443)
-"""Assumed position of a caller who sends none: the railway station square, lat, lon degrees."""
+"""The position that is assumed if a caller sends none: the railway station square, lat, lon degrees."""
 HISTORY = 50
-"""Largest number of a user's ratings that a model sees. The newest are kept."""
+"""A model sees at most this many of a user's ratings, the newest."""
 OPENED, SHOWN, TRACK = 30, 15, 6
 
 
@@ -30,7 +30,7 @@ def _past(name: str, event: str, field: str, length: int, description: str, dtyp
 
 
 def _times(name: str, event: str, length: int) -> Sequence[Feature]:
-    """Return two features of past events: their times, and their ages at the moment of the request."""
+    """Return two features for past events: their times, and their ages when the request arrives."""
     return (
         _past(f"{name}_at_s", event, "at_s", length, "time of each: epoch seconds", "float64"),
         Feature(

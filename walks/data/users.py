@@ -1,4 +1,4 @@
-"""Loads the feature store with the simulated users, as they are after the last day."""
+"""Writes the simulated users into the feature store, in their state after the last day."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,12 @@ from walks.data.features import FEATURES
 
 
 def user_id(number: int) -> str:
-    """Return the public id of a simulated user, counted from one: u-000001."""
+    """Return a simulated user's public id, counted from one: u-000001."""
     return f"u-{number + 1:06d}"
 
 
 def user_rows(profile: NDArray[np.float32], tables: Tables) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, encoded row) of every user and group. `profile` is (U, P)."""
+    """Yield (key, encoded row) for every user and feature group. `profile` is (U, P)."""
     for codec in (UserRowCodec(FEATURES, "user"), UserRowCodec(FEATURES, "realtime")):
         records = {event: tables[event].records(dtype) for event, dtype in codec.events.types.items()}
         for user in range(len(profile)):
@@ -30,7 +30,7 @@ def user_rows(profile: NDArray[np.float32], tables: Tables) -> Iterator[tuple[by
 
 
 def write_users(root: Path, profile: NDArray[np.float32], tables: Tables) -> int:
-    """Write the rows of all users into an LMDB store at `root`, and return their number."""
+    """Write all users' rows into an LMDB store at `root`, and return the row count."""
     store = LmdbStore(root, readonly=False)
     try:
         return store.write_many(user_rows(profile, tables))

@@ -1,1 +1,1 @@
-"""The map of Helsinki: the street graph, places and geometry."""
+"""Helsinki's map: the street graph, places and geometry."""

@@ -1,4 +1,4 @@
-"""Cells: squares of a fixed grid over the map, numbered from 0. Each piece of news belongs to a cell."""
+"""Cells: squares on a fixed grid over the map, numbered from 0. Each piece of news belongs to a cell."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PER_DEGREE = (400.0, 200.0)
-"""A cell is 1/400 degree of latitude by 1/200 of longitude: 278 m by 277 m in Helsinki."""
+"""A cell is 1/400 degree latitude by 1/200 degree longitude: 278 m by 277 m in Helsinki."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Cells:
     """A grid of cells, numbered by rows from south to north and by columns from west to east.
 
     Attributes:
-        first: global row and column of cell 0.
-        shape: number of rows and columns.
+        first: cell 0's row and column, counted from latitude 0 and longitude 0.
+        shape: row and column counts.
     """
 
     first: tuple[int, int]
@@ -32,7 +32,7 @@ class Cells:
         return self.shape[0] * self.shape[1]
 
     def index_at(self, latlon: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Return the index (N,) of the cell that contains each position (N, 2), lat, lon degrees. -1 if outside."""
+        """Return the cell index (N,) for each position (N, 2), lat, lon degrees. -1 if outside the grid."""
         cell = _on_globe(np.asarray(latlon, dtype=np.float64)) - self.first
         inside = ((cell >= 0) & (cell < self.shape)).all(axis=1)
         return np.where(inside, cell[:, 0] * self.shape[1] + cell[:, 1], -1)

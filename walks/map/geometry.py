@@ -13,7 +13,7 @@ class Projection:
     """
 
     def __init__(self, origin_lat: float, origin_lon: float) -> None:
-        """Take the origin of the projection, in degrees."""
+        """Take the origin, in degrees."""
         self.origin = np.array([origin_lat, origin_lon])
         north = np.radians(1.0) * EARTH_RADIUS_M
         self._metres_per_degree = np.array([north, north * np.cos(np.radians(origin_lat))])
@@ -28,7 +28,7 @@ class Projection:
 
 
 def polyline_length(xy: NDArray[np.float64]) -> float:
-    """Return the length in metres of a polyline (N, 2)."""
+    """Return a polyline's length in metres, from its points (N, 2)."""
     return float(np.hypot(*np.diff(xy, axis=0).T).sum())
 
 
@@ -42,7 +42,7 @@ def sample_polyline(xy: NDArray[np.float64], step_m: float) -> NDArray[np.float6
 
 
 def haversine_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the great-circle distances in metres between rows of two (N, 2) arrays of lat, lon degrees."""
+    """Return the great-circle distances (N,) in metres between `a` and `b`, row by row, (N, 2) lat, lon degrees."""
     lat_a, lon_a, lat_b, lon_b = (np.radians(v) for v in (a[:, 0], a[:, 1], b[:, 0], b[:, 1]))
     h = np.sin((lat_b - lat_a) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(h)))

@@ -1,6 +1,6 @@
 """The walk graph: junctions joined by edges with real geometry, as flat arrays.
 
-Ways are cut at every node that two of them share. Between two junctions there is at most one edge: a parallel edge is
+Ways are cut at every node that two ways share. Between two junctions there is at most one edge: a parallel edge is
 cut at an inner point. A sequence of junctions therefore identifies a path.
 """
 
@@ -53,20 +53,20 @@ class WalkGraph:
 
     @property
     def nodes(self) -> int:
-        """Number of junctions."""
+        """The junction count."""
         return len(self.xy)
 
     @property
     def edges(self) -> int:
-        """Number of edges."""
+        """The edge count."""
         return len(self.u)
 
     def line(self, edge: int) -> NDArray[np.float64]:
-        """Geometry of one edge from u to v: (n, 2) metres."""
+        """Return an edge's geometry from u to v: (n, 2) metres."""
         return self.points[self.offsets[edge] : self.offsets[edge + 1]]
 
     def matrix(self, weight: NDArray[np.float64]) -> csr_matrix:
-        """Symmetric (N, N) adjacency with the given weight (E,) on each edge."""
+        """Return the symmetric adjacency matrix (N, N) with these edge weights (E,)."""
         both = (np.concatenate([self.u, self.v]), np.concatenate([self.v, self.u]))
         return csr_matrix((np.concatenate([weight, weight]), both), shape=(self.nodes, self.nodes))
 
@@ -104,14 +104,14 @@ def _known_runs(nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def _cut_all(pieces: list[NDArray[np.int64]], nodes: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """Cut at junctions until no two edges join the same pair and none is a ring.
+    """Cut ways at junctions until no two edges join the same pair of junctions and no edge is a ring.
 
     Args:
-        pieces: node indices of each way or part of a way.
-        nodes: number of nodes of the map.
+        pieces: the node indices along each way, or along a part of a way.
+        nodes: the map's node count.
 
     Returns:
-        (index of the piece, node indices) of each edge.
+        For each edge: the index of its piece, and its node indices.
     """
     uses = np.zeros(nodes, dtype=np.int64)
     for piece in pieces:

@@ -56,7 +56,7 @@ class Area:
 
 @dataclass
 class RawMap:
-    """The content of the extract. Coordinates are (N, 2) lat, lon degrees."""
+    """The extract's content. Coordinates are (N, 2) lat, lon degrees."""
 
     node_ids: NDArray[np.int64]
     node_latlon: NDArray[np.float64]
@@ -90,7 +90,7 @@ def read_map(path: Path) -> RawMap:
 
 
 def is_walkable(tags: Mapping[str, str]) -> bool:
-    """Return whether a way with these tags may be walked along, outdoors."""
+    """Return whether people may walk along a way with these tags, outdoors."""
     highway = tags.get("highway", "")
     foot = tags.get("foot", "")
     if highway not in WALKABLE or foot in {"no", "use_sidepath", "private"}:
@@ -161,7 +161,7 @@ def _way(way: osmium.osm.Way, tags: Mapping[str, str]) -> Way:
 
 
 def _known_lines(way: osmium.osm.Way) -> list[NDArray[np.float64]]:
-    """Return the way's runs of nodes that the extract contains: each (n, 2) lat, lon degrees, n >= 2."""
+    """Split a way at the nodes that the extract lacks. Each part is (n, 2) lat, lon degrees, n >= 2."""
     points = np.array([(n.lat, n.lon) if n.location.valid() else (np.nan, np.nan) for n in way.nodes])
     runs = np.split(points, np.flatnonzero(np.isnan(points[:, 0])))
     cleaned = [run[~np.isnan(run[:, 0])] for run in runs]
@@ -169,9 +169,9 @@ def _known_lines(way: osmium.osm.Way) -> list[NDArray[np.float64]]:
 
 
 def _clipped_area(way: osmium.osm.Way, tags: Mapping[str, str]) -> list[Area]:
-    """Return the area that is left of a ring cut by the edge of the extract, which osmium cannot assemble.
+    """Return the rest of an area whose ring the extract's edge cuts, which osmium cannot assemble.
 
-    The ring is closed over the remaining nodes. The list has one area, or none if the ring has fewer than three nodes.
+    The ring is closed over the remaining nodes. The list has one area, or none if fewer than three nodes remain.
     """
     corners = [(n.lon, n.lat) for n in way.nodes if n.location.valid()]
     if not way.is_closed() or len(corners) < 3:

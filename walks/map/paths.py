@@ -7,14 +7,14 @@ from scipy.sparse.csgraph import dijkstra
 from walks.map.graph import WalkGraph
 from walks.map.surroundings import Surroundings
 
-NO_NODE = -9999  # the mark of scipy.sparse.csgraph for "no predecessor"
+NO_NODE = -9999  # scipy.sparse.csgraph's mark for "no predecessor"
 MOODS = ("direct", "green", "shore", "quiet", "lively")
 
 
 def mood_weights(
     graph: WalkGraph, around: Surroundings, mood: str, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the cost (E,) of walking each edge: its length times a factor that grows as it fits the mood less."""
+    """Return each edge's walking cost (E,): its length times a factor, which is small if the edge fits the mood."""
     cost = np.ones(graph.edges)
     # A carriageway costs more than a footway. Its pavements are separate edges.
     cost += np.where(graph.foot_only, 0.0, np.where(graph.major, 1.0, 0.25))
@@ -33,7 +33,7 @@ def mood_weights(
 
 
 class PathTable:
-    """Shortest paths in one mood from every anchor to every junction."""
+    """Shortest paths in one mood, from every anchor to every junction."""
 
     def __init__(self, graph: WalkGraph, weight: NDArray[np.float64], anchors: NDArray[np.int64]) -> None:
         """Run Dijkstra from each anchor (A,) over edge costs `weight` (E,)."""
@@ -56,8 +56,8 @@ class PathTable:
             targets: (K,) anchor numbers.
 
         Returns:
-            The number of edges of each path (K,), all edges from source to target, path after path, and for each edge
-            whether it is walked from u to v.
+            Each path's edge count (K,). The edges from source to target, path after path. For each edge, whether it is
+            walked from u to v.
         """
         node = self._anchors[targets].copy()
         walked_from: list[NDArray[np.int64]] = []

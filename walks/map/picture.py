@@ -1,4 +1,4 @@
-"""Draws a route on the street map it was made from, as a PNG."""
+"""Draws a route as a PNG, on the street map from which it was made."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def find_route(world: World, route_id: str) -> dict[str, Any]:
 
 
 def draw_route(feature: dict[str, Any], map_file: Path, out: Path) -> None:
-    """Draw the route of a GeoJSON feature over the map's streets, parks and water.
+    """Draw a GeoJSON feature's route over the map's streets, parks and water.
 
     Raises:
         BadMapError: the map cannot be read. Nothing is written.
@@ -114,6 +114,6 @@ def _ground(axes: Any, raw: RawMap, projection: Projection) -> None:
 
 
 def _rings(shape: shapely.Geometry) -> list[NDArray[np.float64]]:
-    """Return the outer rings (n, 2), lat, lon degrees, of a polygon or multipolygon."""
+    """Return a polygon's or multipolygon's outer rings, each (n, 2) lat, lon degrees."""
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
     return [np.asarray(part.exterior.coords)[:, 1::-1] for part in parts]

@@ -1,10 +1,10 @@
-"""Points of interest, sorted into the categories that routes count."""
+"""Points of interest and their categories. Routes count the places in each category."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 CATEGORIES = ("cafe", "restaurant", "bar", "culture", "sights", "worship", "shop", "rest", "transit", "play")
-"""Order of the columns that count places along an edge or a route."""
+"""The categories, in column order, by which places along an edge or a route are counted."""
 
 _BY_TAG: dict[str, dict[str, str]] = {
     "amenity": {
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(tags: Mapping[str, str], latlon: tuple[float, float]) -> list[Place]:
-    """Return the place that these tags describe, by the first category that matches. The list has one place or none."""
+    """Return the place that these tags describe, or an empty list. The first category that matches counts."""
     for key, categories in _BY_TAG.items():
         category = categories.get(tags.get(key, ""))
         if category:

@@ -1,4 +1,4 @@
-"""The surroundings of each edge: parks, water, major roads, places, trees, and the street that it follows."""
+"""Each edge's surroundings: parks, water, major roads, places, trees, and the street that it follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,21 +27,21 @@ Things = Sequence[shapely.Geometry] | NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Per edge (E,) of a graph. Shares are of the edge's length, 0 to 1."""
+    """The surroundings of a graph's edges (E,). Shares are fractions of the edge's length, 0 to 1."""
 
     park: NDArray[np.float64]
     water: NDArray[np.float64]
     major: NDArray[np.float64]
     trees: NDArray[np.float64]  # number of trees nearby
     signals: NDArray[np.float64]  # number of traffic signals nearby
-    street: NDArray[np.int64]  # (E,) index into graph.names: its own name, or that of a street next to it
+    street: NDArray[np.int64]  # (E,) index into graph.names: the edge's own name, or a street next to it
     places: list[Place]
     place_near: csr_matrix  # (E, len(places)) 1 if the place lies within PLACE_M
     areas: list[Area]  # the named parks, squares and waters
     area_near: csr_matrix  # (E, len(areas)) metres of the edge in or along the area
 
     def category_columns(self) -> NDArray[np.int64]:
-        """Return the index into CATEGORIES of each place, (len(places),)."""
+        """Return each place's index into CATEGORIES, (len(places),)."""
         return np.array([CATEGORIES.index(place.category) for place in self.places], dtype=np.int64)
 
 
@@ -100,7 +100,7 @@ def _points(xy: NDArray[np.float64]) -> NDArray[np.object_]:
 def _pairs(
     points: NDArray[np.object_], things: Things, metres: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices (point, thing) of all pairs within the distance."""
+    """Return the indices (point, thing) of all pairs within `metres`."""
     if len(things) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     point, thing = shapely.STRtree(things).query(points, predicate="dwithin", distance=metres)
@@ -132,9 +132,9 @@ def _areas_near(
 def _streets(
     graph: WalkGraph, points: NDArray[np.object_], edge_of: NDArray[np.int64], park: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Return the street of each edge.
+    """Return each edge's street.
 
-    A nameless edge, such as a pavement, takes the name of the street that most of it runs next to.
+    A nameless edge, such as a pavement, takes the name of the street beside most of its length.
     """
     street = graph.name.copy()
     named = np.flatnonzero(graph.name)

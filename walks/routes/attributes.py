@@ -1,4 +1,4 @@
-"""Numeric attributes of a route: the catalogue's `attributes` column.
+"""A route's numeric attributes: the catalogue's `attributes` column.
 
 Scales are fixed here and not fitted to a catalogue, so a number means the same in every version of the map.
 """
@@ -37,11 +37,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("major", "share of the length within 15 m of a primary or secondary road"),
     Attribute("foot_only", "share of the length on ways without motor traffic"),
     Attribute("stairs", "share of the length on stairs", scale=0.2),
-    Attribute("stair_flights", "number of flights of stairs", scale=3.0, log=True),
+    Attribute("stair_flights", "flights of stairs", scale=3.0, log=True),
     Attribute("turns_per_km", "changes of direction over 40 degrees per km", scale=40.0),
     Attribute("straightness", "distance from start to end over length"),
-    Attribute("roundness", "area enclosed over that of a circle of the same length"),
-    Attribute("streets", "number of named streets followed for over 30 m", scale=20.0),
+    Attribute("roundness", "enclosed area over the area of a circle with the same length"),
+    Attribute("streets", "named streets followed for over 30 m", scale=20.0),
     Attribute("trees", "mapped single trees within 12 m", scale=5.0, log=True),
     Attribute("signals", "traffic signals passed", scale=5.0, log=True),
     *(Attribute(f"places_{name}", f"{name} places within 25 m", scale=5.0, log=True) for name in CATEGORIES),
@@ -51,7 +51,7 @@ NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 
 @dataclass(frozen=True)
 class RouteFacts:
-    """Natural values of R routes, and the streets, areas and places that they pass."""
+    """Natural values for R routes, and the streets, areas and places that they pass."""
 
     values: NDArray[np.float64]  # (R, F) natural values in the order of ATTRIBUTES
     lines: list[NDArray[np.float64]]  # geometry in metres, (n, 2) each
@@ -60,11 +60,11 @@ class RouteFacts:
     places: csr_matrix  # (R, len(around.places)) 1 if the route passes the place
     first_street: NDArray[
         np.int64
-    ]  # (R,) index into graph.names of the first named street, 0 if there is none
+    ]  # (R,) the first named street's index into graph.names, 0 if there is none
     last_street: NDArray[np.int64]  # (R,) the same for the last named street
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Return the natural values (R,) of one attribute."""
+        """Return an attribute's natural values (R,)."""
         return self.values[:, NAMES.index(name)]
 
     def normalised(self) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ class RouteFacts:
 
 
 def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFacts:
-    """Measure the attributes of every route."""
+    """Measure every route's attributes."""
     count = len(routes)
     route = routes.route_of_edge()
     metres = graph.length_m[routes.edges]
@@ -133,7 +133,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
 
 
 def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the number of runs of consecutive stair edges in each route."""
+    """Return how often each route begins a run of stair edges, (R,)."""
     on = stairs[routes.edges]
     before = np.concatenate([[False], on[:-1]])
     before[routes.offsets[:-1]] = False
@@ -142,7 +142,7 @@ def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the first named street on each route, or 0 if it has none."""
+    """Return each route's first named street, or 0 if it has none."""
     named = np.flatnonzero(street)
     routes, first = np.unique(route[named], return_index=True)
     streets = np.zeros(count, dtype=np.int64)
@@ -151,7 +151,7 @@ def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int
 
 
 def _shape(line: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return turns per km, straightness and roundness of one polyline."""
+    """Return a polyline's turns per km, straightness and roundness."""
     leg = np.diff(line, axis=0)
     metres = np.hypot(leg[:, 0], leg[:, 1])
     leg, long = leg[metres > 2.0], float(metres.sum())

@@ -1,4 +1,4 @@
-"""Selects routes that differ: no two share more than a given part of the ground they cover.
+"""Selects routes that differ: the ground that any two cover overlaps only up to a limit.
 
 Ground is measured on a 25 m grid, so both pavements of a street count as the same ground.
 """
@@ -15,19 +15,15 @@ from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes
 CELL_M = 25.0
 STEP_M = 6.0
 MAX_REVISITS = 0.07
-"""Largest share of a route's steps onto ground that it has covered before. It may cross itself but not turn back."""
+"""The maximum share of a route's steps onto ground it covered before. A route may cross itself but not turn back."""
 LENGTH_BINS = 8
 
 
 def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.float64]]:
-    """Return the cells that each route covers, and how often it comes back to one.
-
-    Args:
-        graph: the walk graph.
-        routes: R routes.
+    """Return the cells that R routes cover, and how often each route revisits a cell.
 
     Returns:
-        A 0/1 matrix (R, cells), and (R,) the share of each route's steps onto a cell that it has been on before.
+        A 0/1 matrix (R, cells), and the share (R,) of each route's steps onto a cell that the route visited before.
     """
     samples = [sample_polyline(graph.line(edge), STEP_M) for edge in range(graph.edges)]
     counts = np.array([len(sample) for sample in samples], dtype=np.int64)
@@ -58,14 +54,14 @@ def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.flo
 def pick_distinct(
     graph: WalkGraph, routes: Routes, count: int, loop_share: float, max_jaccard: float
 ) -> NDArray[np.int64]:
-    """Return the rows of at most `wanted` routes of all lengths, no two overlapping more than `max_jaccard`."""
+    """Return the rows of at most `count` routes with all lengths, no two overlapping more than `max_jaccard`."""
     covers, revisits = ground(graph, routes)
     length = np.bincount(routes.route_of_edge(), graph.length_m[routes.edges], minlength=len(routes))
     edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)
     length_bin = np.clip(np.digitize(np.log(length), edges) - 1, 0, LENGTH_BINS - 1)
     group = np.where(routes.loop, length_bin, LENGTH_BINS + length_bin)
     candidates = np.flatnonzero(revisits <= MAX_REVISITS)
-    # Take one route of each group in turn, so that no length crowds out the others.
+    # Take one route from each group in turn, so that no length crowds out the others.
     candidates = candidates[np.argsort(_turn(group[candidates]), kind="stable")]
     quota = {True: round(count * loop_share), False: count - round(count * loop_share)}
     chosen: list[int] = []
@@ -93,7 +89,7 @@ def _turn(group: NDArray[np.int64]) -> NDArray[np.int64]:
 def _jaccard(
     covers: csr_matrix, size: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int64]
 ) -> csr_matrix:
-    """Return the Jaccard overlap of each pair of routes that shares a cell: sparse (len(a), len(b))."""
+    """Return the Jaccard overlap for each pair of routes with a common cell: sparse (len(a), len(b))."""
     shared = (covers[a] @ covers[b].T).tocoo()
     either = size[a][shared.row] + size[b][shared.col] - shared.data
     return csr_matrix((shared.data / either, (shared.row, shared.col)), shape=shared.shape)

@@ -1,7 +1,8 @@
 """Proposes routes: loops and point-to-point walks through a few anchors, joined by shortest paths.
 
-Paths from every anchor are computed once per mood. All routes of a chunk are traced at once, one junction per array
-operation. Routes of the wrong length and routes that retrace themselves are dropped.
+Anchors are junctions where routes may start, turn or end. Paths from every anchor are computed once per mood. A chunk's
+routes are traced together, one junction per array operation. Routes that have the wrong length or walk back the way
+they came are dropped.
 """
 
 import numpy as np
@@ -15,17 +16,17 @@ from walks.map.surroundings import Surroundings
 from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes, concatenate
 
 CHUNK = 4000  # routes traced at once
-MOST_TWICE = 0.04  # largest share of a route's length on edges that it has already walked
+MOST_TWICE = 0.04  # maximum share of a route's length on edges it has already walked
 
 
 def choose_anchors(graph: WalkGraph, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return at most `count` junctions spread over the map. None of them is a dead end."""
+    """Return at most `count` junctions that are spread over the map. None is a dead end."""
     degree = np.bincount(np.concatenate([graph.u, graph.v]), minlength=graph.nodes)
     able = np.flatnonzero(degree > 2)
     cell = np.floor(graph.xy[able] / 40.0).astype(np.int64)
     _, rank = np.unique(cell, axis=0, return_inverse=True)
     shuffled = rng.permutation(len(able))
-    # One junction of each 40 m cell first, then a second one of each, and so on.
+    # One junction from each 40 m cell first, then a second one from each, and so on.
     order = np.argsort(_rank_within(rank.ravel()[shuffled]), kind="stable")
     return np.sort(able[shuffled[order[:count]]])
 
@@ -47,7 +48,7 @@ def propose(
     loop_share: float,
     rng: np.random.Generator,
 ) -> Routes:
-    """Try `proposals` routes and return those of the right length that do not retrace themselves."""
+    """Try `proposals` routes. Return the routes that have the right length and do not walk back the way they came."""
     per_mood = proposals // len(MOODS)
     chunks: list[Routes] = []
     for mood in MOODS:
@@ -94,7 +95,7 @@ def _chunk(
 def _waypoints(
     xy: NDArray[np.float64], loops: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return anchor numbers (K, 5): around a circle and back to the first, or along a bent line."""
+    """Return anchor numbers (K, 5): around a circle and back to the first anchor, or along a bent line."""
     count = len(loops)
     low, high = xy.min(axis=0), xy.max(axis=0)
     size = np.exp(rng.uniform(np.log(SHORTEST_M * 0.6), np.log(LONGEST_M), count))
@@ -117,7 +118,7 @@ def _nearest(xy: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np
 
 
 def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int64]:
-    """Return the rows of the right length that walk few edges twice."""
+    """Return the rows of routes that have the right length and walk few edges twice."""
     route = routes.route_of_edge()
     metres = graph.length_m[routes.edges]
     length = np.bincount(route, metres, minlength=len(routes))
@@ -130,9 +131,9 @@ def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int
 
 
 def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
-    """Return whether each route ends where it begins. Each has at least one edge.
+    """Return whether each route ends where it begins. Each route has at least one edge.
 
-    A route that is meant as a line may return too, after its spurs are dropped or if its last stop is its first.
+    A route that is meant as a line may do so too, after its spurs are dropped or if its last stop is its first.
     """
     first, last = routes.offsets[:-1], routes.offsets[1:] - 1
     edges, forward = routes.edges, routes.forward

@@ -1,4 +1,4 @@
-"""Routes as ragged arrays of edges of the walk graph."""
+"""Routes as ragged arrays of the walk graph's edges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ class Routes:
         return len(self.loop)
 
     def take(self, rows: NDArray[np.int64]) -> "Routes":
-        """Return the routes of these rows, in the order of `rows`."""
+        """Return the routes in these rows, in this order."""
         entries, offsets = gather_positions(self.offsets, rows)
         return Routes(offsets, self.edges[entries], self.forward[entries], self.loop[rows])
 
     def route_of_edge(self) -> NDArray[np.int64]:
-        """Return the route number of each entry of `edges`."""
+        """Return the route number for each entry of `edges`."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def line(self, graph: WalkGraph, route: int) -> NDArray[np.float64]:
-        """Return the geometry of a route: (n, 2) metres, without repeated points."""
+        """Return a route's geometry: (n, 2) metres, without repeated points."""
         span = slice(self.offsets[route], self.offsets[route + 1])
         parts = []
         for edge, forward in zip(self.edges[span], self.forward[span], strict=True):

@@ -1,4 +1,4 @@
-"""Names and descriptions of routes, composed from the streets, parks, squares and places that they pass."""
+"""Route names and descriptions, composed from the streets, parks, squares and places that a route passes."""
 
 from collections import Counter
 
@@ -28,17 +28,17 @@ _COUNTED = (
 
 
 class Writer:
-    """Writes the texts of one set of routes. Names are unique within the set."""
+    """Writes the texts for one set of routes. Names are unique within the set."""
 
     def __init__(self, graph: WalkGraph, around: Surroundings, facts: RouteFacts) -> None:
-        """Prepare to write about the routes of `facts`."""
+        """Prepare to write about the routes in `facts`."""
         self._graph, self._around, self._facts = graph, around, facts
         self._area_names = [area.name for area in around.areas]
         # A place that few routes pass says more about a route.
         self._place_rank = np.bincount(facts.places.indices, minlength=len(around.places))
 
     def names(self) -> list[str]:
-        """Return unique names: notable places, the kind of route, streets that make it unique, and the length."""
+        """Return unique names from areas, streets and length, with more streets if a name is not unique."""
         names = [self._name(row) for row in range(len(self._facts.lines))]
         for vias in (1, 2, 3):
             shared = Counter(names)
@@ -66,7 +66,7 @@ class Writer:
         return " ".join([f"{first}.", *self._ground(row), *self._passed(row)])
 
     def summaries(self) -> list[str]:
-        """Return the summary of every route."""
+        """Return every route's summary."""
         return [self.summary(row) for row in range(len(self._facts.lines))]
 
     def summary(self, row: int) -> str:

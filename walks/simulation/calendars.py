@@ -1,4 +1,4 @@
-"""SIMULATED calendars: each person's appointments on the days on which they open the application."""
+"""SIMULATED calendars: each person's appointments on days when the person opens the application."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from walks.simulation.people import People
 from walks.simulation.weather import DAY_S, HOUR_S, Weather
 
 APPOINTMENTS = 1.5
-"""Mean number of appointments per day."""
+"""Mean appointments per day."""
 
 NONE_S = DAY_S
 """Time to the next appointment if there is none on the same day."""
@@ -29,14 +29,14 @@ class Calendar:
     def next_of(
         self, user: NDArray[np.int64], at_s: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the user's next appointment of the same day.
+        """Return the user's next appointment on the same day.
 
         Args:
             user: (Q,) user numbers.
             at_s: (Q,) moments, epoch seconds.
 
         Returns:
-            Seconds (Q,) until it starts, and its row (Q,). If there is none: NONE_S and -1.
+            Seconds (Q,) until the appointment starts, and its row (Q,). NONE_S and -1 if there is none.
         """
         if len(self.user) == 0:
             return np.full(len(user), NONE_S), np.full(len(user), -1)
@@ -57,7 +57,7 @@ def draw_calendar(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Calendar:
-    """Draw the appointments of each user (Q,) on the day of the moment (Q,)."""
+    """Draw each user's appointments on the day of `at_s`. `user` and `at_s` are (Q,)."""
     days = np.unique(np.column_stack([user, np.floor(at_s / DAY_S).astype(np.int64)]), axis=0)
     days = np.repeat(days, rng.poisson(APPOINTMENTS, len(days)), axis=0)
     owner, midnight = days[:, 0], DAY_S * days[:, 1]

@@ -1,4 +1,4 @@
-"""The log of simulated behaviour: the lists that were shown, and the events that followed."""
+"""The log of simulated behaviour: the shown lists, and the events that followed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Events:
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]  # epoch seconds
     row: NDArray[np.int64]  # route number
-    rating: NDArray[np.float32]  # 0 to 1. Always 0 for types without a rating
+    rating: NDArray[np.float32]  # 0 to 1. Always 0 for event types without a rating
 
     def __len__(self) -> int:
         return len(self.user)
@@ -29,16 +29,16 @@ class Log:
     offsets: NDArray[np.int64]  # (Q + 1,)
     rows: NDArray[np.int64]  # (N,) route numbers, ascending within a list, so that the order reveals nothing
     labels: NDArray[np.float32]  # (N,) relevance 0 to 1
-    position: NDArray[np.int16]  # (N,) position in the list as it was shown
+    position: NDArray[np.int16]  # (N,) position in the shown list
     oracle: NDArray[np.float32]  # (N,) rating that the simulation expects without noise
     shown: Events  # the top of each list, at its time
     opened: Events  # some seconds later, from the top down
-    rated: Events  # a walk is rated when it ends, a route that was only opened one second later
+    rated: Events  # a walk is rated when it ends, an opened route one second after it is opened
 
 
 @dataclass(frozen=True)
 class Round:
-    """The log of some visits, with `count` candidates each."""
+    """The log for some visits, with `count` candidates each."""
 
     visit: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Round:
 
 
 def in_order(rounds: Sequence[Round], visits: int) -> Log:
-    """Put the lists of the rounds into the order of the visits, and the events in order of user and time."""
+    """Join rounds: lists in the order of the visits, events by user and then by time."""
     count = np.concatenate([r.count for r in rounds])
     position = np.empty(visits, dtype=np.int64)
     position[np.concatenate([r.visit for r in rounds])] = np.arange(visits)
@@ -69,7 +69,7 @@ def in_order(rounds: Sequence[Round], visits: int) -> Log:
 
 
 def _joined(parts: Sequence[Events]) -> Events:
-    """Return all events by user and then by time. Events of one moment stay in the order of the list."""
+    """Return all events by user and then by time. Events at the same time stay in the list's order."""
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])]
     order = np.lexsort((columns[1], columns[0]))
     return Events(*(column[order] for column in columns))

@@ -1,6 +1,6 @@
-"""SIMULATED news: short texts from templates with real names of the map, each about one cell for a span of time.
+"""SIMULATED news: short texts from templates with real names from the map, each about one cell for some hours.
 
-None of it happened. Each piece of news has a topic, but models see only the embedding of the text.
+No news is real. Each piece has a topic, but models see only the text's embedding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ EFFECT = np.array(
     ],
     dtype=np.float32,
 )
-"""(len(TOPICS), len(INTERESTS)): effect of news of each topic on a person with each interest, in logits."""
+"""(len(TOPICS), len(INTERESTS)): effect of news, by its topic and the person's interest, in logits."""
 
 FADES_H = 48.0
 """The effect of news is multiplied by exp(-age / FADES_H)."""
@@ -90,19 +90,19 @@ _SPAN_H, _SPAN_SPREAD = 40.0, 0.7
 
 @dataclass(frozen=True)
 class News:
-    """K pieces of news in order of time, and the newest one in each cell at each hour."""
+    """K pieces of news ordered by time, and the newest piece in each cell at each hour."""
 
     cell: NDArray[np.int64]  # (K,)
     topic: NDArray[np.int64]  # (K,) index into TOPICS
-    hour: NDArray[np.int64]  # (K,) hour at which it comes out, counted from the start of the series
+    hour: NDArray[np.int64]  # (K,) hour at which it comes out, counted from the series' start
     until: NDArray[np.int64]  # (K,) hour at which it ends
-    newest: NDArray[np.int32]  # (H, C) number of the newest piece that has not ended, or -1
+    newest: NDArray[np.int32]  # (H, C) index of the newest piece that has not ended, or -1
 
     def age_h(self, hour: NDArray[np.int64], cell: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the hours since the newest news of each cell came out. Infinite if the cell has no news.
+        """Return the hours since each cell's newest news came out. Infinite if a cell has no news.
 
         Args:
-            hour: hours of the series, of any shape that broadcasts with `cell`.
+            hour: hours of the series, in any shape that broadcasts with `cell`.
             cell: cell numbers.
         """
         news = self.newest[hour, cell]
@@ -116,13 +116,13 @@ def draw_news(
     interval_h: float,
     rng: np.random.Generator,
 ) -> tuple[News, list[str]]:
-    """Draw news for `hours` hours, and their texts.
+    """Draw news for `hours` hours, and the texts.
 
     Args:
-        cells: the grid of cells.
+        cells: the grid.
         names: for each cell, the names that fit each topic (see `names_of`).
-        hours: length of the series.
-        interval_h: mean hours between two pieces of news of a cell.
+        hours: the series' length.
+        interval_h: mean hours between two pieces of news in a cell.
         rng: random numbers.
     """
     count = rng.poisson(hours / interval_h, len(cells))
@@ -150,9 +150,9 @@ def draw_news(
 
 
 def names_of(cells: Cells, graph: WalkGraph, around: Surroundings) -> list[dict[str, list[str]]]:
-    """Return, for each cell, the real names in it that fit each topic.
+    """Return, for each cell, the real names in the cell that fit each topic.
 
-    Under "any" are its streets. That list is never empty.
+    The list under "any" has the cell's streets and is never empty.
     """
     kinds: list[dict[str, set[str]]] = [
         {topic: set() for topic in (*TOPICS, "any")} for _ in range(len(cells))

@@ -1,9 +1,9 @@
-"""SIMULATED people: no data set contains real ratings of walks, so users are drawn from a written model.
+"""SIMULATED people: no data set contains real ratings of walks, so users are drawn from a model.
 
 A person has:
 
-- interests, a mixture over six, which weigh the attributes of routes, the texts about them and the news
-- hidden tastes for the wording of descriptions and for the character of streets, unrelated to any attribute
+- interests, a mixture over six, which weigh route attributes, texts and the news
+- hidden tastes for descriptions' wording and streets' character, unrelated to any attribute
 - a preferred length, a pace and a reach
 - opinions on rain, stairs, news and turning back
 
@@ -25,13 +25,13 @@ INTERESTS = {
     "quiet": "Quiet streets and calm places, away from traffic and crowds.",
     "exercise": "A brisk walk for exercise, with stairs and long straight ways.",
 }
-"""The interests, each with a sentence. The embedding of the sentence shows which texts are about the interest."""
+"""The interests, each with a sentence whose embedding shows which texts are about the interest."""
 
 CHARACTERS = 6
-"""Number of hidden dimensions of the character of a street."""
+"""Hidden dimensions in a street's character."""
 
 WORDINGS = 8
-"""Number of leading dimensions of the descriptions' embeddings for which each person has their own taste."""
+"""Leading dimensions in the summaries' embeddings for which each person has a taste."""
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     "green": {"park": 1.0, "trees": 0.5, "surface_unpaved": 0.4, "major": -0.5},
@@ -48,7 +48,7 @@ PROFILE = (
     "avoids_stairs",
     "avoids_rain",
 )
-"""Columns of the declared profile.
+"""The declared profile's columns.
 
 Interests are 0 or 1, pace is in units of 6 km/h, preferred length in units of 6 km, and the last two are 0 or 1.
 """
@@ -60,8 +60,8 @@ class People:
 
     interest: NDArray[np.float32]  # (U, len(INTERESTS)) shares that sum to 1
     taste: NDArray[np.float32]  # (U, F) weights on standardised attributes
-    wording: NDArray[np.float32]  # (U, WORDINGS) weights on the descriptions' leading dimensions
-    character: NDArray[np.float32]  # (U, CHARACTERS) weights on the hidden character of streets
+    wording: NDArray[np.float32]  # (U, WORDINGS) weights on the summary embeddings' leading dimensions
+    character: NDArray[np.float32]  # (U, CHARACTERS) weights on streets' hidden character
     home: NDArray[np.float64]  # (U, 2) x, y metres
     work: NDArray[np.float64]  # (U, 2) x, y metres
     length_km: NDArray[np.float32]
@@ -70,8 +70,8 @@ class People:
     minds_rain: NDArray[np.float32]  # 0 to 1
     minds_stairs: NDArray[np.float32]  # 0 to 1
     heeds_news: NDArray[np.float32]  # 0.5 to 2.5: factor on the effect of news
-    keeps_on: NDArray[np.float32]  # 0 to 1: dislike of turning back
-    punctual: NDArray[np.float32]  # 0 to 1: wish to end near the next appointment
+    keeps_on: NDArray[np.float32]  # 0 to 1: dislikes turning back
+    punctual: NDArray[np.float32]  # 0 to 1: wants to end near the next appointment
     profile: NDArray[np.float32]  # (U, len(PROFILE)) the declared profile
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
-"""The scene: the whole state of the simulation, stored with a built world so that a stream of events can continue it.
+"""The scene: the whole simulation state, stored with a built world so that an event stream can continue from it.
 
-It contains values that are hidden from models (tastes, charm) and is never an input of a model.
+It contains values that are hidden from models (tastes, charm), so no model may read it.
 """
 
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ from walks.simulation.weather import Weather
 
 @dataclass(frozen=True)
 class Scene:
-    """People, routes, news and weather of one world."""
+    """A world's people, routes, news and weather."""
 
     people: People
     truth: RouteTruth
@@ -29,7 +29,7 @@ class Scene:
     weather: Weather
     keys: NDArray[np.int64]  # (R,) item keys by route number
     corners: NDArray[np.float64]  # (2, 2) x, y metres: low corner, high corner
-    origin: NDArray[np.float64]  # (2,) lat, lon degrees of the projection
+    origin: NDArray[np.float64]  # (2,) the projection's lat, lon degrees
 
     @property
     def projection(self) -> Projection:

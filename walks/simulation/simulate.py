@@ -1,8 +1,8 @@
-"""SIMULATED behaviour: the lists that were shown, the routes that were opened and walked, and the ratings.
+"""SIMULATED behaviour: shown lists, opened and walked routes, and ratings.
 
 Lists come from a logging policy that prefers near and charming routes, with random noise. People look at a list from
-the top (position bias) and open some of the routes they look at. They walk at most one of them, and rate it and some of
-the others. The simulation keeps three types of events: the top of each list, the opened routes, and the ratings.
+the top (position bias) and open some routes they look at. They walk at most one opened route, and rate it and some
+others. The simulation keeps three event types: the top of each list, the opened routes, and the ratings.
 """
 
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ from walks.simulation.utility import RATING_NOISE, SEEN, TIRED, Moment, RouteTru
 from walks.simulation.visits import Visits
 
 OPENED = 0.25
-"""Relevance of a route that was opened but not walked. A walked route has 0.5 to 1 by its rating, all others 0."""
+"""Relevance of an opened route that was not walked. A walked route has 0.5 to 1 by its rating, all others 0."""
 
-NEAREST = 1600  # number of routes considered around a place
-POOL = 400  # number of these, drawn at random, that can be shown there
+NEAREST = 1600  # routes considered around a place
+POOL = 400  # routes that can be shown at the place, drawn at random from the nearest
 NEAR_CELL_M = 50.0
 EXAMINE_DECAY = 0.5  # the chance to look at position p is (1 + p) ** -EXAMINE_DECAY
 CHOICE_NOISE = 0.5
 RATES_OPENED = 0.35
 NOT_TODAY = 0.0  # a person walks only if the best route is above this utility
-REMEMBERED = 6  # number of recent walks that a person is tired of
-TOP = 5  # number of first positions of a list that count as shown
-SEEN_LATELY = 15  # number of recently shown routes that a person likes less
+REMEMBERED = 6  # recent walks that a person is tired of
+TOP = 5  # first positions in a list that count as shown
+SEEN_LATELY = 15  # recently shown routes that a person likes less
 
 
 @dataclass(frozen=True)
 class UserMemory:
-    """Recent routes of each user, newest first. -1 stands for none."""
+    """Each user's recent routes, newest first. -1 stands for none."""
 
     walked: NDArray[np.int64]  # (U, REMEMBERED)
     seen: NDArray[np.int64]  # (U, SEEN_LATELY)
@@ -55,7 +55,7 @@ def simulate(
     config: WorldConfig,
     rng: np.random.Generator,
 ) -> Log:
-    """Play all visits: first the first visit of every user, then the second of every user, and so on."""
+    """Play all visits: every user's first visit, then every user's second visit, and so on."""
     first = np.searchsorted(visits.user, visits.user)
     turn = np.arange(len(visits.user)) - first
     pools = _pools(truth, visits.moment.xy, rng)
@@ -70,7 +70,7 @@ def simulate(
 def _pools(
     truth: RouteTruth, xy: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the routes that can be shown in each 50 m cell, (cells, POOL), and the cell of each visit."""
+    """Return the routes that can be shown in each 50 m cell, (cells, POOL), and each visit's cell."""
     cells, cell = np.unique(np.floor(xy / NEAR_CELL_M), axis=0, return_inverse=True)
     pool_size = min(NEAREST, len(truth.start))
     _, nearest = cKDTree(truth.start).query((cells + 0.5) * NEAR_CELL_M, k=pool_size)
@@ -135,7 +135,7 @@ def _remember(
     walked: NDArray[np.bool_],
     best: NDArray[np.int64],
 ) -> None:
-    """Insert the walked routes and the top of each list at the front of the users' memory."""
+    """Insert walked routes and each list's top at the front of the users' memory."""
     walkers, walk = users[walked], rows[walked, best[walked]]
     memory.walked[walkers] = np.column_stack([walk, memory.walked[walkers, :-1]])
     top = rows[:, :TOP]

@@ -1,6 +1,6 @@
 """SIMULATED opinions: how much a person would like a route at a given place and time.
 
-The utility is a sum of written terms on the scale of a logit. `rating = sigmoid(utility + noise)`.
+The utility is a sum of terms in logits. `rating = sigmoid(utility + noise)`.
 """
 
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from walks.simulation.people import CHARACTERS, INTERESTS, People
 
 RATING_NOISE = 0.4
 LENGTH_TOLERANCE = 0.4  # in log km
-FAR_FROM_FITTING = 2.5  # largest cost of a wrong length
-TEXT_OF_INTEREST = 0.8  # gain per standard deviation of a description that is about the person's interest
-TIRED = 0.9  # loss of a route that was walked recently
-SEEN = 0.3  # loss of a route for each time that it was shown recently
-TURNS_BACK = 1.2  # gain of routes ahead and loss of routes behind, for a person who hates to turn back
+FAR_FROM_FITTING = 2.5  # maximum cost of a wrong length
+TEXT_OF_INTEREST = 0.8  # gain per standard deviation of the summary's nearness to the person's interest
+TIRED = 0.9  # loss if the route was walked recently
+SEEN = 0.3  # loss for each time that the route was shown recently
+TURNS_BACK = 1.2  # gain for routes ahead and loss for routes behind, if a person hates to turn back
 STRIDE_KM = 0.3  # distance after which a person fully has a direction
-LATE = 2.0  # cost for a punctual person of an end LATE_KM away from an imminent appointment
+LATE = 2.0  # a punctual person's cost if the route ends LATE_KM away from an imminent appointment
 LATE_KM = 0.5
 SOON_H = 1.5
 
 
 @dataclass(frozen=True)
 class RouteTruth:
-    """Properties of R routes in the simulation. Some are hidden from every model."""
+    """The simulated properties of R routes. Some are hidden from every model."""
 
     attributes: NDArray[np.float32]  # (R, F) standardised
-    wording: NDArray[np.float32]  # (R, WORDINGS) leading dimensions of the summary's embedding, standardised
-    speaks_of: NDArray[np.float32]  # (R, INTERESTS) nearness of the summary to each interest, standardised
+    wording: NDArray[np.float32]  # (R, WORDINGS) leading dimensions of the summary embedding, standardised
+    speaks_of: NDArray[np.float32]  # (R, INTERESTS) the summary's nearness to each interest, standardised
     start: NDArray[np.float64]  # (R, 2) x, y metres
     end: NDArray[np.float64]  # (R, 2) x, y metres
-    cell: NDArray[np.int64]  # (R,) of the start
+    cell: NDArray[np.int64]  # (R,) the start's cell
     log_km: NDArray[np.float32]
     charm: NDArray[np.float32]  # (R,) hidden quality that everybody likes
     character: NDArray[np.float32]  # (R, CHARACTERS) hidden, standardised
@@ -42,7 +42,7 @@ class RouteTruth:
 
 @dataclass(frozen=True)
 class Moment:
-    """Context of Q lists."""
+    """The context for Q lists."""
 
     xy: NDArray[np.float64]  # (Q, 2) metres
     at_s: NDArray[np.float64]  # epoch seconds
@@ -57,11 +57,11 @@ class Moment:
     traffic: NDArray[np.float32]  # vehicles an hour
     minutes: NDArray[np.float32]  # free time
     wait_s: NDArray[np.float64]  # seconds until the next appointment
-    next_xy: NDArray[np.float64]  # (Q, 2) metres: place of the next appointment
-    came_from: NDArray[np.float64]  # (Q, 2) metres: place of the user half an hour ago
+    next_xy: NDArray[np.float64]  # (Q, 2) metres: the next appointment's place
+    came_from: NDArray[np.float64]  # (Q, 2) metres: the user's place half an hour ago
 
     def take(self, rows: NDArray[np.int64]) -> "Moment":
-        """Return the moments of these lists."""
+        """Return the moments for these lists."""
         return Moment(*(column[rows] for column in vars(self).values()))
 
 
@@ -72,13 +72,13 @@ def draw_truth(
     speaks_of: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> RouteTruth:
-    """Draw a hidden charm and character for every street and area. A route has the mean of those that it passes.
+    """Draw a hidden charm and character for every street and area. A route has the mean over its streets and areas.
 
     Args:
-        facts: attributes of R routes.
-        cell: (R,) cell of each start.
-        wording: (R, WORDINGS) leading dimensions of the summaries' embeddings, on any scale.
-        speaks_of: (R, INTERESTS) nearness of the summaries to each interest, on any scale.
+        facts: the attributes of R routes.
+        cell: (R,) cell in which each route starts.
+        wording: (R, WORDINGS) leading dimensions of the summary embeddings, on any scale.
+        speaks_of: (R, INTERESTS) the summaries' nearness to each interest, on any scale.
         rng: random numbers.
     """
     hidden = []
@@ -108,7 +108,7 @@ def utility(
     moment: Moment,
     rows: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Return the utility (Q, C) of candidates `rows` (Q, C) of the `users` (Q,) at the moment (Q,)."""
+    """Return the utility (Q, C) that candidates `rows` (Q, C) have for the `users` (Q,) at the moment (Q,)."""
     offered = np.concatenate([truth.attributes, truth.wording, truth.character, truth.speaks_of], axis=1)
     weights = [_mood(people, users, moment), people.wording[users], people.character[users]]
     weights.append(TEXT_OF_INTEREST * people.interest[users])
@@ -130,7 +130,7 @@ def utility(
 def _heard(
     people: People, news: News, users: NDArray[np.int64], moment: Moment, cell: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return the effect of the newest news in the cell of each candidate, (Q, C)."""
+    """Return how the newest news in each candidate's cell changes the utility, (Q, C)."""
     hour = moment.series_hour[:, None]
     number = news.newest[hour, cell]
     moves = (people.interest[users] @ EFFECT.T)[np.arange(len(users))[:, None], news.topic[number]]
@@ -139,7 +139,7 @@ def _heard(
 
 
 def _ahead(moment: Moment, way: NDArray[np.float64], away_km: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far each start (Q, C) lies in the direction of travel: -1 to 1, and 0 for a user who did not move."""
+    """Return how far each start (Q, C) lies in the user's direction: -1 to 1, and 0 if the user did not move."""
     came = moment.xy - moment.came_from
     came_km = np.hypot(*came.T) / 1000.0
     along = np.einsum("qcx,qx->qc", way, came) / 1e6
@@ -148,7 +148,7 @@ def _ahead(moment: Moment, way: NDArray[np.float64], away_km: NDArray[np.float64
 
 
 def _mood(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
-    """Return the tastes (Q, F), adjusted for weather, traffic and time of day."""
+    """Return the tastes (Q, F), adjusted for weather, traffic and the hour."""
     taste = people.taste[users].copy()
 
     def add(column: str, amount: NDArray[np.floating]) -> None:
@@ -178,9 +178,9 @@ def _mood(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[n
 
 
 def _wanted_log_km(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
-    """Return the log of the best length in km (Q,).
+    """Return the best length in log km, (Q,).
 
-    It is the length that the person likes, shorter in bad weather and after a long way, and limited by the free time.
+    The person's preferred length is shorter in bad weather and after a long way, and limited by the free time.
     """
     rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[users]
     foul = rain + 0.5 * moment.snowing + np.clip((5.0 - moment.temperature_c) / 20.0, 0, 1)

@@ -1,4 +1,4 @@
-"""SIMULATED visits: time and place at which each person opens the application, and the way they came.
+"""SIMULATED visits: when and where a person opens the application, and the way the person came.
 
 Weather and holidays are real.
 """
@@ -14,7 +14,7 @@ from walks.simulation.utility import Moment
 from walks.simulation.weather import HOUR_S, Weather
 
 APART_S = 4 * 3600.0
-"""Least time between two visits of one person. It is longer than any walk, so a rating precedes the next visit."""
+"""Minimum time between a person's visits. It is longer than any walk, so a rating precedes the next visit."""
 
 FIXES_MIN = (75.0, 60.0, 45.0, 30.0, 15.0, 5.0)
 """The phone reports its position about this many minutes before a visit."""
@@ -36,7 +36,7 @@ class Visits:
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]  # epoch seconds
     moment: Moment
-    fix_s: NDArray[np.float64]  # (Q, len(FIXES_MIN)) times of the reported positions, ascending, before at_s
+    fix_s: NDArray[np.float64]  # (Q, len(FIXES_MIN)) when positions were reported, ascending, before at_s
     fix_xy: NDArray[np.float64]  # (Q, len(FIXES_MIN), 2) metres
 
 
@@ -50,16 +50,16 @@ def draw_visits(
     *,
     least: int = 4,
 ) -> Visits:
-    """Draw visits in the hours [first, last) with lunch and evening peaks, and fewer in rain, snow and cold.
+    """Draw visits in the hours [first, last), with lunch and evening peaks and fewer visits in rain, snow and cold.
 
     Args:
         people: the users.
         weather: the weather series.
-        hours: first hour of the series, and the hour after the last.
-        per_user: mean number of visits per user, before visits that are too close in time are dropped.
-        corners: (2, 2) x, y metres: the box around the map.
+        hours: the series' hours: the first, and the one after the last.
+        per_user: mean visits per user, before visits that are too close in time are dropped.
+        corners: (2, 2) x, y metres: the map's bounding box.
         rng: random numbers.
-        least: smallest number of visits per user, before that.
+        least: minimum visits per user, also before visits are dropped.
     """
     window = np.arange(*hours)
     off = weather.day_off()
@@ -97,7 +97,7 @@ def _staged(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Visits:
-    """Draw the place of each visit, the way there and the next appointment, and add the weather."""
+    """Draw each visit's place, the way there and the next appointment, and add the weather."""
     hour = weather.hour_of(at_s)
     off = weather.day_off()[hour]
     xy = _where(people, user, hour % 24, off, corners, rng)
@@ -147,7 +147,7 @@ def _along(
     came_min: NDArray[np.float64],
     minutes: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the positions of people (Q, T) `minutes` (Q, T) ago, on the straight way from `before` to `xy` (Q, 2)."""
+    """Return where people were `minutes` (Q, T) ago, (Q, T, 2), on the straight way from `before` to `xy` (Q, 2)."""
     progress = np.clip((left_min[:, None] - minutes) / (left_min - came_min)[:, None], 0.0, 1.0)
     return np.asarray(before[:, None] + progress[:, :, None] * (xy - before)[:, None])
 
@@ -160,7 +160,7 @@ def _where(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw places (Q, 2): work in working hours, home otherwise, sometimes elsewhere, within about 150 m."""
+    """Draw places (Q, 2): work in working hours, else home, sometimes elsewhere, with 100 m noise on each axis."""
     working = (hour >= 9) & (hour < 17) & ~off
     base = np.where(working[:, None], people.work[user], people.home[user])
     elsewhere = rng.random(len(user)) < 0.25
@@ -171,7 +171,7 @@ def _where(
 def _free_minutes(
     hour: NDArray[np.int64], off: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw the minutes that people take for a walk if no appointment limits it."""
+    """Draw the minutes that people take for a walk if no appointment limits them."""
     lunch = (hour >= 11) & (hour < 14) & ~off
     typical = np.where(lunch, 30.0, np.where(off, 75.0, 50.0))
     return np.asarray(typical * np.exp(rng.normal(0.0, 0.35, len(hour))))

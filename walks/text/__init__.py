@@ -1,1 +1,1 @@
-"""Texts of the world: their encoder, search queries and a text ranker."""
+"""The world's texts: an encoder, search queries and a text ranker."""

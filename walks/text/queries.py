@@ -1,8 +1,8 @@
-"""Synthetic search queries in words, with the graded relevance of routes.
+"""Synthetic search queries in words, with graded relevance for routes.
 
-A query names one to three wishes that a route fulfils, each in one of several wordings. Relevance is the product of how
-far a route fulfils each wish, according to the map and not to the route's text. Some wordings and some routes are held
-out, so a model that is evaluated on them must understand words that were not in its training queries.
+A query names one to three wishes that a route fulfils, each in one of several wordings. Relevance is a product over the
+wishes: the degree to which a route fulfils each, according to the map and not to the route's text. Some wordings and
+some routes are held out. A model that is evaluated on them must understand words that it did not see in training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.features.catalogue import Catalogue
 
 LEAST = 0.1
-"""Factor on a route's relevance for a wish that it does not fulfil at all."""
+"""Factor on a route's relevance for a wish that the route does not fulfil at all."""
 _MOST_WISHES = 3
 _PLACE_SHARE = 0.25
 _HELD_OUT_EVERY = 5
@@ -29,12 +29,12 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Wish:
-    """A wish.
+    """A property that a query may ask for.
 
     Attributes:
-        met: returns how far a route fulfils it, 0 to 1 after clipping.
-        taught: words for it in training queries.
-        held_out: words for it in held-out queries.
+        met: returns the degree to which a route fulfils the wish, 0 to 1 after clipping.
+        taught: wordings in training queries.
+        held_out: wordings in held-out queries.
     """
 
     met: Callable[[Facts], float]
@@ -44,7 +44,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Asked:
-    """Queries (Q,), each with candidates (Q, C), which are catalogue rows, and their relevance (Q, C), 0 to 1."""
+    """Queries (Q,), their candidates as catalogue rows (Q, C), and the candidates' relevance (Q, C), 0 to 1."""
 
     queries: list[str]
     rows: NDArray[np.int64]
@@ -128,10 +128,10 @@ WISHES = (
 
 
 class Walkers:
-    """Draws queries for the routes of a catalogue."""
+    """Draws queries for a catalogue's routes."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Compute how far every route fulfils every wish."""
+        """Compute the degree to which every route fulfils every wish."""
         decoder = msgspec.json.Decoder()
         self._facts = [decoder.decode(catalogue.details(row))["properties"] for row in range(len(catalogue))]
         met = [[wish.met(facts) for wish in WISHES] for facts in self._facts]
@@ -139,13 +139,13 @@ class Walkers:
         self._held_out = np.array([key % _HELD_OUT_EVERY == 0 for key in catalogue.keys.tolist()])
 
     def ask(self, count: int, candidates: int, *, held_out: bool, seed: int) -> Asked:
-        """Draw queries. The candidates of each are the route it was made for, and others drawn at random.
+        """Draw queries. A query's candidates are the route for which it was made, and others drawn at random.
 
         Args:
-            count: number of queries.
-            candidates: number of candidates per query.
-            held_out: use the held-out wordings and routes, instead of those for training.
-            seed: of the random numbers.
+            count: query count.
+            candidates: candidates per query.
+            held_out: use the held-out wordings and routes instead of the training ones.
+            seed: random seed.
         """
         random = np.random.default_rng([seed, held_out])
         pool = np.flatnonzero(self._held_out == held_out)
@@ -176,7 +176,7 @@ class Walkers:
 
 
 def _places(facts: Facts) -> list[str]:
-    """Return the names of places, parks and streets at the end of a route's summary."""
+    """Return the place, park and street names at the end of a route's summary."""
     return [name for name in str(facts["summary"]).partition(": ")[2].split(", ") if name]
 
 

@@ -1,8 +1,8 @@
 """Trains MiniLM to match a walker's words with a route's text: a cross-encoder for configs/walks-text.yaml.
 
-The real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head. The head and the upper layers are fitted to
-the synthetic queries of ``walks.text.queries`` and to nothing else. Quality is measured on held-out words and routes,
-next to BM25 and the cosine of MiniLM's own embeddings.
+The real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head. The head and the upper layers are fitted only
+to the synthetic queries from ``walks.text.queries``. Quality is measured on held-out words and routes, and so are BM25
+and the cosine between MiniLM's own embeddings.
 """
 
 import time
@@ -35,17 +35,17 @@ from walks.world import Inputs, World
 
 QUERY, TEXT = "context.query", "details.summary"
 Progress = Callable[[int, int, float], None]
-"""Called with the number of finished steps, the number of all steps, and the loss."""
+"""Called with finished steps, all steps, and the loss."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Settings of the training.
+    """The training settings.
 
     Attributes:
-        lists: number of training queries.
-        candidates: routes shown for each query.
-        layers: number of upper layers that are fitted.
+        lists: training queries.
+        candidates: routes per query.
+        layers: upper layers that are fitted.
     """
 
     lists: int = 960
@@ -63,7 +63,7 @@ class Fit:
 def train_text_ranker(
     world: World, inputs: Inputs, root: Path, fit: Fit, wheels: Path, progress: Progress
 ) -> Artifact:
-    """Fit the model to the routes of a built world, measure it, and write the artifact at ``root``.
+    """Fit the model to a built world's routes, measure it, and write the artifact at ``root``.
 
     Raises:
         ModelError: the world's catalogue cannot be used.
@@ -149,7 +149,7 @@ def _teach(
 def _scores(
     module: SequenceClassifier, tokenizer: PairTokenizer, asked: Asked, lists: slice, texts: Sequence[str]
 ) -> torch.Tensor:
-    """Return the module's scores (Q, C) of some lists, with their gradients. All pairs go into one call."""
+    """Return the module's scores (Q, C) for some lists, with gradients. All pairs go into one call."""
     rows = asked.rows[lists]
     pair = module.options.pair
     batcher = PairBatcher(tokenizer.template, pair, module.signature("").inputs, rows.size * pair.max_length)
