@@ -1,10 +1,10 @@
-"""Dispatch: a ranker with part of its layers on disk, compared with the same ranker in memory.
+"""Dispatch: a ranker with some layers on disk, compared with the same ranker in memory.
 
     python -m benchmarks.dispatch [--size large] [--share 0.5] [--json]
 
 It compares scores, resident memory and time. Each side is a separate process, and the two alternate. "ranker" is the
-walks' own artifact. The other sizes have its inputs and random weights. Resident memory is the growth of the process at
-its peak, since before the model was loaded. It includes private memory, pages of the mapped file and activations.
+walks' own artifact. The other sizes have the same inputs and random weights. Resident memory is the process's peak
+growth since before the model was loaded. It includes private memory, mapped file pages and activations.
 """
 
 import argparse
@@ -45,11 +45,11 @@ _START_LIMIT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The medians of one side.
+    """One side's medians.
 
     Attributes:
         ms: milliseconds per batch.
-        peak_mib: growth of resident memory at its peak, since before the model was loaded.
+        peak_mib: peak growth in resident memory since before the model was loaded.
     """
 
     ms: float
@@ -58,12 +58,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class DispatchCost:
-    """The figures of one model, in memory and dispatched.
+    """One model's figures, in memory and dispatched.
 
     Attributes:
-        limit_mib: largest memory for weights.
-        activations_mib: memory of the in-memory side in addition to its weights.
-        difference: largest difference of any score, relative to the largest score.
+        limit_mib: maximum memory for weights.
+        activations_mib: memory that the in-memory side uses beyond its weights.
+        difference: maximum difference in any score, relative to the largest score.
     """
 
     size: str
@@ -76,7 +76,7 @@ class DispatchCost:
 
     @property
     def keeps_the_limit(self) -> bool:
-        """Whether the dispatched side's weights stayed within the limit, including pages of the file."""
+        """Whether the dispatched side's weights stayed within the limit, including file pages."""
         return self.dispatched.peak_mib <= self.limit_mib + self.activations_mib + ALLOCATOR_MIB
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class DispatchCost:
 
 
 def measure(workload: Workload, home: Path, size: str, share: float, rounds: int) -> DispatchCost:
-    """Measure one size with ``share`` of its weights allowed in memory.
+    """Measure one size, with at most ``share`` of its weights in memory.
 
     Raises:
         ModelError: the ranker cannot be loaded.
@@ -145,11 +145,11 @@ def _in_a_process(function: Any, *arguments: Any) -> None:
     process.start()
     process.join()
     if process.exitcode:
-        raise ModelError(f"{function.__name__} ended with {process.exitcode}; its error is above")
+        raise ModelError(f"{function.__name__} failed, got exit code {process.exitcode}; its error is above")
 
 
 def _write(root: Path, source: Path, sizes: Mapping[str, int]) -> None:
-    """Write a ranker of other sizes that reads the same inputs as the one at ``source``."""
+    """Write a ranker with other sizes that reads the same inputs as the ranker at ``source``."""
     import torch
 
     from models.architectures import build_architecture
@@ -182,7 +182,7 @@ class _Process:
 
     def __enter__(self) -> "_Process":
         if not self._pipe.poll(_START_LIMIT_S) or self._pipe.recv() != "ready":
-            raise ModelError("a process did not load its model; its error is above")
+            raise ModelError("a process did not load its model; the error is above")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -204,7 +204,7 @@ class _Process:
 
 
 def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
-    """Load the runtime, then run the inputs that arrive. None requests the figures. A closed pipe ends it."""
+    """Load the runtime, then run the inputs that arrive. None requests the figures. A closed pipe ends the loop."""
     # Accelerate's hooks import these at their first run. They must not count as weights.
     import torch._dynamo  # noqa: F401
 
@@ -233,7 +233,7 @@ def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
 
 
 def _status(field: str) -> int:
-    """Return a field of this process's status, in bytes."""
+    """Return a field from this process's status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
@@ -244,8 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.dispatch", description=about)
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-50")
     parser.add_argument("--size", choices=SIZES, default="large")
-    parser.add_argument("--share", type=float, default=0.5, help="share of the weights that may be in memory")
-    parser.add_argument("--rounds", type=int, default=5, help="number of batches, of one request each")
+    parser.add_argument("--share", type=float, default=0.5, help="share of weights that may be in memory")
+    parser.add_argument("--rounds", type=int, default=5, help="batches, one request each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:

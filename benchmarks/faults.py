@@ -1,4 +1,4 @@
-"""Faults as callers see them: each fault under an open loop of requests, with the time to recovery.
+"""Faults as callers see them: each fault under open-loop requests, with the time to recovery.
 
     python benchmarks/faults.py [--json] [--only redis-kill ...] [--rate 100]
 
@@ -37,13 +37,13 @@ from services.stores.kinds.redis import RedisConfig
 
 WHOLE = ("redis-kill", "redis-freeze", "redis-full", "redis-garbage", "log-full", "ingress-kill")
 SPLIT = ("ranker-kill",)
-"""The faults of each service: of the whole service and of the split one."""
+"""The faults of the whole service and of the split service."""
 USERS = 997
 _DROPPED = "ray_rankway_log_dropped_rows_total"
 
 
 def users_of() -> list[str]:
-    """Return the users of the requests, in turn."""
+    """Return the users who send requests, in turn."""
     return [f"u-{number:06d}" for number in range(USERS)]
 
 
@@ -125,7 +125,7 @@ def _load_users(config: Path, store: RedisServer) -> None:
 
 
 def _keys(pipeline: PipelineConfig) -> list[bytes]:
-    """Return the store's keys of the users of the requests."""
+    """Return the store's keys for the users who send requests."""
     assert isinstance(pipeline.features.store, RedisConfig)
     prefix, groups = pipeline.features.store.prefix.encode(), get_args(KeyedGroup)
     return [prefix + row_key(group, user.encode()) for user in users_of() for group in groups]

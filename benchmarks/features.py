@@ -1,9 +1,9 @@
-"""Features of one request: 500 candidates x 50 item features and 50 user features, from a real Redis.
+"""One request's features: 500 candidates x 50 item features and 50 user features, with a real Redis.
 
     python benchmarks/features.py [--json] [--feast-python PYTHON | --no-feast]
 
-Our side reads the user's row from Redis in one command and the items from the mapped catalogue, and makes the arrays of
-a model. The other side is Feast's online read of the same rows from the same Redis (``get_online_features``, whose
+Our side reads the user's row from Redis in one command and the items from the mapped catalogue, and makes a model's
+input arrays. The other side is Feast's online read of the same rows from the same Redis (``get_online_features``, whose
 answer is not converted), in an environment made for the run. The sides alternate.
 """
 
@@ -34,7 +34,7 @@ _SETTLING = 200
 
 @contextmanager
 def feast_environment(python: Path | None) -> Iterator[Path]:
-    """Yield the Python of an environment with Feast: `python`, or one made for this run if it is None."""
+    """Yield a Python that has Feast: `python`, or, if that is None, a Python installed for this run."""
     if python is not None:
         yield python
         return
@@ -47,7 +47,7 @@ def feast_environment(python: Path | None) -> Iterator[Path]:
 
 
 def traffic(client: redis.Redis) -> tuple[int, int, int]:
-    """Return the numbers of commands, bytes received and bytes sent since the server started."""
+    """Return how many commands, received bytes and sent bytes the server counted since its start."""
     info = client.info("stats")
     return (
         int(info["total_commands_processed"]),
@@ -57,7 +57,7 @@ def traffic(client: redis.Redis) -> tuple[int, int, int]:
 
 
 def requests_of(count: int, seed: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """Draw the users and candidates of `count` requests."""
+    """Draw users and candidates for `count` requests."""
     random = np.random.default_rng(seed)
     return [
         (int(random.integers(USERS)), random.choice(ITEMS, CANDIDATES, replace=False)) for _ in range(count)
@@ -68,10 +68,10 @@ def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int
     """Measure both sides in turn.
 
     Args:
-        python: the Python of an environment with Feast, or None to skip Feast.
-        repeats: number of repeats of each side.
-        ours_count: number of our requests per repeat.
-        feast_count: number of Feast's requests per repeat.
+        python: a Python that has Feast, or None to skip Feast.
+        repeats: repeats on each side.
+        ours_count: our requests per repeat.
+        feast_count: Feast's requests per repeat.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="features-")))

@@ -2,7 +2,7 @@
 
     python -m benchmarks.history_cache [--workload walks-200] [--seconds 10] [--json]
 
-It runs the whole work of the stage with real users on one thread: keys, inputs and graph. The sides alternate. "ranker"
+It runs the stage's whole work with real users on one thread: keys, inputs and graph. The sides alternate. "ranker"
 is the pipeline's own ranker. "wide" has width 256, 6 layers, random weights and the same inputs.
 """
 
@@ -39,10 +39,10 @@ _MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class HistoryCost:
-    """Medians over rounds of one model at one batch size, in core-milliseconds per request.
+    """One model's medians over rounds at one batch size, in core-milliseconds per request.
 
     Attributes:
-        bytes_a_past: memory of one cached past.
+        bytes_a_past: one cached past's memory.
     """
 
     model: str
@@ -107,7 +107,7 @@ def _cost(
 
 
 def _write_wide(root: Path, artifact: Artifact) -> None:
-    """Write a wider and deeper ranker that reads the same inputs as the artifact's."""
+    """Write a wider and deeper ranker that reads the artifact's inputs."""
     torch.manual_seed(0)
     module = build_architecture({**artifact.architecture, **WIDE}).eval()
     write_artifact(

@@ -3,10 +3,10 @@
     python -m benchmarks.hostile [--workload walks-200] [--caller deadline-2] [--repeats 3] [--json]
 
 Eight well-behaved clients send a request, wait for its answer, and pause for 20 ms. Eight hostile clients do the same
-with a pause of 5 ms, and request something that no caller should get at the expense of others. In each repeat and for
-each kind of hostile caller, the well-behaved clients run alone and then next to the hostile ones, on one service.
-The report has the goodput of the well-behaved clients (answers within the deadline per second), the undegraded share
-of all their requests, and the shares of both that they keep. The client is one process on the same cores.
+with a pause of 5 ms, and request something that no caller should get at others' expense. In each repeat and for each
+kind of hostile caller, the well-behaved clients run alone and then next to the hostile clients, on one service. The
+report has the well-behaved clients' goodput (answers within the deadline per second) and the undegraded share of their
+requests, and how much of both they keep. All clients are one process on the same cores.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _KEPT = 0.9
 
 
 def requests_of(workload: Workload, port: int, added: Mapping[str, Any]) -> list[bytes]:
-    """Return the workload's requests with the additional fields of a caller."""
+    """Return the workload's requests with a caller's additional fields."""
     return [
         http_request(f"{_HOST}:{port}", _PATH, json.dumps({**json.loads(body), **added}).encode())
         for body in workload.bodies()
@@ -56,7 +56,7 @@ def requests_of(workload: Workload, port: int, added: Mapping[str, Any]) -> list
 
 
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float) -> dict[str, Any]:
-    """Return the goodput and the undegraded share of one group of clients."""
+    """Return one client group's goodput, undegraded share, latencies and outcomes."""
     latencies_s: list[float] = []
     outcomes: Counter[str] = Counter()
     good = 0
@@ -79,7 +79,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float) -> 
 
 
 def load(server: Server, workload: Workload, caller: str | None, seconds: float) -> dict[str, Any]:
-    """Run the well-behaved clients, and the hostile ones if there are any, for `seconds`."""
+    """Run the well-behaved clients, and hostile clients if a caller is named, for `seconds`."""
     deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
 
     def clients(added: Mapping[str, Any], pause_s: float) -> ClosedLoop:
@@ -104,7 +104,7 @@ def load(server: Server, workload: Workload, caller: str | None, seconds: float)
 
 
 def kept(alone: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, float]:
-    """Return the shares of their goodput and of their undegraded share that the well-behaved clients keep."""
+    """Return how much of their goodput and undegraded share the well-behaved clients keep, 0 to 1."""
     return {
         figure: mixed["well-behaved"][figure] / max(1e-9, alone["well-behaved"][figure])
         for figure in ("goodput_rps", "undegraded_share")
@@ -112,7 +112,7 @@ def kept(alone: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, float]
 
 
 def measure(workload: Workload, callers: Sequence[str], repeats: int, seconds: float) -> dict[str, Any]:
-    """Measure one service next to each kind of caller, several times."""
+    """Measure one service with each kind of hostile caller, several times."""
     results: dict[str, Any] = {caller: {"repeats": []} for caller in callers}
     with workload.config_file() as config, service(config) as server:
         load(server, workload, None, seconds)

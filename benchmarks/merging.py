@@ -2,9 +2,9 @@
 
     python -m benchmarks.merging [--workload dlrm] [--ingresses 8] [--clients 100] [--json]
 
-The question is whether calls from many ingresses merge as well as those from one. The pipeline is split as in
-configs/walks-split.yaml. The ingress unit reads features and reranks, and one ranker replica scores. The batch size is
-the ranker's own: the histogram ``rankway_batch_candidates`` of its metrics.
+The question is whether calls from many ingresses merge as well as calls from one ingress. The pipeline is split as in
+configs/walks-split.yaml. The ingress unit reads features and reranks, and one ranker replica scores. The ranker reports
+the batch size itself, in its histogram ``rankway_batch_candidates``.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Merged:
 
 
 def split(pipeline: PipelineConfig, ingresses: int) -> PipelineConfig:
-    """Return the pipeline with its ranker in a unit of one replica, behind `ingresses` ingress replicas."""
+    """Return the pipeline with its ranker in a one-replica unit, behind `ingresses` ingress replicas."""
     data: dict[str, Any] = pipeline.model_dump(mode="json")
     unit = data["units"][pipeline.ingress_unit]
     front = [stage for stage in pipeline.stage_names() if stage != "ranker"]

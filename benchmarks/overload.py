@@ -2,11 +2,11 @@
 
     python -m benchmarks.overload [--workload walks-1000] [--repeats 3] [--json]
 
-Each repeat starts the service again. The peak of the closed loop is called the capacity. Then come open loops of
-Poisson arrivals at multiples of it, with a higher priority for a tenth of the requests. After each, half the capacity
-is offered for some seconds, to see when the service has recovered. The client is one process on the same cores. Its CPU
-and the delay of its sending are reported, because a request that it could not send was not offered. The default is not
-the light model (dlrm): an HTTP server on the client's cores cannot even refuse ten times its capacity.
+Each repeat starts the service again. A closed loop's peak is called the capacity. Then open loops send Poisson arrivals
+at multiples of the capacity, a tenth of them with a higher priority. After each open loop, half the capacity is offered
+for some seconds, to see when the service has recovered. The client is one process on the same cores. Its CPU and its
+sending delay are reported, because a request that it could not send was not offered. The default is not the light model
+(dlrm), because an HTTP server on the client's cores cannot even refuse ten times that capacity.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _SAMPLE_PERIOD_S = 0.2
 
 
 def requests_of(workload: Workload, port: int) -> list[bytes]:
-    """Return the requests. Every tenth has a higher priority. The request id, which answers repeat, shows which."""
+    """Return the requests. Every tenth has a higher priority, which its request id and its answer show."""
     requests = []
     for index, body in enumerate(workload.bodies()):
         high = index % _HIGH_EVERY == 0
@@ -53,7 +53,7 @@ def requests_of(workload: Workload, port: int) -> list[bytes]:
 
 
 def measure(server: Server, workload: Workload, multiples: Sequence[float], seconds: float) -> dict[str, Any]:
-    """Measure one service: first its peak, then all multiples of it."""
+    """Measure one service: first its peak, then all multiples of the peak."""
     requests = requests_of(workload, server.port)
     deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
     run_closed(_HOST, server.port, ClosedLoop(requests, clients=_CLIENTS, duration_s=2.0))
@@ -102,7 +102,7 @@ def _open(
 
 @contextmanager
 def resident_bytes(server: Server) -> Iterator[list[int]]:
-    """Yield samples of the replicas' total resident memory in bytes, taken until the block ends: two at least."""
+    """Yield samples of the replicas' total resident memory in bytes, at least two, taken until the block ends."""
     pids = [pid for pid, process in server.meter.read().items() if process.role.startswith("replica")]
     samples, stop = [_resident_bytes(pids)], threading.Event()
 
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.overload", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="may repeat")
     parser.add_argument(
-        "--multiples", default="1,2,5,10", help="of the capacity, the last is that of the claim"
+        "--multiples", default="1,2,5,10", help="multiples of the capacity; the largest is the claim's"
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds per burst")

@@ -1,4 +1,4 @@
-"""Quality of the rankings on walks, MovieLens-100K and Online Retail II, each with a hold-out in time.
+"""Ranking quality on walks, MovieLens-100K and Online Retail II, each with a hold-out in time.
 
     python benchmarks/quality.py [--json] [--only walks ml100k retail] [--seeds 1] [--threads 2]
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quality.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--only", nargs="+", choices=SETS, default=SETS, help="skip the other sets")
-    parser.add_argument("--seeds", type=int, default=1, help="number of rankers trained on each event set")
+    parser.add_argument("--seeds", type=int, default=1, help="rankers trained on each event set")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the pipelines' YAML files")
     options = parser.parse_args(arguments)

@@ -1,9 +1,10 @@
-"""The ranker and the distilled ranker: CPU per request of each, alternating in one run, and their quality.
+"""The ranker and the distilled ranker: CPU per request, measured alternately in one run, and quality.
 
     python -m benchmarks.rankers [--workload walks-200] [--seconds 5] [--json]
 
 It uses one thread, ONNX Runtime and real users. "model" is the graph alone, and "with inputs" includes the assembly of
-its arrays. The quality is that in the artifacts, on the same lists: the later half of the validation period.
+its arrays. The quality is read from the artifacts, which have it for the same lists: the later half of the validation
+period.
 """
 
 import argparse
@@ -32,7 +33,7 @@ _BATCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class RankerCost:
-    """Medians over rounds of one model, in core-milliseconds per request."""
+    """One model's medians over rounds, in core-milliseconds per request."""
 
     name: str
     model_core_ms: float
@@ -44,7 +45,7 @@ def measure(workload: Workload, home: Path, names: Sequence[str], seconds: float
     """Measure the named models of the workload's pipeline in turns, for ``seconds`` in total.
 
     Raises:
-        ModelError: one of them cannot be loaded.
+        ModelError: a model cannot be loaded.
     """
     config = workload.pipeline()
     maker = BatchMaker(config, home, seed=0)
@@ -68,7 +69,7 @@ def measure(workload: Workload, home: Path, names: Sequence[str], seconds: float
 
 
 class _Side:
-    """One model with prepared inputs of all batches."""
+    """One model, with prepared inputs for all batches."""
 
     def __init__(self, root: Path, catalogue: Catalogue, batches: Sequence[RaggedBatch]) -> None:
         self.artifact = Artifact.load(root)
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.rankers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument(
-        "--models", nargs="+", default=["ranker", "distilled"], help="names of models in the config"
+        "--models", nargs="+", default=["ranker", "distilled"], help="model names in the config"
     )
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--json", action="store_true")

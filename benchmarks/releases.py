@@ -2,14 +2,15 @@
 
     python -m benchmarks.releases [--workload walks-200] [--swaps 20] [--json]
 
-A service under an open loop at half of its peak alternates between two releases. Their rankers are the same model in
-two artifacts, so that only the swap can make a difference. A rollback is the last swap. With ``--changed all``, the
-catalogue and all models are also copies. The releases lie in a temporary home. The swaps are made by a process that
-joined the cluster before. ``rankway release`` does the same, but starts Ray first.
+A service under an open loop at half its peak alternates between two releases. The releases' rankers are the same model
+in two artifacts, so that only the swap can make a difference. The last swap is a rollback. With ``--changed all``, the
+catalogue and all models are also copies. The releases lie in a temporary home. A process that joined the cluster before
+makes the swaps. ``rankway release`` does the same, but starts Ray first.
 
-A swap lasts from the command to the report of the last replica. It is compared with an equally long window right before
-it, and the two form a pair. A slow phase of the machine that lasts for seconds affects both. A pair is disturbed if
-other processes took more than a tenth of a core. Disturbed pairs are counted and left out of p99. Errors always count.
+A swap lasts from the command to the last replica's report. It is compared with an equally long window right before the
+swap. Swap and window form a pair, because a slow phase of the machine that lasts for seconds affects both. A pair is
+disturbed if other processes took more than a tenth of a core. Disturbed pairs are counted and left out of p99. Errors
+always count.
 """
 
 import argparse
@@ -53,18 +54,18 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """The figures of a run.
+    """A run's figures.
 
     Attributes:
-        failed_swaps: the errors of swaps that failed.
-        swap_s: seconds of each swap, until its last replica.
-        disturbed: number of pairs that are left out. If all pairs are disturbed, all are used.
-        p99_before_ms: over the windows before the swaps of the other pairs.
-        p99_in_swaps_ms: over the windows of these swaps.
+        failed_swaps: the errors of failed swaps.
+        swap_s: seconds per swap, until its last replica.
+        disturbed: how many pairs are left out. If all pairs are disturbed, all are used.
+        p99_before_ms: p99 in the windows before the swaps, over the undisturbed pairs.
+        p99_in_swaps_ms: p99 in the swaps, over the undisturbed pairs.
         p99_ratio: the median of p99_ratios.
-        p99_ratios: one ratio per pair.
-        others_cores: cores taken by other processes during every pair.
-        rss_mib: memory of all replicas together, by number of swaps.
+        p99_ratios: one ratio per undisturbed pair.
+        others_cores: cores taken by other processes during each pair.
+        rss_mib: all replicas' memory, by swap count.
     """
 
     workload: str
@@ -196,7 +197,7 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
 
 
 def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[float]:
-    """Return the latencies of the answers that were in progress during one of the spans."""
+    """Return the latencies of requests that were in progress during any span."""
     return [
         answer.answered_s - answer.started_s
         for answer in answers
@@ -207,12 +208,12 @@ def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[fl
 def p99_by_pair(
     pairs: Sequence[Span], swaps: Sequence[Span], answers: Sequence[Answered]
 ) -> tuple[float, float, list[float]]:
-    """Return p99 in ms before the swaps and in them, and the ratio of each pair.
+    """Return p99 in ms before the swaps and in the swaps, and each pair's ratio.
 
     Args:
         pairs: the swaps that are compared.
         swaps: all swaps.
-        answers: the answers of the whole run.
+        answers: the whole run's answers.
     """
     # An answer that came during a swap counts for that swap alone.
     begun = [answer for answer in answers if not any(s <= answer.answered_s <= e for s, e in swaps)]
@@ -226,7 +227,7 @@ def p99_by_pair(
 
 
 def _others(ours: Sequence[int]) -> tuple[float, float]:
-    """Return the time, and the CPU seconds that other processes have taken until now."""
+    """Return the current time, and the CPU seconds that other processes have taken."""
     return time.perf_counter(), others_busy_s(ours)
 
 

@@ -1,9 +1,9 @@
-"""The cost of the served log per request: the same engine without and with it, in turns.
+"""The served log's cost per request: the same engine without and with the log, in turns.
 
     python -m benchmarks.served_log [--workload walks-200] [--json]
 
-It runs in one process without HTTP, as a closed loop. CPU is that of the process over the answered requests. The log's
-thread is also reported separately, as it may run on another core. Latency counts from request to answer.
+It runs in one process without HTTP, as a closed loop. CPU is the process's CPU time over the answered requests. The
+log's thread is also reported separately, as it may run on another core. Latency counts from request to answer.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from services.units.ingress_replica import build_engine
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One side: CPU per request, the share of the log's thread, latencies, and bytes per row on disk."""
+    """One side: CPU per request, the log thread's part of it, latencies, and bytes per row on disk."""
 
     core_ms: float
     log_thread_core_ms: float
@@ -38,7 +38,7 @@ class Cost:
 
 
 async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], clients: int) -> Cost:
-    """Answer the requests with an engine of the pipeline. A tenth of them are answered before, as a warm-up."""
+    """Answer the requests with the pipeline's engine. A tenth of them are answered before, as a warm-up."""
     engine = build_engine(pipeline, home_directory(), replica="benchmark")
     log = engine.log
     queue, latencies_s = iter(requests[: len(requests) // 10]), list[float]()
@@ -72,7 +72,7 @@ async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], cli
 def compare(
     workload: Workload, count: int, clients: int, repeats: int
 ) -> tuple[dict[str, Cost], list[float]]:
-    """Return the medians of both sides, and the additional CPU per request with the log in each repeat."""
+    """Return both sides' medians, and for each repeat the additional CPU per request with the log."""
     requests = [parse_rank_request(body) for body in workload.bodies()]
     requests = (requests * (count // len(requests) + 1))[:count]
     costs_by_side: dict[str, list[Cost]] = {"off": [], "on": []}

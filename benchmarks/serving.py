@@ -2,10 +2,10 @@
 
     python -m benchmarks.serving [--workload dlrm] [--quick] [--json]
 
-Each repeat runs the bare model, the service and the control, the latter two in alternating order. The speed of a
-machine drifts, so only measurements close in time can be compared. The report has medians over the repeats and their
-spread. The model's share of a request's CPU is the cost of the bare model, one thread per core on all cores, at the
-batch sizes that the service's answers show.
+Each repeat runs the bare model, the service and the control, the latter two in alternating order. A machine's speed
+drifts, so only measurements close in time can be compared. The report has medians over the repeats and their spread.
+The model's share of a request's CPU is the bare model's cost, one thread per core on all cores, at the batch sizes that
+the service's answers show.
 """
 
 import argparse
@@ -40,14 +40,14 @@ Side = Callable[[Path], AbstractContextManager[Server]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The amount of measurement.
+    """How much to measure.
 
     Attributes:
-        repeats: number of repeats.
+        repeats: how often each side is measured.
         seconds: length of a cell's window.
-        bare_seconds: length of a cell of the bare model.
-        wait_s: longest wait before each part until other processes leave the cores idle.
-        attempts: largest number of windows for a cell if other processes disturb it.
+        bare_seconds: length of a bare model's cell.
+        wait_s: maximum wait before each part until other processes leave the cores idle.
+        attempts: maximum windows for a cell if other processes disturb it.
     """
 
     repeats: int = 3
@@ -58,7 +58,7 @@ class Plan:
 
 
 def run(workload: Workload, plan: Plan) -> Measured:
-    """Measure all sides of a workload.
+    """Measure a workload on all sides.
 
     Raises:
         RuntimeError: data or models are missing, or a server did not start.
@@ -93,7 +93,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
                 sizes=[fastest.requests_a_batch],
             )
             measured.bare_rps += [cell.rps for cell in again]
-            # The model's cost per request at this time, with the runtime of the replicas.
+            # The model's cost per request at this time, with the replicas' runtime.
             measured.alike += bare_model.measure(
                 workload, home, seconds=plan.bare_seconds / 2, runtimes=[model.kind], layouts=[(cores, 1)]
             )
@@ -132,7 +132,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
         measured.add(name, load, cell)
         peak_rps = max(peak_rps, cell.load.rps)
         _say_cell(name, load, cell)
-    # Both sides get the same load: shares of the service's first peak.
+    # Both sides get the same load: a share of the service's first peak.
     measured.peak_rps = measured.peak_rps or peak_rps
     for load in _OPEN:
         cell = _measure_quietly(server, load, bodies, plan.seconds, measured.peak_rps, plan.attempts)
@@ -143,7 +143,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
 def _measure_quietly(
     server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float, attempts: int
 ) -> Cell:
-    """Measure, up to ``attempts`` times while other processes use the cores. Return the least disturbed window."""
+    """Measure up to ``attempts`` windows while other processes use the cores. Return the least disturbed window."""
     cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
     while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < attempts:
         time.sleep(seconds / 2)

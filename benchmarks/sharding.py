@@ -3,13 +3,13 @@
 python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2] [--equality 4]
     [--ways tensor,pipeline] [--micro-batches 4]
 
-Ranks split a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the numbers of ranks
-in ``--equality``, only scores are compared: two cores cannot show the time that four ranks take.
+Ranks split a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the rank counts in
+``--equality``, only scores are compared, because two cores cannot show the time that four ranks take.
 
 Every side runs in separate processes with one thread each. Memory is the growth from loading and running the model.
 Anonymous memory, which the system cannot take back, is reported at its peak. Memory at rest is reported after the
-batches and includes the pages of the mapped file. The case dispatch is ``benchmarks.dispatch``: Accelerate with half of
-the weights on disk.
+batches and includes mapped file pages. The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights
+on disk.
 """
 
 import argparse
@@ -52,14 +52,14 @@ _PEAK_BF16_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12
 
 @dataclass
 class Side:
-    """The figures of one way to run a model.
+    """The figures for one way to run a model.
 
     Attributes:
         scores: one array per input shape.
-        p50_ms: median time of the first shape.
-        peak_anonymous_mib: peak of each process.
-        resting_mib: memory of each process at rest.
-        refused: the reason if the model cannot run in this way.
+        p50_ms: median time for the first shape.
+        peak_anonymous_mib: each process's peak.
+        resting_mib: each process's memory at rest.
+        refused: the reason, if the model cannot run in this way.
     """
 
     scores: list[NDArray[np.float32]] = field(default_factory=list)
@@ -81,7 +81,7 @@ def whole(case: Case, before: Case) -> Side:
 
 
 def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
-    """Run the model over ranks, the first of which is this process. If `seconds` is 0, no times are taken."""
+    """Run the model over ranks. This process is the first rank. If `seconds` is 0, no times are taken."""
     config = runtime_config(timeout_s=60, **options)
     group_config = group_of(config)
     assert group_config is not None
@@ -106,7 +106,7 @@ def _group(config: GroupOptions) -> Iterator[tuple[ShardGroup, list[int]]]:
 
 
 def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int], seconds: float) -> Side:
-    warm_up = load(before)  # loads the libraries, which do not count as memory of the model
+    warm_up = load(before)  # loads the libraries, which do not count as the model's memory
     warm_up.run(before.inputs(before.shapes[0]))
     growth = Growth(pids)
     runtime = load(case)
@@ -138,7 +138,7 @@ def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
 def compare(
     case: Case, before: Case, ways: dict[str, dict[str, Any]], ranks: Sequence[int], equality: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Return a row for one process, and a row for each way and number of ranks."""
+    """Return a row for one process, and a row for each way and rank count."""
     reference = _apart(whole, case, before)
     rows = [_row(case, "whole", 1, reference, reference)]
     for way, options in ways.items():
@@ -198,7 +198,7 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
 
 
 def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch.DispatchCost | None, Any]:
-    """Return the rows of the shard groups, the cost of dispatch, and the result on a CUDA device."""
+    """Return the shard groups' rows, the dispatch cost, and the result on a CUDA device."""
     ways = {name: _WAYS[name] for name in options.ways.split(",")}
     if "pipeline" in ways:
         ways["pipeline"] = {**ways["pipeline"], "micro_batches": options.micro_batches}
@@ -217,7 +217,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch
 
 @contextmanager
 def _own_stdout() -> Iterator[TextIO]:
-    """Yield stdout for the result alone. Output of libraries, in this process or a rank, goes to stderr."""
+    """Yield stdout for the result alone. Libraries' output, in this process or a rank, goes to stderr."""
     with os.fdopen(os.dup(1), "w") as result:
         sys.stdout.flush()
         os.dup2(2, 1)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.texts [--candidates 50] [--max-length 128] [--repeats 5] [--json]
 
-The model has MiniLM's shape and weights with a random head, as scores do not matter here. It reads the summaries of the
-walks routes. The sides alternate:
+The model has MiniLM's shape and weights with a random head, as scores do not matter here. It reads the walks routes'
+summaries. The sides alternate:
 
-- ``maximum``: all pairs of a request in one call, each padded to max-length
+- ``maximum``: all pairs in a request as one call, each padded to max-length
 - ``longest``: one call, padded to the longest pair
 - ``by length``: pairs sorted by length, in calls of max-tokens, as in the service
 """
@@ -44,7 +44,7 @@ class Side:
     """One way to score a request.
 
     Attributes:
-        tokens: tokens of the texts per request.
+        tokens: text tokens per request.
         slots: tokens and padding per request.
     """
 
@@ -59,7 +59,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The texts of some requests. The timed part is the model and the composition of its calls."""
+    """Some requests' texts. The timed part is the model and the composition of its calls."""
 
     tokenizer: PairTokenizer
     artifact: Artifact
@@ -67,7 +67,7 @@ class Workload:
     texts: list[list[str]]
 
     def calls(self, request: int, max_tokens: int) -> Iterator[Inputs]:
-        """Yield the calls of the model for one request."""
+        """Yield the model's calls for one request."""
         batcher = PairBatcher(self.tokenizer.template, self.pair, self.artifact.signature.inputs, max_tokens)
         queries = self.tokenizer.tokens([QUERY], batcher.room)
         texts = self.tokenizer.tokens(self.texts[request], batcher.room)
@@ -127,7 +127,7 @@ def _score(runtime: Runtime, workload: Workload, side: str, max_tokens: int) -> 
 
 
 def make_workload(root: Path, candidates: int, requests: int, max_length: int) -> Workload:
-    """Import MiniLM into ``root``, and draw the routes of each request."""
+    """Import MiniLM into ``root``, and draw each request's routes."""
     from models.text.hugging_face import load_folder, write_text_artifact
 
     folder = locate(WEIGHTS).parent

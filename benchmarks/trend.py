@@ -1,11 +1,11 @@
-"""The trend of serving.py from release to release: the service as ratios to the control, stored in trend.csv.
+"""serving.py's trend from release to release: the service as ratios to the control, stored in trend.csv.
 
     python -m benchmarks.serving --json > serving.json
     python -m benchmarks.trend add serving.json [MORE.json ...] --release 0.2.0
     python -m benchmarks.trend
 
 Without a subcommand it prints the table. Several files are rounds of one measurement, and the medians of their ratios
-are recorded. Ratios of different machines cannot be compared, so each row names the processor.
+are recorded. Ratios from different machines cannot be compared, so each row names the processor.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def _commit(name: str) -> tuple[str, str]:
-    """Return the short hash and the date of a commit."""
+    """Return a commit's short hash and date."""
     command = ["git", "-C", str(TREND.parent), "log", "-1", "--format=%h %cs", "--end-of-options", name]
     try:
         output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "add", help="append the output of serving.py --json"
     )
     adding.add_argument("runs", nargs="+", type=Path, metavar="FILE")
-    adding.add_argument("--release", required=True, help="name of the release")
+    adding.add_argument("--release", required=True, help="release name")
     adding.add_argument("--commit", default="HEAD", help="the measured commit, default: HEAD")
     options = parser.parse_args(arguments)
     try:

@@ -1,1 +1,1 @@
-"""Benchmarks of autoscaling: the claim over traces, and the simulator compared with a real local Ray."""
+"""Autoscaling benchmarks: the claim over traces, and the simulator compared with a real local Ray."""

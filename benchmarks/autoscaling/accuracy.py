@@ -32,9 +32,9 @@ _STRETCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One number of replicas at one load, which is a share of the highest rate in their profile.
+    """One replica count at one load, which is a share of the highest rate that the profile allows.
 
-    The stretches of a cell alternate with those of the other loads. All figures are medians over the stretches.
+    A cell's stretches alternate with the other loads' stretches. All figures are medians over the stretches.
 
     Attributes:
         rate: requests per second.
@@ -46,22 +46,22 @@ class Cell:
     stretches: tuple[Stretch, ...]
 
     def median(self, name: str) -> float:
-        """Return the median of a figure over the stretches."""
+        """Return a figure's median over the stretches."""
         return float(median(getattr(stretch, name) for stretch in self.stretches))
 
     @property
     def difference(self) -> float:
-        """The difference of the simulated p99, as a share of the live one."""
+        """How much the simulated p99 differs, as a share of the live p99."""
         return self.median("simulated_p99_ms") / self.median("live_p99_ms") - 1
 
     @property
     def paced_difference(self) -> float:
-        """The difference of the p99 simulated at the cell's own pace, as a share of the live one."""
+        """How much the p99 simulated at the cell's own pace differs, as a share of the live p99."""
         return self.median("paced_p99_ms") / self.median("live_p99_ms") - 1
 
 
 def profile_path(home: Path, replicas: int) -> Path:
-    """Return the path of this benchmark's profile of a replica that runs among `replicas` replicas."""
+    """Return the path to this benchmark's profile for a replica that runs among `replicas` replicas."""
     return home / _profile(replicas)
 
 
@@ -129,7 +129,7 @@ def _cells(home: Path, replicas: int, seconds: float, report: Callable[[str], No
 
 
 def most_per_s(spec: PipelineSpec) -> float:
-    """Return the highest rate of a replica of the first unit, in requests per second, by its profile."""
+    """Return the highest rate in requests per second that the profile allows a replica of the first unit."""
     unit = spec.units[0]
     count = spec.candidates_per_request
     requests = max(1, unit.max_candidates // count)

@@ -47,10 +47,10 @@ class Judged:
     """A configuration judged on the other day, with one figure per seed.
 
     Attributes:
-        chosen: whether its search chose it, on the day that it was tuned on.
-        costs: cost of the day.
+        chosen: whether the search chose this configuration, on the day that it was tuned on.
+        costs: the day's cost.
         misses: share of missed requests.
-        violated_s: seconds in violation of the objective.
+        violated_s: seconds in which the objective was violated.
     """
 
     config: AutoscalingConfig
@@ -92,7 +92,7 @@ def pipeline(per_day: float = _FULL_PER_DAY) -> PipelineSpec:
 
 
 def day(which: str, per_day: float, step_s: float) -> BinnedTrace:
-    """Return one of the two days, scaled to `per_day` requests."""
+    """Return one day, scaled to `per_day` requests."""
     trace = open_trace(ROOT / f"configs/traces/billion-{which}.csv")
     counts = trace.bins(step_s)
     return BinnedTrace(trace.name, counts).scaled(per_day / float(counts.requests.sum()))
@@ -106,7 +106,7 @@ def searched(
     options: TuneOptions,
     folder: Path,
 ) -> tuple[Tuned, float]:
-    """Tune on a day. Return the result and the seconds that it took."""
+    """Tune on a day. Return the result and the seconds spent."""
     base = AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
     console, started_s = Console(stderr=True), time.monotonic()
     with console.status("tuning") as status:
@@ -124,7 +124,7 @@ def searched(
 def judge(
     spec: PipelineSpec, trace: BinnedTrace, job: tuple[AutoscalingConfig, int]
 ) -> tuple[float, float, float, float]:
-    """Simulate every request of a day. Return cost, share missed, p99 in ms and seconds in violation."""
+    """Simulate a day's every request. Return cost, missed share, p99 in ms and seconds in violation."""
     config, seed = job
     simulation = simulated(spec, config, trace, None, seed, engine="events")
     return simulation.cost, miss_share(simulation), simulation.latency.p99_ms, simulation.violated_s
@@ -133,7 +133,7 @@ def judge(
 def judged(
     spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, most: int
 ) -> list[list[Judged]]:
-    """Judge at most ``most`` configurations of each front, evenly spread, including the one that its search chose."""
+    """Judge at most ``most`` configurations from each front, including the one that its search chose."""
     picked = [picks(tuned, most) for tuned in fronts]
     jobs = [(one.config, seed) for front in picked for one in front for seed in range(1, seeds + 1)]
     task = partial(judge, spec, trace)
@@ -151,9 +151,9 @@ def judged(
 
 
 def picks(tuned: Tuned, most: int) -> list[JudgedConfig]:
-    """Return at most ``most`` configurations of a front, the cheapest first.
+    """Return at most ``most`` configurations from a front, the cheapest first.
 
-    Configurations are dropped from the middle of the front, but never the chosen one.
+    Configurations are dropped from the front's middle, but never the chosen one.
     """
     front = list(tuned.front)
     if tuned.chosen not in front:
@@ -194,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=200, help="number of trials of each search")
+    parser.add_argument("--trials", type=int, default=200, help="trials in each search")
     parser.add_argument("--middle", type=int, default=20)
     parser.add_argument("--finalists", type=int, default=6)
     parser.add_argument("--short-s", type=float, default=1800.0, help="seconds of the day for all trials")
@@ -206,10 +206,8 @@ def main() -> None:
     )
     parser.add_argument("--p99-ms", type=float, default=60.0)
     parser.add_argument("--requests-per-day", type=float, default=5e7)
-    parser.add_argument(
-        "--judged", type=int, default=3, help="largest number of judged configurations per front"
-    )
-    parser.add_argument("--seeds", type=int, default=2, help="number of seeds of the event engine")
+    parser.add_argument("--judged", type=int, default=3, help="maximum judged configurations per front")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds for the event engine")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -48,7 +48,7 @@ class Curve:
     """Replicas over time.
 
     Attributes:
-        at_s: seconds since the first request's origin.
+        at_s: seconds since the open loop started.
         target: requested replicas.
         alive: replicas that exist, including those that start or stop.
         ready: replicas that serve.
@@ -60,12 +60,12 @@ class Curve:
     ready: list[int] = field(default_factory=list)
 
     def seconds_of(self, values: list[int], until_s: float) -> float:
-        """Return the integral of ``values`` from 0 to ``until_s``. Each value holds until the next."""
+        """Return the integral over ``values`` from 0 to ``until_s``. Each value holds until the next."""
         times = np.clip([*self.at_s, until_s], 0.0, until_s)
         return float(np.sum(np.diff(times) * values))
 
     def rises(self) -> list[tuple[float, int]]:
-        """Return the time at which the target first reached each number, on each of its ways up."""
+        """Return, for each rise of the target, when it reached each number on the way up."""
         rises: list[tuple[float, int]] = []
         for at_s, before, after in zip(self.at_s[1:], self.target, self.target[1:], strict=False):
             rises += [(at_s, number) for number in range(before + 1, after + 1)]
@@ -74,12 +74,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The results of the live and of the simulated side.
+    """The live and the simulated side's results.
 
     Attributes:
-        rises: live time, simulated time and replicas of every step up that both sides made.
-        unmatched: number of steps up that only one side made.
-        decisions: time, replicas and reason of each decision that changed something, ``live`` and ``simulated``.
+        rises: live time, simulated time and replicas for every step up that both sides made.
+        unmatched: steps up that only one side made.
+        decisions: time, replicas and reason for each decision that changed something, ``live`` and ``simulated``.
     """
 
     seconds: float
@@ -101,17 +101,17 @@ class Control:
 
     @property
     def difference(self) -> float:
-        """The difference of the simulated replica-seconds, as a share of the live ones."""
+        """How much the simulated replica-seconds differ, as a share of the live replica-seconds."""
         return self.simulated_replica_seconds / self.live_replica_seconds - 1
 
     @property
     def worst_rise_s(self) -> float:
-        """The largest difference in time of a step up, in seconds."""
+        """The largest difference between the times of a step up, in seconds."""
         return max((abs(live - simulated) for live, simulated, _ in self.rises), default=0.0)
 
 
 def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
-    """Return the DLRM's pipeline with one waiting unit of 0.1 CPU per replica and at most 16 replicas."""
+    """Return the DLRM's pipeline with one waiting unit, 0.1 CPU per replica and at most 16 replicas."""
     data = load_config(_CONFIG).model_dump(mode="json")
     data["http"]["port"] = port
     data["requests"]["default_deadline_ms"] = 5000
@@ -245,7 +245,7 @@ def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
 def startup_s(curve: Curve) -> float:
     """Return the median time from a step up until its replicas were ready.
 
-    Steps that were undone before are left out.
+    Steps that were undone before that are left out.
     """
     waits = []
     for at_s, number in curve.rises():
@@ -263,7 +263,7 @@ def startup_s(curve: Curve) -> float:
 def paired(
     live: list[tuple[float, int]], simulated: list[tuple[float, int]]
 ) -> tuple[list[tuple[float, float, int]], int]:
-    """Pair steps up to the same number, the nearest in time first. Return the pairs and the number of unpaired ones."""
+    """Pair steps up to the same number, the nearest in time first. Return the pairs and the count of unpaired steps."""
     remaining, pairs = list(simulated), []
     for at_s, number in live:
         same = [step for step in remaining if step[1] == number]

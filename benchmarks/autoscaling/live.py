@@ -3,9 +3,9 @@
     python -m benchmarks.autoscaling.live [--quick] [--json] [control|profile|accuracy]
 
 - Control: units that wait instead of computing are scaled by a policy through the adapter. The simulator runs the same
-  policy on the same arrivals. Compared are the replica-seconds and the time of each step up.
-- Accuracy: the DLRM of configs/dlrm.yaml runs at fixed numbers of replicas and loads. The simulator predicts its p99
-  from its profile.
+  policy on the same arrivals. Replica-seconds and each step up's time are compared.
+- Accuracy: the DLRM in configs/dlrm.yaml runs at fixed replica counts and loads. The simulator predicts its p99 from
+  the profile.
 
 The goals are 10% for replica-seconds, 2 s for each step, and 20% for p99. Missing inputs are made first: the DLRM
 (python -m benchmarks.cases.dlrm) and its profile (``rankway models bench``). ``profile`` only takes the profile again.
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seconds",
         type=float,
-        help="of the trace, default 300, quick 90, or of a cell, default 40, quick 10",
+        help="seconds per trace (300, quick 90) or per cell (40, quick 10)",
     )
     parser.add_argument(
         "--replicas",
         type=int,
         nargs="+",
         default=[1, 2],
-        help="accuracy: numbers of replicas, measured in turn",
+        help="accuracy: replica counts, measured in turn",
     )
     parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
     parser.add_argument("--json", action="store_true", dest="as_json")

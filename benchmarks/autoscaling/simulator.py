@@ -43,7 +43,7 @@ _EXPONENTIAL = -np.log1p(-(np.arange(DRAWS) + 0.5) / DRAWS)
 
 
 def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, calls: int = 1) -> UnitSpec:
-    """Return a unit whose batches of at most 800 candidates take `at_once_ms` plus `candidate_ms` per candidate."""
+    """Return a unit whose batches, at most 800 candidates, take `at_once_ms` plus `candidate_ms` per candidate."""
     times = {size: at_once_ms + candidate_ms * size for size in (1, 200, 800)}
     profile = Profile(
         unit=name,
@@ -61,13 +61,13 @@ def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, ca
 
 
 def pipeline(*units: UnitSpec, p99_ms: float = 40.0) -> PipelineSpec:
-    """Return a pipeline of these units in one pool of 16-core nodes."""
+    """Return a pipeline with these units in one pool of 16-core nodes."""
     pool = PoolConfig(cpus=16, memory_gib=64, price_per_hour=0.7, max_nodes=1000)
     return PipelineSpec("benchmark", units, {"cpu": pool}, p99_ms=p99_ms, deadline_ms=500)
 
 
 def one(replicas: int) -> PipelineSpec:
-    """Return a pipeline of one unit: 4 ms for a request of 200 candidates, 10 ms for a full batch."""
+    """Return a pipeline with one unit: 4 ms for a request with 200 candidates, 10 ms for a full batch."""
     return pipeline(unit("ranker", replicas, at_once_ms=2.0, candidate_ms=0.01))
 
 
@@ -84,7 +84,7 @@ def waves(per_s: float, end_s: float, period_s: float, step_s: float) -> Rates:
 
 
 def speed(spec: PipelineSpec, per_s: float, requests: int, repeats: int = 3) -> dict[str, float]:
-    """Return the events per second, the median of repeats. The trace is drawn before."""
+    """Return the median events per second over repeats. The trace is drawn before."""
     random = np.random.default_rng(0)
     trace = [(np.cumsum(random.exponential(1 / per_s, requests)), np.full(requests, _CANDIDATES, np.int32))]
     rates = []
@@ -120,10 +120,10 @@ def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
 
 
 def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
-    """Compare cost and p99 of both engines over an hour of waves under a policy, as means over seeds.
+    """Compare both engines' cost and p99 over an hour of waves under a policy, as means over seeds.
 
-    Some policies amplify chance. The event engine's own seeds differ by ``spread``, so a difference of the means is
-    known only up to ``error``.
+    Some policies amplify chance. The event engine's own seeds differ by ``spread``, so the means' difference is known
+    only up to ``error``.
     """
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
@@ -146,7 +146,7 @@ def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
 
 
 def _apart(name: str, events: Sequence[float], steps: Sequence[float]) -> dict[str, float]:
-    """Return the means, their ratio minus one with its standard error, and the spread of the event engine's seeds."""
+    """Return the means, their ratio minus one with its standard error, and the spread over the event engine's seeds."""
     event_mean, step_mean = fmean(events), fmean(steps)
     spreads = [stdev(values) / fmean(values) if len(values) > 1 else 0.0 for values in (events, steps)]
     return {
@@ -166,7 +166,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
     spec = replace(pipeline(ranker), deadline_ms=1e6)
     rankers = 1
     if servers > 1:
-        # Requests wait only for the limit of calls in flight. With so many rankers, two calls never meet at one.
+        # Requests wait only because calls in flight are limited. With so many rankers, two calls never meet at one.
         front = replace(
             unit("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0, calls=servers), max_candidates=1
         )
@@ -195,7 +195,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
 
 
 def _waits_ms(servers: int, load: float) -> float:
-    """Return the mean wait of M/M/c (Erlang C) with services of 10 ms. M/D/1 waits half as long as M/M/1."""
+    """Return M/M/c's mean wait (Erlang C) with 10 ms per service. M/D/1 waits half as long as M/M/1."""
     offered = servers * load
     terms = [offered**k / math.factorial(k) for k in range(servers)]
     last = offered**servers / math.factorial(servers) / (1 - load)
@@ -206,8 +206,8 @@ def measure(seconds: float, seeds: int) -> dict[str, Any]:
     """Measure everything.
 
     Args:
-        seconds: of simulated traffic for the speed.
-        seeds: number of seeds for the comparison of the engines.
+        seconds: simulated seconds of traffic, to measure the speed.
+        seeds: seeds for the engines' comparison.
     """
     speed(one(1), 100, 1000, repeats=1)  # compiles, or loads the compiled code
     speeds = {
@@ -267,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--seconds", type=float, default=100.0, help="simulated seconds for the speed")
-    parser.add_argument("--seeds", type=int, default=6, help="seeds for the comparison of both engines")
+    parser.add_argument("--seeds", type=int, default=6, help="seeds for the engines' comparison")
     options = parser.parse_args(arguments)
     measured = measure(options.seconds, options.seeds)
     sys.stdout.write(

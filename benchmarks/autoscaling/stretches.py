@@ -1,4 +1,4 @@
-"""One stretch of open-loop load on a service, and its simulation by the profile and at the measured pace."""
+"""One stretch of open-loop load on a service, and its simulations from the profile and at the measured pace."""
 
 import time
 from dataclasses import dataclass, replace
@@ -27,17 +27,17 @@ class Stretch:
     """One uninterrupted part of a cell's time.
 
     Attributes:
-        good: number of answers with status 200.
-        sent: number of requests, including missed ones and errors.
-        live_batch_ms: mean time of a batch in the stages.
-        live_batch_requests: mean number of requests per batch.
-        late_p99_ms: p99 of the delay with which requests were sent. Their latencies include it.
-        cores: mean number of busy cores, by role. ``foreign`` is the use by other processes than service and client.
-            Above 0.1 the stretch was disturbed.
-        pace: ratio of the measured batch time to that of the profile, which was taken some minutes before. On a shared
+        good: answers with status 200.
+        sent: requests, including missed requests and errors.
+        live_batch_ms: a batch's mean time in the stages.
+        live_batch_requests: mean requests per batch.
+        late_p99_ms: p99 of the sending delay. Latencies include the delay.
+        cores: mean busy cores by role. ``foreign`` stands for processes other than service and client. If it is above
+            0.1, the stretch was disturbed.
+        pace: ratio of the measured batch time to the profile's, which was taken some minutes before. On a shared
             machine the same batch may by then take a tenth more or less.
         paced_p50_ms: p50 simulated with all batches slower by the pace. The remaining difference is the simulator's.
-        paced_p99_ms: p99 of that simulation.
+        paced_p99_ms: p99 in that simulation.
     """
 
     good: int
@@ -106,7 +106,7 @@ def _poisson(rate: float, seconds: float, seed: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _Simulated:
-    """A simulation of the same requests: of several seeds, the one with the median p99."""
+    """A simulation with the same requests: the run with the median p99 over several seeds."""
 
     p50_ms: float
     p99_ms: float
@@ -134,7 +134,7 @@ class _Simulated:
 
 
 def at_pace(spec: PipelineSpec, pace: float) -> PipelineSpec:
-    """Return the pipeline of one unit with batches that take `pace` times as long."""
+    """Return the one-unit pipeline with batches that take `pace` times as long."""
     [unit] = spec.units
     [placed] = unit.placed
     slower = {"served_ratio": placed.profile.served_ratio * pace}

@@ -33,7 +33,7 @@ def batch_s(candidates: int) -> float:
 
 
 def waiting_profile(startup_s: float) -> Profile:
-    """Return the profile of a unit that takes exactly that time."""
+    """Return the profile for a unit whose batches take exactly `batch_s`."""
     timings = [
         Timing(requests=requests, candidates=candidates, p50_ms=ms, p99_ms=ms, mean_ms=ms, runs=1)
         for requests, candidates in _SIZES
@@ -56,7 +56,7 @@ class Waiting:
     name = "ranker"
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Sleep for the time of the batch."""
+        """Sleep as long as the batch takes."""
         time.sleep(batch_s(batch.candidate_count))
         scores = np.zeros(batch.candidate_count, dtype=np.float32)
         return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -1,1 +1,1 @@
-"""The workloads of the claims, the models they run, and the other sides of the ratios."""
+"""The claims' workloads, the models that they run, and the other side of each ratio."""

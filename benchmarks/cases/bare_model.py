@@ -1,11 +1,11 @@
-"""The bare model: the requests per second that these cores score when they do nothing else.
+"""The bare model: the requests per second that these cores score if they do nothing else.
 
     python -m benchmarks.cases.bare_model [--workload dlrm] [--seconds 1] [--json]
 
-Every runtime that can execute the pipeline's models is tried with several batch sizes, as two processes of one
-thread and as one process of two. The arrays are those that the service would batch. They are many and different, so
-that no result can be cached. Their assembly is not counted. For a pipeline with a reranker, a request is one list
-through both models.
+Every runtime that can execute the pipeline's models is tried with several batch sizes, as two processes with one thread
+each and as one process with two threads. The arrays are the service's batches. There are many different arrays, so that
+no result can be cached. Their assembly is not counted. If the pipeline has a reranker, a request is one list through
+both models.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _Result = list[tuple[int, float, float]] | str
 
 @dataclass(frozen=True, slots=True)
 class BareCell:
-    """One way to run the bare model: requests per second of all processes, and CPU per request."""
+    """One way to run the bare model: all processes' requests per second, and CPU per request."""
 
     runtime: RuntimeKind
     processes: int

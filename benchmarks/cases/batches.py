@@ -1,4 +1,4 @@
-"""The inputs of a pipeline's models: real users, and candidates drawn as in the pipeline."""
+"""The inputs for a pipeline's models: real users, and candidates drawn as in the pipeline."""
 
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ _STORED_USERS = 997
 
 
 class BatchMaker:
-    """Makes ragged batches of one pipeline. Each one is different."""
+    """Makes ragged batches for one pipeline. Each batch is different."""
 
     def __init__(self, config: PipelineConfig, home: Path, seed: int) -> None:
         """Open the catalogue and the store."""
@@ -40,7 +40,7 @@ class BatchMaker:
         self._random = np.random.default_rng(seed)
 
     def batch(self, requests: int) -> RaggedBatch:
-        """Return a batch of `requests` requests with their user features."""
+        """Return a batch with `requests` requests and their user features."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
         context = self._layout.columns([self._layout.encode({})] * requests)
         candidates = self._source.draw(context, requests)
@@ -54,7 +54,7 @@ class BatchMaker:
 
 
 class RuntimeLoader:
-    """Loads artifacts with one kind of runtime and a number of threads."""
+    """Loads artifacts with a runtime kind and a thread count."""
 
     def __init__(self, kind: RuntimeKind, threads: int) -> None:
         """Load with ``kind``."""
@@ -72,7 +72,7 @@ class RuntimeLoader:
 
 
 class BareModels:
-    """The pipeline's models in the order of a request, run on arrays that were made before."""
+    """The pipeline's models in the order in which a request passes them, run on arrays that were made before."""
 
     def __init__(self, config: PipelineConfig, home: Path, load: RuntimeLoader, catalogue: Catalogue) -> None:
         """Load the ranker and, if the pipeline has one, the reranker."""
@@ -86,7 +86,7 @@ class BareModels:
             self._models.append((InputAssembler(artifact.signature, catalogue), runtime))
 
     def inputs(self, batch: RaggedBatch) -> list[Inputs]:
-        """Return the inputs of each model. Those of the reranker come from the ranker's scores."""
+        """Return each model's inputs. The reranker's inputs come from the ranker's scores."""
         (assemble, runtime), *rerankers = self._models
         inputs = [_owned(assemble(batch))]
         if rerankers:
@@ -96,7 +96,7 @@ class BareModels:
         return inputs
 
     def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:
-        """Run all models on prepared inputs, and return the first output of the last one."""
+        """Run all models on prepared inputs, and return the last model's first output."""
         outputs: Inputs = {}
         for (_, runtime), arrays in zip(self._models, inputs, strict=True):
             outputs = runtime.run(arrays)

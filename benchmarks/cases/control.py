@@ -1,9 +1,9 @@
-"""The control: the same application object on plain uvicorn, with one process per replica of the service.
+"""The control: the same application object on plain uvicorn, with one process per service replica.
 
     python -m benchmarks.cases.control configs/dlrm.yaml --port 8100 --processes 2
 
-Each process has its own listening socket on the same port (SO_REUSEPORT), uvloop and httptools, and no access log:
-the least possible between a socket and the application.
+Each process has its own listening socket on the same port (SO_REUSEPORT), uvloop and httptools, and no access log. Less
+between a socket and the application is not possible.
 """
 
 import argparse

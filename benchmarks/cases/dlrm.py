@@ -1,11 +1,11 @@
-"""Makes the DLRM pipelines of configs/dlrm.yaml and configs/dlrm-store.yaml, with random weights and data.
+"""Makes the DLRM pipelines in configs/dlrm.yaml and configs/dlrm-store.yaml, with random weights and data.
 
     python -m benchmarks.cases.dlrm [--rows 100000] [--items 20000] [--users 20000]
 
 Under the home it writes ``dlrm/`` with ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and
 the same weights in safetensors). It also writes ``dlrm-store/artifact/``, which reads its dense features from the user
-store. The model has the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091). It comes in
-the way a caller would bring it: as an artifact and YAML, without code in services/.
+store. The model has the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091). Like a
+user's own model, it is an artifact and YAML, without code in services/.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _BLANK_DETAILS = b'{"type":"Feature","geometry":null,"properties":{}}'
 
 
 def features_of(options: DlrmOptions) -> FeatureSet:
-    """Return the features of both pipelines: one reads the item's dense features, the other the user's."""
+    """Return both pipelines' features: one reads the item's dense features, the other the user's."""
     dense = Feature(
         name="dense",
         group="item",
@@ -43,13 +43,13 @@ def features_of(options: DlrmOptions) -> FeatureSet:
         group="item",
         dtype="int64",
         shape=(options.fields,),
-        description="row numbers of the embedding tables",
+        description="row numbers in the embedding tables",
     )
     return FeatureSet(features=(dense, dense.model_copy(update={"group": "user"}), sparse))
 
 
 def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 20_000) -> None:
-    """Make both pipelines, and replace existing ones."""
+    """Make both pipelines. Existing pipelines are replaced."""
     from benchmarks.cases.dlrm_export import write_dlrm
 
     options = DlrmOptions(rows=rows)
@@ -71,7 +71,7 @@ def is_built(home: Path) -> bool:
 
 
 def user_id(number: int) -> str:
-    """Return the id of a user in the store."""
+    """Return a user's id in the store."""
     return f"u-{number:06d}"
 
 
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.cases.dlrm", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--rows", type=int, default=100_000, help="rows of each of the 26 tables")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in each of the 26 tables")
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--users", type=int, default=20_000)
     options = parser.parse_args(arguments)

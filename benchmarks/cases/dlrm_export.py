@@ -79,9 +79,9 @@ def _export(model: Dlrm, path: Path) -> None:
     }
     dense_axis = torch.export.Dim("requests") if options.dense_per_request else candidates
     axes = {"dense": {0: dense_axis}, "sparse": {0: candidates}, "request_of": {0: candidates}}
-    # The table is a file beside the graph, so that all replicas of a machine map one copy of it.
+    # The table is a file beside the graph, so that all replicas on a machine map one copy of it.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of deprecations in its own code
+        warnings.simplefilter("ignore")  # the exporter warns about deprecations in its own code
         torch.onnx.export(
             wrapped,
             tuple(example[name] for name in wrapped.names),

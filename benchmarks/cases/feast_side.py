@@ -1,6 +1,6 @@
 """Feast's side of ``benchmarks/features.py``. It runs in an environment that has Feast and none of our packages.
 
-It reads one JSON document from standard input, then one line for each repeat, and answers each with a line of JSON.
+It reads one JSON document from standard input, then one line for each repeat, and answers each with one JSON line.
 """
 
 import json

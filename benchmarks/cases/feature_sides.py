@@ -1,4 +1,4 @@
-"""The two sides of ``benchmarks/features.py``: our features stage and assembler, and Feast in its own process."""
+"""The two sides in ``benchmarks/features.py``: our features stage and assembler, and Feast in its own process."""
 
 import json
 import subprocess
@@ -70,7 +70,7 @@ class Ours:
         self._assemble = InputAssembler(signature, catalogue)
 
     def read(self, user: int, rows: NDArray[np.int64]) -> tuple[float, float]:
-        """Make the inputs of one request. Return the seconds of everything, and those of the user's part."""
+        """Make one request's inputs. Return the seconds for everything, and for the user's part."""
         batch = RaggedBatch(
             offsets=offsets_of(np.array([len(rows)])), rows=rows, user_keys=[f"u{user}".encode()]
         )
@@ -102,7 +102,7 @@ class Feast:
         )["feast"]
 
     def read(self, requests: Sequence[tuple[int, NDArray[np.int64]]]) -> dict[str, list[float]]:
-        """Return the seconds of each request, and those of its user's part."""
+        """Return the seconds for each request, and for its user's part."""
         documents = [{"user": f"u{user}", "items": [f"i{row}" for row in rows]} for user, rows in requests]
         times: dict[str, list[float]] = self._ask({"requests": documents})
         return times

@@ -1,4 +1,4 @@
-"""The models of benchmarks/sharding.py as artifacts, and inputs of their shapes."""
+"""The models for benchmarks/sharding.py as artifacts, and inputs in their shapes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Case:
     shapes: tuple[tuple[int, int], ...]
 
     def inputs(self, shape: tuple[int, int], seed: int = 0) -> Inputs:
-        """Return random inputs: pairs of tokens, or candidates of requests in one chunk each."""
+        """Return random inputs: token pairs, or requests with candidates, one chunk per request."""
         random = np.random.default_rng(seed)
         sizes = _LENGTHS | {"requests": shape[1], "chunks": shape[1], "candidates": shape[0]}
         if self.artifact.signature.pair is not None:
@@ -56,10 +56,10 @@ class Case:
 
 
 def walks_ranker(home: Path, _folder: Path) -> Case:
-    """Return the trained ranker of the walks.
+    """Return the walks' trained ranker.
 
     Raises:
-        ArtifactError: it does not exist.
+        ArtifactError: the ranker does not exist.
     """
     root = home / "walks" / "models" / "ranker"
     return Case("walks ranker", root, Artifact.read(root), ((200, 1), (64, 4), (17, 9)))
@@ -73,7 +73,7 @@ def large_ranker(home: Path, folder: Path) -> Case:
 
 
 def bert_base(_home: Path, folder: Path) -> Case:
-    """Return a cross-encoder of BERT-base's shape with random weights."""
+    """Return a cross-encoder with BERT-base's shape and random weights."""
     options = {"name": "hf_sequence_classification", "config": BERT_BASE, "pair": _PAIR, "types": True}
     return _written("BERT-base", folder, build_architecture(options), ((16, 32), (5, 71), (1, 200)))
 
@@ -134,7 +134,7 @@ def tiny(folder: Path, like: Case) -> Case:
 
 
 def payload(_home: Path, folder: Path) -> Case:
-    """Return a model with hardly any work on 256 KB of inputs. Its time is the overhead of the group."""
+    """Return a model with hardly any work on 256 KB of inputs. Its time is the shard group's overhead."""
     return _next_to_no_work(folder, layers=1, heads=2)
 
 

@@ -14,17 +14,17 @@ from services.releases.staging import ReleaseFolder
 
 
 def stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> tuple[Path, list[str]]:
-    """Stage the workload twice, the second time with copies of its ranker or of everything as other artifacts.
+    """Stage the workload twice, the second time with its ranker, or everything, copied as other artifacts.
 
     The service starts with the second release, so the first swap really changes something.
 
     Args:
         workload: the pipeline.
         home: a temporary home for the releases.
-        all_changed: copy all models and the catalogue, and not the ranker alone.
+        all_changed: copy all models and the catalogue, not only the ranker.
 
     Returns:
-        The path of the configuration and the names of both releases.
+        The configuration's path and both releases' names.
     """
     data = _over(workload.pipeline().model_dump(mode="json"), home_directory())
     config = home / "pipeline.yaml"
@@ -60,7 +60,7 @@ def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
 
 
 def _copy_artifact(source: Path, target: Path) -> None:
-    """Write the same model as another version, with one more file."""
+    """Write the same model as another version, which has one more file."""
     artifact = Artifact.read(source)
 
     def write(staging: Path) -> None:

@@ -1,4 +1,4 @@
-"""The measured workloads: a pipeline's YAML, the number of candidates, and the request bodies."""
+"""The measured workloads: a pipeline's YAML, a candidate count, and the request bodies."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-_USERS = 997  # number of distinct bodies, used in a cycle. It is prime, so the cycle is not in step with the clients
+_USERS = 997  # distinct bodies, used in a cycle. A prime, so that the cycle is not in step with the clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Workload:
     """One workload.
 
     Attributes:
-        candidates: number scored per request.
-        k: number of items that a request asks for.
+        candidates: candidates scored per request.
+        k: items that a request asks for.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Workload:
         ]
 
     def pipeline(self) -> PipelineConfig:
-        """Return the pipeline with this workload's number of candidates."""
+        """Return the pipeline with this workload's candidate count."""
         pipeline = load_config(self.config)
         data = pipeline.model_dump(mode="json")
         data["candidates"]["count"] = self.candidates
@@ -49,7 +49,7 @@ class Workload:
 
     @contextmanager
     def config_file(self, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Iterator[Path]:
-        """Write the pipeline's YAML to a temporary file, with changes to the fields of some sections."""
+        """Write the pipeline's YAML to a temporary file, with changes to some sections' fields."""
         data = self.pipeline().model_dump(mode="json")
         for section, fields in changes.items():
             data[section] |= fields

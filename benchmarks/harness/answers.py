@@ -1,4 +1,4 @@
-"""Stage times that the service reports in its answers, and the batches that follow from them."""
+"""Stage times that the service reports in its answers, and the batches that can be derived from them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ class _Body(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The batches of a window.
+    """A window's batches.
 
     Attributes:
-        requests_by_batch: number of batches by their number of requests.
-        stage_ms: mean wall time of a batch in each stage.
-        queue_ms: mean time for which a request waits for its batch.
-        degraded: number of degraded answers.
+        requests_by_batch: batch counts by requests per batch.
+        stage_ms: a batch's mean wall time in each stage.
+        queue_ms: mean time that a request waits for its batch.
+        degraded: how many answers were degraded.
     """
 
     requests_by_batch: dict[int, int]
@@ -33,16 +33,16 @@ class Batches:
 
     @property
     def mean_requests(self) -> float:
-        """Mean number of requests per batch."""
+        """Mean requests per batch."""
         batches = sum(self.requests_by_batch.values())
         return sum(size * count for size, count in self.requests_by_batch.items()) / max(1, batches)
 
 
 def read_batches(answers: Sequence[Answered]) -> Batches:
-    """Read the answers of a window, in the order in which they came.
+    """Read a window's answers, in the order in which they came.
 
-    The requests of a batch share its stage times, to the microsecond, and all were sent before the first of them was
-    answered. Two answers that fulfil both conditions are counted as one batch.
+    A batch's requests share its stage times, to the microsecond, and all were sent before the first was answered. Two
+    answers that fulfil both conditions are counted as one batch.
     """
     decode = msgspec.json.Decoder(_Body).decode
     sizes: list[int] = []

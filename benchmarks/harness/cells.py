@@ -1,4 +1,4 @@
-"""One cell of a benchmark: one server under one load, with the CPU of each process."""
+"""A benchmark's cell: one server under one load, with each process's CPU."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _OPEN_CONNECTIONS = 256
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A closed loop of ``clients``, or an open one at ``share`` of the service's closed-loop peak."""
+    """A closed loop with ``clients``, or an open loop at ``share`` of the service's closed-loop peak."""
 
     clients: int = 0
     share: float = 0.0
@@ -36,7 +36,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The figures of one window.
+    """One window's figures.
 
     Attributes:
         core_ms: CPU milliseconds per request, by role.
@@ -77,11 +77,11 @@ def measure_cell(
 
 
 def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
-    """Return the model's CPU per request: the cost of the bare model for batches of the observed sizes.
+    """Return the model's CPU per request: the bare model's cost at the observed batch sizes.
 
     Args:
         batches: the observed batches.
-        cells: figures of the bare model with one runtime and layout, by batch size. Between two sizes, the cost is
+        cells: the bare model's figures with one runtime and layout, by batch size. Between two sizes, the cost is
             interpolated.
     """
     by_size = sorted((cell.requests_a_batch, cell.core_ms_a_request) for cell in cells)

@@ -1,4 +1,4 @@
-"""The closed loop: each client sends its next request when its last one is answered."""
+"""The closed loop: each client sends its next request when its last request is answered."""
 
 import asyncio
 import time
@@ -11,11 +11,11 @@ from benchmarks.harness.results import Answered, LoadResult, good_count, percent
 
 
 class ClosedLoop:
-    """A number of clients that each send their next request when the last one is answered.
+    """Clients that each send their next request when the last request is answered.
 
     Attributes:
-        answers: the answers of the window, head and body.
-        answered: number of all answers, including those of the warm-up.
+        answers: the window's answers, head and body.
+        answered: all answers, including the warm-up.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class ClosedLoop:
 
         Args:
             requests: the encoded requests.
-            clients: number of clients.
-            duration_s: length of the window.
-            warm_s: time before the window. Its answers are not counted.
-            pause_s: pause of a client between an answer and its next request.
+            clients: client count.
+            duration_s: the window's length.
+            warm_s: time before the window. Answers in it are not counted.
+            pause_s: a client's pause between an answer and its next request.
         """
         self._requests = cycle(requests)
         self._clients, self._duration_s, self._warm_s = clients, duration_s, warm_s

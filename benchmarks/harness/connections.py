@@ -1,6 +1,6 @@
 """One keep-alive HTTP/1.1 connection with one request in flight, as light as Python allows.
 
-Requests are bytes that were made before. Only the status and the length of a response are read.
+Requests are bytes that were made before. Only a response's status and length are read.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _LENGTH = b"content-length:"
 def http_request(
     host: str, path: str, body: bytes | None = None, content_type: str = "application/json"
 ) -> bytes:
-    """Return the bytes of a keep-alive request: POST with a body, GET without."""
+    """Return a keep-alive request as bytes: POST with a body, GET without."""
     method = "GET" if body is None else "POST"
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
     if body is None:
@@ -25,16 +25,16 @@ def http_request(
 
 
 def health_request(host: str) -> bytes:
-    """Return the bytes of a cheap request, for a connection that is to stay open before its load begins."""
+    """Return a cheap request as bytes, for a connection that must stay open until its load begins."""
     return http_request(host, "/healthz")
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request at a time and reports the status of each answer.
+    """Sends one request at a time and reports each answer's status.
 
     Attributes:
         busy: whether a request is in flight.
-        started_s: the time from which the latency of the last request counts.
+        started_s: the time from which the last request's latency counts.
         answer: the last answer, head and body.
     """
 

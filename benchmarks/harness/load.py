@@ -1,4 +1,4 @@
-"""HTTP load from one process: a closed loop of clients, or an open loop of Poisson arrivals.
+"""HTTP load from one process: a closed loop with clients, or an open loop with Poisson arrivals.
 
 python -m benchmarks.harness.load http://127.0.0.1:8000/v1/rank --body '{"user_id": "u-1"}' --clients 32
 python -m benchmarks.harness.load http://127.0.0.1:8000/v1/rank --body '{"user_id": "u-1"}' --rate 500

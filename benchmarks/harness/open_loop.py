@@ -42,11 +42,11 @@ class OpenLoop:
         Args:
             requests: the encoded requests, used in a cycle.
             rate: mean arrivals per second.
-            duration_s: length of the window.
-            connections: number of connections.
+            duration_s: the window's length.
+            connections: connection count.
             grace_s: time to wait for the last answers after the window.
-            seed: of the arrivals.
-            times_s: the arrivals as sorted seconds from the start, instead of drawn ones. ``rate`` is then their mean.
+            seed: random seed for the arrivals.
+            times_s: arrivals as sorted seconds from the start, instead of drawn arrivals. ``rate`` is then their mean.
             prime: a request that each connection sends before the load. A service soon closes connections that never
                 sent anything, and opening them again would disturb the load.
 
@@ -124,7 +124,7 @@ class OpenLoop:
         cpu_s = time.process_time() - cpu_s
         window_s = max(self._duration_s, time.perf_counter() - started_s)
         missed_s = self._missed(time.perf_counter())
-        # The time that a missed request waited counts too. It is a lower bound of its latency.
+        # The time that a missed request waited counts too. It is a lower bound for the request's latency.
         p50, p99, p999 = percentiles_ms(self._latencies_s + missed_s)
         count = len(self._latencies_s)
         for connection in self._connections:

@@ -1,4 +1,4 @@
-"""The figures of an overload: goodput, rungs, recovery and their spread over repeats."""
+"""An overload's figures: goodput, rungs, recovery and their spread over repeats."""
 
 import json
 import math
@@ -16,9 +16,9 @@ _UNDEGRADED = 0.99
 
 
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = math.inf) -> dict[str, Any]:
-    """Return the goodput, by rung and by priority, and the latencies of answers and refusals.
+    """Return the goodput, by rung and by priority, and the latencies for answers and refusals.
 
-    An answer after the deadline, counted from the scheduled time of its request, is "late" and not part of the goodput.
+    An answer after the deadline, counted from its request's scheduled time, is "late" and not part of the goodput.
     """
     good: list[float] = []
     refused: list[float] = []
@@ -55,7 +55,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
 
 
 def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: float) -> float | None:
-    """Return the seconds after the burst from which the p99 of all later answers is normal, or None if it never is."""
+    """Return the seconds after the burst until the p99 over all later answers is normal, or None if it never is."""
     ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
     latencies_s = np.array([answer.answered_s - answer.started_s for answer in answers])
     for second in range(int(ages_s.max(initial=0)) + 1):
@@ -65,7 +65,7 @@ def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: f
 
 
 def undegraded_again_s(answers: Sequence[Answered], burst_end_s: float) -> float | None:
-    """Return the seconds after the burst from which 99% of all later answers are undegraded, or None if never."""
+    """Return the seconds after the burst until 99% of all later answers are undegraded, or None if they never are."""
     ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
     whole = np.array([_is_undegraded(answer.data) for answer in answers])
     for second in range(int(ages_s.max(initial=0)) + 1):
@@ -84,7 +84,7 @@ def _percentile_ms(latencies_s: Sequence[float], share: float) -> float:
 
 
 def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return each figure of the claim, at the largest multiple: its median, smallest and largest value over repeats."""
+    """Return the claim's figures at the largest multiple: median, smallest and largest value over repeats."""
 
     def spread(values: Sequence[float]) -> dict[str, float]:
         return {"median": float(np.median(values)), "least": min(values), "most": max(values)}

@@ -16,7 +16,7 @@ _START_LIMIT_S = 20.0
 
 
 class RedisServer:
-    """The process of one server."""
+    """One server's process."""
 
     def __init__(self, folder: Path) -> None:
         """Start the server on a free loopback port.

@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of a serving benchmark, as JSON and as text."""
+"""A serving benchmark's medians, spreads and ratios, as JSON and as text."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ _IN_REPLICA = ("replica", "uvicorn")
 
 @dataclass(slots=True)
 class Measured:
-    """All figures of one run.
+    """One run's figures.
 
     Attributes:
         bare: every way to run the models, measured once.
         alike: the service's runtime, one thread per core on all cores, all batch sizes, once per repeat.
-        bare_rps: requests per second of the fastest way, once per repeat.
+        bare_rps: the fastest way's requests per second, once per repeat.
         peak_rps: the service's first peak.
-        health: the health document of each side.
+        health: each side's health document.
         cells: cells by side ("service", "control") and load, one per repeat.
     """
 
@@ -95,7 +95,7 @@ def as_text(result: dict[str, Any]) -> str:
 
 
 def growth(results: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return the growth of the CPU per request from 200 to 1,000 walks candidates, for each closed loop."""
+    """Return how CPU per request grows from 200 to 1,000 walks candidates, as a ratio for each closed loop."""
     by_name = {result["workload"]: result for result in results}
     if not {"walks-200", "walks-1000"} <= by_name.keys():
         return {}

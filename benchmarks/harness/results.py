@@ -1,4 +1,4 @@
-"""The results of a load run: counts and latencies of one window."""
+"""A load run's results: counts and latencies for one window."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 
 class Answered(NamedTuple):
-    """An answer with its head and body, the time for which its request was scheduled, and the time it arrived."""
+    """An answer, head and body, with its request's scheduled time and its arrival time."""
 
     started_s: float
     answered_s: float
@@ -20,14 +20,14 @@ class Answered(NamedTuple):
 class LoadResult:
     """One window of load.
 
-    Latencies are those of all answers, in milliseconds. In an open loop they count from the scheduled time.
+    Latencies cover all answers, in milliseconds. In an open loop they count from the scheduled time.
 
     Attributes:
-        rps: good answers (2xx) per second of the window.
+        rps: good answers (2xx) per second.
         errors: requests whose connection was lost.
         missed: requests that were scheduled but not answered when the window and its grace time had passed.
-        send_lag_p99_ms: p99 of the delay with which an open loop sent. If it is large, the client was the bottleneck.
-        client_core_ms: CPU milliseconds of the load generator per request.
+        send_lag_p99_ms: p99 of an open loop's sending delay. If it is large, the client was the bottleneck.
+        client_core_ms: the load generator's CPU milliseconds per request.
     """
 
     client: str
@@ -61,5 +61,5 @@ def percentiles_ms(latencies_s: ArrayLike) -> tuple[float, float, float]:
 
 
 def good_count(statuses: Counter[int]) -> int:
-    """Return the number of 2xx answers."""
+    """Return how many answers are 2xx."""
     return sum(count for status, count in statuses.items() if 200 <= status < 300)

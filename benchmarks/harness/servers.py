@@ -35,7 +35,7 @@ class Server:
     log: Path
 
     def health(self) -> dict[str, Any]:
-        """Return the document of ``/readyz``.
+        """Return the document at ``/readyz``.
 
         Raises:
             OSError: the server does not answer.

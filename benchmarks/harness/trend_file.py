@@ -1,4 +1,4 @@
-"""trend.csv: serving.py's figures by release, as ratios of the service to the control."""
+"""trend.csv: serving.py's figures by release, as ratios, service to control."""
 
 import csv
 import os
@@ -61,7 +61,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The values whose combination identifies a row."""
+        """The values that together identify a row."""
         return (self.commit, self.workload, self.load, self.cpu, str(self.cores), self.flags)
 
 
@@ -96,13 +96,13 @@ def _row(path: Path, line: int, values: dict[str, str]) -> Row:
 
 
 def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str) -> Iterator[Row]:
-    """Yield the rows of a measurement. Each row has the medians of one workload and load over the runs.
+    """Yield a measurement's rows. Each row has one workload's and load's medians over the runs.
 
     Args:
-        runs: documents of ``serving.py --json``.
-        release: name of the release.
-        commit: short hash of the measured commit.
-        day: date of the commit.
+        runs: documents from ``serving.py --json``.
+        release: the release's name.
+        commit: the measured commit's short hash.
+        day: the commit's date.
 
     Raises:
         TrendError: the runs are from different machines or have different workloads, or a figure cannot be recorded.
@@ -156,7 +156,7 @@ def add_rows(path: Path, rows: Sequence[Row]) -> None:
     """Append rows to the file, either all or none.
 
     Raises:
-        TrendError: the file cannot be read or written, or already has one of the rows.
+        TrendError: the file cannot be read or written, or already has a row.
     """
     recorded = read_trend(path)
     recorded_keys = {row.key for row in recorded}

@@ -1,1 +1,1 @@
-"""The faults of ``benchmarks/faults.py``, and their effects as seen from outside."""
+"""The faults in ``benchmarks/faults.py``, and their effects as seen from outside."""

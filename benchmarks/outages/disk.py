@@ -1,4 +1,4 @@
-"""Fault of the served log: its disk, a file system in memory with a size limit, becomes full."""
+"""The served log's fault: its disk, a file system in memory with a size limit, becomes full."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ _PART = b"\0" * 65_536
 
 @contextmanager
 def limited_disk(folder: Path) -> Iterator[bool]:
-    """Mount an empty file system at ``folder``. Yield whether this user is allowed to."""
+    """Mount an empty file system at ``folder``. Yield whether this user was allowed to do so."""
     folder.mkdir(parents=True, exist_ok=True)
     if not _mount(f"size={_SIZE_BYTES}", folder):
         yield False
@@ -25,7 +25,7 @@ def limited_disk(folder: Path) -> Iterator[bool]:
 
 
 def disk_fault(folder: Path, dropped: Callable[[], float]) -> Fault:
-    """Return the fault of a disk without a free byte. ``dropped`` returns the number of rows that the log has lost."""
+    """Return the fault of a full disk. ``dropped`` returns how many rows the log has lost."""
     filler, lost, written = folder / "filler", [0.0], [0]
 
     def files() -> int:

@@ -16,7 +16,7 @@ _POLL_PERIOD_S = 0.05
 _CONNECTIONS = 64
 
 Replaced = Callable[[Sequence[Answered], float], bool]
-"""Returns, from the answers so far and the time of the fault, whether a replacement has taken over."""
+"""Returns, from the answers so far and the fault's time, whether a replacement has taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The schedule of a fault.
+    """A fault's schedule.
 
     Attributes:
         rate: requests per second.
         before_s: duration before the fault.
         during_s: duration from the fault to its repair.
         after_s: duration after the repair or the replacement.
-        replacing_s: longest time until a replacement has taken over.
+        replacing_s: maximum time until a replacement has taken over.
     """
 
     rate: float
@@ -59,7 +59,7 @@ class Plan:
 
 
 def suffer(fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan) -> Outage:
-    """Load the server, cause the fault, repair it if the benchmark has to, and return the outage as callers saw it.
+    """Load the server, cause the fault, repair it if it has a repair, and return the outage as callers saw it.
 
     Raises:
         RuntimeError: no replacement took over in time.

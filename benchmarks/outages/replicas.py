@@ -1,4 +1,4 @@
-"""Faults of the service's own processes: kill -9 of a replica, after which Ray Serve starts another."""
+"""Faults in the service's own processes: kill -9 of a replica, after which Ray Serve starts another replica."""
 
 import os
 import re
@@ -12,16 +12,16 @@ from benchmarks.outages.fault import Fault
 from benchmarks.outages.timeline import is_whole
 
 _REPLICA = re.compile(rb"x-request-id: (\S+)-\w+\r\n", re.IGNORECASE)
-"""An ingress replica begins the ids of its requests with its own name."""
+"""An ingress replica begins its request ids with its own name."""
 _QUIET_S = 2.0
 
 
 def ingress_fault(server: Server, unit: str) -> Fault:
-    """Return the death of one ingress replica. A replacement is one that answers and had not answered before."""
+    """Return one ingress replica's death. A replica that answers and had not answered before is the replacement."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         old_replicas = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
-        # Replicas that were alive before answer within a moment. Later ones are new.
+        # Replicas that were alive before the fault answered before it. Any other replica is new.
         return any(_replica(answer) not in old_replicas for answer in answers[-200:])
 
     return Fault(
@@ -33,7 +33,7 @@ def ingress_fault(server: Server, unit: str) -> Fault:
 
 
 def ranker_fault(server: Server, unit: str) -> Fault:
-    """Return the death of the ranker's only replica. It is replaced once answers have been complete for a while."""
+    """Return the death of the ranker's only replica. It counts as replaced once answers were whole for a while."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         since_s = time.perf_counter() - _QUIET_S

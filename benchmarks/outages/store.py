@@ -1,4 +1,4 @@
-"""Faults of the feature store: a Redis that is killed, frozen or full, or that contains garbage."""
+"""Faults in the feature store: a Redis that is killed, frozen or full, or that contains garbage."""
 
 import itertools
 import os
@@ -89,7 +89,7 @@ class _Garbage:
 
 
 def store_faults(server: RedisServer, keys: Sequence[bytes]) -> list[Fault]:
-    """Return the faults of a store. ``keys`` are those of the rows that requests read."""
+    """Return a store's faults. ``keys`` are the keys that requests read."""
     full, garbage = _Full(server), _Garbage(server, keys)
     return [
         Fault(

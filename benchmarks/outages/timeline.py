@@ -12,7 +12,7 @@ _DEGRADED = re.compile(rb'"degraded":"([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Times of a fault, in seconds of the clock of the answers.
+    """A fault's times, in seconds on the answers' clock.
 
     Attributes:
         injured_s: the fault happened.
@@ -29,7 +29,7 @@ class Moments:
 class Outage:
     """One fault, as its callers saw it.
 
-    The p99 figures are those of all answers, from their scheduled times. "During" lasts from the fault to the recovery.
+    The p99 figures cover all answers, from their scheduled times. "During" lasts from the fault to the recovery.
 
     Attributes:
         recovered_s: time to the last answer that was refused, degraded or late, or 0 if there was none. It counts from
@@ -56,7 +56,7 @@ class Outage:
 
     @property
     def server_errors(self) -> int:
-        """Number of answers with a 5xx status."""
+        """How many answers have a 5xx status."""
         return sum(count for status, count in self.statuses.items() if status.startswith("5"))
 
 
@@ -74,7 +74,7 @@ def outage_of(
     deadline_s: float,
     notes: dict[str, float],
 ) -> Outage:
-    """Evaluate the answers of an open loop that ran through a fault."""
+    """Evaluate the answers from an open loop that ran through a fault."""
     ended_s = moments.injured_s if moments.repaired_s is None else moments.repaired_s
     statuses: Counter[str] = Counter()
     degraded: Counter[str] = Counter()

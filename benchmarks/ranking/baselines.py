@@ -1,8 +1,8 @@
-"""Baselines over an event log, fitted on the training period. Each receives the same past as the ranker.
+"""Baselines over an event log, fitted on the training period. Each baseline receives the same past as the ranker.
 
-Item-kNN and the matrix factorisation are those of the ``implicit`` library (Hu, Koren and Volinsky 2008,
-doi:10.1109/ICDM.2008.22, for ALS). A user's factors are computed again from the past at each moment. EASE is the closed
-form of a linear item-to-item model (Steck 2019, arXiv:1905.03375).
+Item-kNN and the matrix factorisation come from the ``implicit`` library (Hu, Koren and Volinsky 2008,
+doi:10.1109/ICDM.2008.22, for ALS). A user's factors are computed again from the past at each moment. EASE is a linear
+item-to-item model in closed form (Steck 2019, arXiv:1905.03375).
 """
 
 import warnings
@@ -25,11 +25,11 @@ MATRIX = csr_matrix
 
 @dataclass(frozen=True)
 class Fitting:
-    """The events of the training period.
+    """The training period's events.
 
     Attributes:
         user: int64 (E,) user numbers.
-        row: int64 (E,) catalogue rows that they chose.
+        row: int64 (E,) the chosen items' catalogue rows.
         at_s: float64 (E,) epoch seconds.
     """
 
@@ -39,7 +39,7 @@ class Fitting:
     at_s: NDArray[np.float64]
 
     def matrix(self) -> MATRIX:
-        """Return the matrix of users by items, with 1 if a user chose the item."""
+        """Return a matrix, users by items, with 1 if a user chose the item."""
         pairs = np.unique(self.user * len(self.catalogue) + self.row)
         users, rows = np.divmod(pairs, len(self.catalogue))
         shape = (int(users.max()) + 1, len(self.catalogue))
@@ -48,7 +48,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A baseline with one setting of the search."""
+    """A baseline with one of the settings that are searched."""
 
     name: str
     setting: dict[str, Any]
@@ -56,7 +56,7 @@ class Candidate:
 
 
 def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MATRIX:
-    """Return the pasts of a batch (B, I), with 1 for each of the ``newest`` known items. None means all items."""
+    """Return the batch's pasts (B, I): 1 for known items among the ``newest`` ones. None means all items."""
     past = batch.requests["user.history"]
     assert isinstance(past, RaggedArray)
     lengths = np.diff(past.offsets)
@@ -69,7 +69,7 @@ def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MAT
 
 
 def popularity(fitting: Fitting) -> Iterator[Candidate]:
-    """Order by how often an item was chosen, ever or in the last days of the training period."""
+    """Order by how often an item was chosen, ever or in the training period's last days."""
     end_s = float(fitting.at_s.max())
     for days in (None, 90, 30, 7):
         late = fitting.at_s > end_s - days * DAY_S if days else np.ones(len(fitting.row), dtype=np.bool_)
@@ -100,7 +100,7 @@ def most_bought(fitting: Fitting) -> Iterator[Candidate]:
 
 
 def _fit(model: Any, matrix: MATRIX) -> None:
-    """Fit a model of implicit, which warns of a conversion that it does itself."""
+    """Fit a model from implicit, which warns about a conversion that it does itself."""
     from implicit.utils import ParameterWarning
 
     with warnings.catch_warnings():
@@ -109,7 +109,7 @@ def _fit(model: Any, matrix: MATRIX) -> None:
 
 
 def item_knn(fitting: Fitting) -> Iterator[Candidate]:
-    """Sum the similarities of an item to the items of the past. Only the nearest neighbours of each item count."""
+    """Sum an item's similarities to past items. Only each item's nearest neighbours count."""
     from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 
     matrix = fitting.matrix()
@@ -154,7 +154,7 @@ def matrix_factorisation(fitting: Fitting, seed: int) -> Iterator[Candidate]:
 
 
 def ease(fitting: Fitting) -> Iterator[Candidate]:
-    """Sum the learned weights from the items of the past to an item."""
+    """Sum the learned weights from past items to an item."""
     matrix = fitting.matrix()
     gram = (matrix.T @ matrix).toarray().astype(np.float64)
     for penalty in (100.0, 300.0, 1000.0):

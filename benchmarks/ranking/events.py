@@ -1,7 +1,8 @@
-"""Next-item and next-basket ranking over the full catalogue of an event log, with a global temporal split.
+"""Next-item and next-basket ranking over an event log's full catalogue, with a global temporal split.
 
-The protocol is the successive one of Gusak et al. 2025 (arXiv:2507.16289). A moment is ranked if a user with a past
-chose something then, in the test period. The input is the past just before the moment. Models are not trained further.
+The protocol is successive evaluation as in Gusak et al. 2025 (arXiv:2507.16289). A moment is ranked if a user with a
+past chose something then, in the test period. The input is the past just before the moment. Models are not trained
+further.
 """
 
 import json
@@ -39,12 +40,12 @@ from services.config.pipeline import PipelineConfig
 BLOCK = 256
 RANKER = "ranker"
 SEARCHED_ON = 1000
-"""Number of validation moments, evenly spaced in time, on which the settings of a baseline are chosen."""
+"""Validation moments, evenly spaced in time, on which a baseline's settings are chosen."""
 
 
 @dataclass(frozen=True)
 class EventSplit:
-    """The moments of one part: the batch with labels of the chosen items, and the user of each moment."""
+    """One part's moments: the batch with labels for the chosen items, and each moment's user."""
 
     batch: Labelled
     users: NDArray[np.int64]
@@ -61,17 +62,17 @@ class EventSplit:
 
 @dataclass(frozen=True)
 class EventEvaluation:
-    """Evaluates rankings over the whole catalogue of a built event set.
+    """Evaluates rankings over a built event set's whole catalogue.
 
     Attributes:
-        repeats: rank items again that the user has chosen before.
+        repeats: whether items that the user has chosen before are ranked again.
     """
 
     catalogue: Catalogue
     repeats: bool
 
     def split(self, root: Path) -> EventSplit:
-        """Read the moments of one part."""
+        """Read one part's moments."""
         batch, labels = read_impressions(
             root,
             feature_hash=self.catalogue.manifest.feature_hash,
@@ -80,7 +81,7 @@ class EventEvaluation:
         return EventSplit((in_memory(batch), labels), np.load(root / "user.npy"))
 
     def judge(self, rank: Ranking, split: EventSplit) -> PER_LIST:
-        """Rank the catalogue at every moment of a part, and return the metrics of each moment."""
+        """Rank the catalogue at every moment of a part, and return each moment's metrics."""
         return measured([measure(rank(batch), labels, batch.offsets) for batch, labels in self.blocks(split)])
 
     def blocks(self, split: EventSplit) -> Iterator[Labelled]:
@@ -95,7 +96,7 @@ class EventEvaluation:
 
 
 def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fitting:
-    """Return the training period of a log: its events before validation begins."""
+    """Return a log's training period: its events before validation begins."""
     training = cut(log, config.train_share, config.valid_share).parts(log.at_s)["train"]
     rows = catalogue.rows_of_keys(np.array([item_key(item) for item in log.item_ids], dtype=np.int64))
     return Fitting(catalogue, log.user[training], rows[log.item[training]], log.at_s[training])
@@ -104,7 +105,7 @@ def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fit
 def search(
     evaluation: EventEvaluation, candidates: Iterator[Candidate], valid: EventSplit
 ) -> tuple[Candidate, float]:
-    """Return the candidate with the best NDCG@10 on the validation moments, and that NDCG@10."""
+    """Return the candidate with the best NDCG@10 on the validation moments, and the NDCG@10."""
     results = ((float(np.nanmean(evaluation.judge(c.rank, valid)["ndcg_at_10"])), c) for c in candidates)
     best, candidate = max(results, key=lambda pair: pair[0])
     return candidate, best
@@ -124,10 +125,9 @@ def baselines(
 def events_quality(
     pipeline: PipelineConfig, home: Path, *, seeds: int, threads: int, progress: Progress
 ) -> dict[str, Any]:
-    """Train missing models, evaluate them and the baselines on the test period, and return the table and the protocol.
+    """Train missing models, evaluate models and baselines on the test period, and return the table and the protocol.
 
-    The row of the ranker in the table is its first seed, which is the pipeline's own. ``seeds`` has the means of every
-    seed.
+    The ranker's row in the table is its first seed, which is the pipeline's own. ``seeds`` has each seed's means.
 
     Raises:
         ArtifactError: the event set is not installed.

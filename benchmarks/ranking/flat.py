@@ -1,4 +1,4 @@
-"""The inputs of a ranker as one flat row of numbers per candidate, for models that read tables, such as trees.
+"""A ranker's inputs as one flat row of numbers per candidate, for models that read tables, such as trees.
 
 Everything comes from the ranker's own signature. Item columns, cell, context, profile and other request features are
 copied, and distances are computed. The history is summarised as each candidate's similarity to it.
@@ -19,14 +19,14 @@ from models.ragged import RaggedBatch
 from models.signature import InputSpec, Signature
 
 NEAREST = 5
-"""Number of most similar past items whose values (such as a rating or an age) are averaged for a candidate."""
+"""For a candidate, the values (such as a rating or an age) of this many most similar past items are averaged."""
 
 BLOCK = 512
 _TINY = 1e-6
 
 
 class FlatFeatures:
-    """Computes rows (N, F) of a batch's candidates from the inputs in ``signature``."""
+    """Computes rows (N, F) for a batch's candidates from the inputs in ``signature``."""
 
     def __init__(self, signature: Signature, ways: Sequence[Distance], catalogue: Catalogue) -> None:
         """Sort the signature's inputs by their treatment. ``ways`` are the ranker's distances."""
@@ -46,7 +46,7 @@ class FlatFeatures:
         }
 
     def __call__(self, batch: RaggedBatch) -> NDArray[np.float32]:
-        """Return the rows, float32 (N, F), in the order of the batch's candidates."""
+        """Return the rows, float32 (N, F), in candidate order."""
         parts = []
         for start in range(0, len(batch), BLOCK):
             part = batch.take(np.arange(start, min(start + BLOCK, len(batch))))
@@ -69,10 +69,10 @@ class FlatFeatures:
         return np.concatenate(columns, axis=-1).astype(np.float32)[present]
 
     def _likeness(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Summarise the history of each candidate, (B, M, 3 + 2V).
+        """Summarise the history for each candidate, (B, M, 3 + 2V).
 
-        The columns are the mean and the largest cosine to the past and its length. Then follow, for each value, its
-        mean weighted by similarity and its mean over the NEAREST alone.
+        The first columns are the mean and the largest cosine to the past items, and the past's length. Then each value
+        has two columns: its mean weighted by similarity, and its mean over the NEAREST items alone.
         """
         mask = inputs["history_mask"]
         candidates = self._unit(inputs, [s for s in self._items if s.name in self._spread], "")

@@ -1,6 +1,6 @@
-"""LightGBM's LambdaMART (Burges 2010, MSR-TR-2010-82) on the lists that the ranker is trained on.
+"""LightGBM's LambdaMART (Burges 2010, MSR-TR-2010-82) on the ranker's training lists.
 
-Settings are searched on the last tenth of the training lists, and the boosting rounds come from early stopping there.
+Settings are searched on the last tenth of these lists, and the boosting rounds come from early stopping there.
 Then the model is fitted again on all lists with those settings and rounds.
 """
 
@@ -24,12 +24,12 @@ ROUNDS, PATIENCE = 400, 30
 LEARNING_RATE = 0.1
 HELD_OUT = 0.1
 GRADES = 20
-"""Number of grades for a relevance of 0 to 1, as lambdarank needs whole numbers. Their gain stays linear."""
+"""A relevance of 1 is this grade, as lambdarank needs whole numbers. The gain stays linear."""
 
 
 @dataclass(frozen=True)
 class LambdaMart:
-    """A fitted model: its ranking, the chosen settings and rounds, and the number of lists it was fitted on."""
+    """A fitted model: its ranking, the chosen settings and rounds, and how many lists it was fitted on."""
 
     rank: Ranking
     setting: dict[str, Any]
@@ -37,7 +37,7 @@ class LambdaMart:
 
 
 def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, seed: int) -> LambdaMart:
-    """Search the settings and fit the model on lists in order of time."""
+    """Search the settings and fit the model. The lists must be ordered by time."""
     import lightgbm as lgb
 
     batch, labels = train

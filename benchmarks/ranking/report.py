@@ -1,4 +1,4 @@
-"""Tables of quality as text."""
+"""Quality tables as text."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Per-list metrics of rankings, and their means with confidence intervals over users."""
+"""Rankings' metrics per list, and their means with confidence intervals over users."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from models.training.metrics import list_ndcg, list_recall, list_reciprocal_rank
 Metric = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
 Labelled = tuple[RaggedBatch, NDArray[np.float32]]
 Ranking = Callable[[RaggedBatch], NDArray[np.float32]]
-"""Returns the scores (N,) of a batch's candidates."""
+"""Returns the scores (N,) for a batch's candidates."""
 
 METRICS: dict[str, Metric] = {
     "ndcg_at_10": list_ndcg,
@@ -25,12 +25,12 @@ PER_LIST = dict[str, NDArray[np.float64]]
 
 
 def measure(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> PER_LIST:
-    """Return every metric of every list, (B,) each. It is NaN for a list without a relevant item."""
+    """Return every metric for every list, (B,) each. NaN for a list without a relevant item."""
     return {name: metric(scores, labels, offsets) for name, metric in METRICS.items()}
 
 
 def measured(parts: Sequence[PER_LIST]) -> PER_LIST:
-    """Concatenate the metrics of several blocks of lists."""
+    """Concatenate the metrics from several blocks of lists."""
     return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
 
@@ -47,12 +47,12 @@ class UserBootstrap:
     """Draws users with replacement. All methods use the same draws, so their differences are paired."""
 
     def __init__(self, users: NDArray[np.int64], *, resamples: int = RESAMPLES, seed: int = 0) -> None:
-        """Draw the users of every resample.
+        """Draw every resample's users.
 
         Args:
-            users: int64 (B,), the user of each list.
-            resamples: number of resamples.
-            seed: of the random numbers.
+            users: int64 (B,), each list's user.
+            resamples: resample count.
+            seed: random seed.
         """
         _, self._user = np.unique(users, return_inverse=True)
         count = int(self._user.max(initial=-1)) + 1
@@ -62,13 +62,13 @@ class UserBootstrap:
         )
 
     def interval(self, values: NDArray[np.float64]) -> Interval:
-        """Return the mean of per-list values (B,) and its percentile interval. Lists with NaN are skipped."""
+        """Return the mean over per-list values (B,) and its percentile interval. Lists with NaN are skipped."""
         means = self._means(values)
         low, high = np.nanpercentile(means, [2.5, 97.5])
         return Interval(float(np.nanmean(values)), float(low), float(high))
 
     def difference(self, values: NDArray[np.float64], other_values: NDArray[np.float64]) -> Interval:
-        """Return the mean of values - others, with its interval."""
+        """Return the mean of `values - other_values`, with its interval."""
         return self.interval(values - other_values)
 
     def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,7 +85,7 @@ class UserBootstrap:
 def table_of(
     methods: Mapping[str, PER_LIST], users: NDArray[np.int64], *, ours: str, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return one row per method: the interval of each metric, and that of our metric minus the method's."""
+    """Return one row per method: each metric's interval, and the interval of our metric minus the method's."""
     bootstrap = UserBootstrap(users)
     rows = []
     for name, values in methods.items():

@@ -14,7 +14,7 @@ from services.stages.features import load_definitions
 def trained_rankers(
     pipeline: PipelineConfig, home: Path, seeds: int, progress: Progress
 ) -> Iterator[tuple[int, Path]]:
-    """Yield seed and artifact of each ranker: the pipeline's own first, then those with the following seeds.
+    """Yield each ranker's seed and artifact: the pipeline's own ranker, then rankers with the following seeds.
 
     Rankers that are out of date are trained, and missing event data are built.
 

@@ -1,4 +1,4 @@
-"""Trained artifacts as rankings: the architecture with its weights, and the input assembly of the service."""
+"""Trained artifacts as rankings: the architecture with its weights, and the service's input assembly."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from models.ragged import RaggedBatch
 
 
 def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking:
-    """Return the ranking of the artifact at ``root``, with any signature.
+    """Return the ranking by the artifact at ``root``, with any signature.
 
     Raises:
         ArtifactError: there is no artifact. Train it first.

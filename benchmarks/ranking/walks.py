@@ -26,15 +26,15 @@ SHOWN = ("ndcg_at_10", "mrr")
 def walks_quality(
     pipeline: PipelineConfig, home: Path, *, threads: int, seed: int, lambdamart_lists: int
 ) -> dict[str, Any]:
-    """Evaluate every model of the pipeline and the references. Return the table and the sizes of the data.
+    """Evaluate the pipeline's models and the references. Return the table and the data sizes.
 
     Args:
         pipeline: the walks pipeline.
         home: the data home.
-        threads: number of threads.
-        seed: of LambdaMART and of the random reference.
-        lambdamart_lists: largest number of LambdaMART's training lists. They are thinned evenly over time, because a
-            flat row per candidate is large.
+        threads: thread count.
+        seed: random seed for LambdaMART and the random reference.
+        lambdamart_lists: maximum training lists for LambdaMART. Lists are thinned evenly over time, because a flat row
+            per candidate is large.
 
     Raises:
         ArtifactError: the world or a model is missing. Build and train them first.

@@ -1,1 +1,1 @@
-"""Meters: cores, memory, processes, time and the metrics of a server."""
+"""Meters: cores, memory, processes, time and a server's metrics."""

@@ -1,4 +1,4 @@
-"""The machine of a measurement: its processor, cores, and the instruction sets that determine a model's speed."""
+"""The measuring machine: its processor, cores, and the instruction sets that determine a model's speed."""
 
 import os
 import platform

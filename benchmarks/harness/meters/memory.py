@@ -1,4 +1,4 @@
-"""Growth of the memory of processes."""
+"""Processes' memory growth."""
 
 import threading
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ _SAMPLE_S = 0.002
 
 
 class Growth:
-    """Growth of the memory of some processes since the object was made.
+    """The memory growth of some processes since the object was made.
 
     Attributes:
-        peaks: largest growth of anonymous memory of each process, in MiB.
+        peaks: each process's maximum growth in anonymous memory, in MiB.
     """
 
     def __init__(self, pids: Sequence[int]) -> None:
-        """Record the present memory of the processes, and start to sample it."""
+        """Record the processes' present memory, and start to sample it."""
         self._pids = pids
         self._before = [_memory(pid) for pid in pids]
         self.peaks = [0.0] * len(pids)
@@ -25,7 +25,7 @@ class Growth:
         self._thread.start()
 
     def stop(self) -> list[float]:
-        """Stop sampling. Return the growth of each process, anonymous and mapped memory together, in MiB."""
+        """Stop sampling. Return each process's growth, anonymous and mapped memory together, in MiB."""
         self._stop.set()
         self._thread.join()
         now = [_memory(pid) for pid in self._pids]
@@ -39,7 +39,7 @@ class Growth:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Return the bytes of anonymous pages and of file pages."""
+    """Return the bytes in anonymous pages and in file pages."""
     lines = dict(
         line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
     )

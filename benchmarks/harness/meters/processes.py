@@ -22,7 +22,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process: its command, its role and the CPU it has used, in seconds."""
+    """A process: its command, its role and its CPU seconds."""
 
     pid: int
     command: str
@@ -31,10 +31,10 @@ class Process:
 
 
 class CpuMeter:
-    """Reads the CPU of a server's processes.
+    """Reads the CPU that a server's processes used.
 
-    These are the processes with a mark in their environment, and their children. The mark is inherited, so daemons that
-    left the server's process tree are found too. Some children have an environment that their title has overwritten.
+    A server's processes have a mark in their environment. It is inherited, so daemons that left the server's process
+    tree are found too. Children of such processes also count, because a process title may overwrite the environment.
     """
 
     def __init__(self, mark: str) -> None:
@@ -72,18 +72,18 @@ def core_seconds_by_role(before: Mapping[int, Process], after: Mapping[int, Proc
 
 
 def role_of(command: str) -> str:
-    """Return the role of a process, from its command line."""
+    """Return a process's role, from its command line."""
     return next((role for role, pattern in _ROLES if pattern.search(command)), "other")
 
 
 def cpu_of(pid: int) -> float | None:
-    """Return the user and system seconds of a process, or None if it has ended."""
+    """Return a process's user and system seconds, or None if it has ended."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else None
 
 
 def machine_busy_s() -> float:
-    """Return the seconds for which all cores together have been busy since the machine started, without steal."""
+    """Return all cores' busy seconds since the machine started, without steal."""
     user, nice, system, _idle, _wait, irq, soft, *_ = (
         Path("/proc/stat").read_text().split("\n")[0].split()[1:]
     )
@@ -91,7 +91,7 @@ def machine_busy_s() -> float:
 
 
 def others_busy_s(ours: Iterable[int]) -> float:
-    """Return the busy seconds of all cores without those of the processes ``ours``, which must still run."""
+    """Return all cores' busy seconds, less the seconds of the processes ``ours``, which must still run."""
     return machine_busy_s() - sum(cpu_of(pid) or 0.0 for pid in ours)
 
 

@@ -11,10 +11,10 @@ _POLL_PERIOD_S = 0.5
 
 
 def metrics_url(log: Path) -> str:
-    """Return the address of the metrics that the service printed.
+    """Return the metrics address that the service printed.
 
     Raises:
-        RuntimeError: it printed no address.
+        RuntimeError: the service printed no address.
     """
     match = _URL.search(log.read_text(errors="replace"))
     if match is None:
@@ -23,7 +23,7 @@ def metrics_url(log: Path) -> str:
 
 
 def total(text: str, name: str, label: str) -> float:
-    """Return the sum of a series' samples whose labels contain ``label``, such as unit="ranker"."""
+    """Return the sum over a series' samples whose labels contain ``label``, such as unit="ranker"."""
     return sum(
         float(line["value"])
         for line in map(_LINE.match, text.splitlines())

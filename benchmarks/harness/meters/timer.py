@@ -21,7 +21,7 @@ _TFD_TIMER_ABSTIME = 1
 
 
 class FineTimer:
-    """A file descriptor that becomes readable at a given time of ``time.monotonic`` (and ``perf_counter``)."""
+    """A file descriptor that becomes readable at a given ``time.monotonic`` (and ``perf_counter``) time."""
 
     def __init__(self) -> None:
         """Create the descriptor.
@@ -37,7 +37,7 @@ class FineTimer:
     def set(self, at_s: float) -> None:
         """Fire at ``at_s``, or at once if that time has passed."""
         whole = int(at_s)
-        # A value of zero would disable the timer.
+        # Zero would disable the timer.
         value = _TimeSpec(whole, max(1, int((at_s - whole) * 1e9)))
         self._libc.timerfd_settime(
             self.fd, _TFD_TIMER_ABSTIME, ctypes.byref(_TimerSpec(_TimeSpec(0, 0), value)), None
