@@ -1,4 +1,4 @@
-"""``rankway check FILE...``: check a pipeline's YAML and all that it names, and show how its models will run."""
+"""``rankway check FILE...``: check a pipeline's YAML, data and models, and show how its models will run."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ from services.paths import home_directory
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The result of checking one file.
+    """One file's findings.
 
     Attributes:
         faults: problems that prevent the pipeline from being served, one per line.
         warnings: problems that do not prevent it.
-        runtimes: the chosen runtime of each model, by the model's name. Empty if there are faults.
+        runtimes: the chosen runtimes by model name. Empty if there are faults.
         idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
     """
 
@@ -53,8 +53,8 @@ def check(
 ) -> None:
     """Check a pipeline's YAML, its data, its models and runtimes.
 
-    Also show the runtime of each model and the reason for it. Exit with status 2 if a pipeline cannot be
-    served.
+    Also show each model's runtime and the reason for it. Exit with status 2
+    if a pipeline cannot be served.
     """
     findings_by_file = {str(path): _findings(path) for path in files}
     if as_json:

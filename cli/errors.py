@@ -2,7 +2,7 @@
 
 - **0**: success.
 - **1**: the call was valid, but something failed later, such as a service that does not start or a store that
-  is lost. Also a negative result: findings of ``k8s lint``, a failed gate of ``autoscale replay``, a "no" at
+  is lost. Also a negative result: findings from ``k8s lint``, a failed gate in ``autoscale replay``, a "no" at
   a prompt.
 - **2**: the command cannot run as called. An argument, a configuration, data, a model or a path is missing or
   invalid. Nothing was changed. ``rankway k8s scale`` also exits with 2 if the API server refuses.
@@ -27,13 +27,13 @@ FAILED, BAD_INPUT = 1, 2
 def exit_on_error(
     console: Console, *more: type[Exception], remedy: str = "", exit_code: int = BAD_INPUT
 ) -> Iterator[None]:
-    """Print an error of our packages with its notes, without a traceback, and exit with its status.
+    """Print an error from our packages with its notes, without a traceback, and exit with its status.
 
     Args:
         console: the console to print to.
         more: other error types to report too, such as ``OSError``.
-        remedy: text that follows the message of such an error.
-        exit_code: the exit status for such an error.
+        remedy: text that follows an error message, only for errors in ``more``.
+        exit_code: the exit status for errors in ``more``.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""``rankway features``: load the feature store of a pipeline, and set live item features."""
+"""``rankway features``: load a pipeline's feature store, and set live item features."""
 
 import hashlib
 from functools import partial
@@ -53,7 +53,7 @@ def load_files(
         earlier = f", {loaded.resumed} rows were already loaded by an earlier run" if loaded.resumed else ""
         if loaded.lost:
             earlier = (
-                f"; loaded from the beginning, because the store had lost some of the {loaded.lost} rows of an "
+                f"; loaded from the beginning, because the store had lost some of the {loaded.lost} rows from an "
                 f"earlier run"
             )
         refused = f", {loaded.refused} refused" if loaded.refused else ""
@@ -70,13 +70,15 @@ def set_items(
     setting: Annotated[str, typer.Argument(help="live.NAME=VALUE, or live.NAME=V,V,... for a vector.")],
     items: Annotated[list[str], typer.Argument(help="Item ids.")],
 ) -> None:
-    """Set a live feature of items. Running services read it within features.refresh_s."""
+    """Set a live feature for items. Running services read it within features.refresh_s."""
     console = Console(stderr=True)
     name, _, text = setting.removeprefix("live.").partition("=")
     try:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"expected live.NAME=VALUE with a number, got {setting!r}") from None
+        raise typer.BadParameter(
+            f"SETTING: expected live.NAME=VALUE with a number, got {setting!r}"
+        ) from None
     with exit_on_error(console):
         pipeline, home = load_config(config), home_directory()
         definitions = load_definitions(home / pipeline.features.definitions)
@@ -112,6 +114,6 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, LoadR
 def _identity(store: StoreConfig) -> str:
     """Return a hash that identifies the store.
 
-    The hash keeps its settings, such as the names of password variables, out of the checkpoint.
+    A hash keeps the store's settings, such as password variables' names, out of the checkpoint.
     """
     return hashlib.sha256(store.model_dump_json().encode()).hexdigest()[:16]

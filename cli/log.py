@@ -1,4 +1,4 @@
-"""``rankway log``: reports about the served log of a pipeline."""
+"""``rankway log``: reports about a pipeline's served log."""
 
 import json
 from dataclasses import asdict
@@ -30,7 +30,7 @@ def skew(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare logged features with values computed again for the time of each request."""
+    """Compare logged features with values computed again as of each request's time."""
     console = Console(stderr=True)
     with exit_on_error(console), console.status("comparing"):
         report = skew_report(load_config(config), home_directory(), paths)
@@ -50,7 +50,7 @@ def _show(report: SkewReport) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"{report.lists} lists compared. {report.unread} not compared: the store did not return their users"
+        f"{report.lists} lists compared. {report.unread} not compared, because the store did not return their users"
     )
 
 

@@ -1,4 +1,4 @@
-"""The root of the ``rankway`` command.
+"""The ``rankway`` command's root.
 
 ``rankway --help`` must not wait for Ray or torch. So the root lists each command by name and summary, and
 imports a command's module only when that command is called.
@@ -23,7 +23,7 @@ class Command:
 
     Attributes:
         target: ``module:attribute``, where the attribute is a function or a ``typer.Typer``.
-        panel: the heading of ``rankway --help`` under which the command is listed.
+        panel: the heading in ``rankway --help`` under which the command is listed.
         summary: its line in ``rankway --help``, at most 64 characters.
     """
 

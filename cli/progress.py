@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, else a line for every 10%."""
+"""Progress reports for long work: bars on a terminal, else a line for every 10%."""
 
 import time
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ _LINES = 10
 
 
 class Report(Protocol):
-    """A function that receives the progress of a task."""
+    """A function that receives a task's progress."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Report that ``done`` of ``total`` steps of the task ``what`` are done.
+        """Report that ``done`` of ``total`` steps in the task ``what`` are done.
 
         Args:
-            what: the name of the task.
+            what: the task's name.
             done: finished steps.
             total: all steps.
             note: more information, such as a loss.
@@ -36,14 +36,14 @@ class Report(Protocol):
 
 @contextmanager
 def shown_progress(console: Console, *tasks: str) -> Iterator[Report]:
-    """Show the progress of several tasks, by name.
+    """Show several tasks' progress, by name.
 
     Args:
         console: the console to print to.
         tasks: tasks to list from the start. Other tasks are listed when they begin.
 
     Yields:
-        The function to report progress with.
+        The function that reports progress.
     """
     if not console.is_terminal:
         yield _lines(console)

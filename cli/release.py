@@ -1,4 +1,4 @@
-"""``rankway release``: change the release of a running pipeline."""
+"""``rankway release``: change a running pipeline's release."""
 
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +68,7 @@ def activate(
             staged = folder.staged()
             if not staged:
                 raise ReleaseError(
-                    f"no release is staged at {folder.root}; stage one with `rankway release stage`"
+                    f"NAME: no release is staged at {folder.root}; stage one with `rankway release stage`"
                 )
             name = staged[-1].name
         _activate(pipeline, folder, name, console)

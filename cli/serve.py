@@ -57,7 +57,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         print_warning(console, warning)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
-        _stop_at_signals(stop)  # again, because Ray replaces the SIGTERM handler by one that aborts
+        _stop_at_signals(stop)  # again, because Ray replaces the SIGTERM handler with one that aborts
 
         def on_status(text: str) -> None:
             if stop.is_set():  # do not wait for the replicas after Ctrl-C
@@ -87,7 +87,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
 
 
 def _stop_at_signals(stop: threading.Event) -> None:
-    """Set ``stop`` on Ctrl-C and on SIGTERM, so that the service shuts down in order."""
+    """Set ``stop`` on Ctrl-C and SIGTERM, so that the service shuts down in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.training.train import Trained
 
 ORDERS = {"": "this model", "ranker_": "ranker", "popularity_": "popularity", "random_": "random"}
-"""The label of each metric prefix: the ordering that the metric measures."""
+"""Each metric prefix's label: the ordering that the metric measures."""
 
 
 def train(
@@ -75,7 +75,8 @@ def _train(
 
     if pipeline.training is None:
         raise ConfigError(
-            f"training: pipeline {pipeline.name} has no part `training`; add it to the YAML", field="training"
+            f"training: pipeline {pipeline.name} has no part `training`; add it to the YAML",
+            field="training",
         )
     home = home_directory()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact

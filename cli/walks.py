@@ -18,7 +18,7 @@ from walks.world import data_home, inputs_of, world_at
 
 app = typer.Typer(help="Build and explore the example: walking routes in Helsinki.", no_args_is_help=True)
 
-Preset = Annotated[PresetName, typer.Option(help="Size of the world.")]
+Preset = Annotated[PresetName, typer.Option(help="World size.")]
 Home = Annotated[Path | None, typer.Option(help="Data home. Default: $RANKWAY_HOME, else .rankway.")]
 
 
@@ -73,7 +73,7 @@ def show(
 def text_ranker(
     preset: Preset = "full",
     home: Home = None,
-    lists: Annotated[int, typer.Option(min=4, help="Number of synthetic training queries.")] = 960,
+    lists: Annotated[int, typer.Option(min=4, help="Synthetic training queries.")] = 960,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Train MiniLM to match words with routes, on synthetic queries.
@@ -106,7 +106,7 @@ def text_ranker(
 @app.command("simulate")
 def simulate_events(
     events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object per line.")],
-    users: Annotated[int, typer.Option(min=1, help="Number of users to simulate.")] = 100,
+    users: Annotated[int, typer.Option(min=1, help="Users to simulate.")] = 100,
     hours: Annotated[int, typer.Option(min=1, help="Simulated hours.")] = 24,
     rate: Annotated[float, typer.Option(min=1e-3, max=24.0, help="Mean visits per user and day.")] = 1.0,
     speed: Annotated[float, typer.Option(min=0.0, help="Simulated seconds per second. 0: no pause.")] = 0.0,
@@ -114,7 +114,7 @@ def simulate_events(
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
-    """Simulate people from the world's present on. Print their positions and feedback in order of time."""
+    """Simulate people from the world's present on. Print their positions and feedback, ordered by time."""
     console = Console(stderr=True)
     if not events:
         raise typer.BadParameter("nothing to simulate; add --events")
@@ -134,7 +134,7 @@ def simulate_events(
 
 
 def _exit_on_error(console: Console) -> AbstractContextManager[None]:
-    """Report an error of the data, the store or the disk, and exit."""
+    """Report an error in the data, the store or the disk, and exit."""
     return exit_on_error(
         console, OSError, remedy="make room there, or choose another writable path with --home or --out"
     )

@@ -1,4 +1,4 @@
-"""The inputs of the commands in this group: pipelines, patches of ``autoscaling:``, and traces."""
+"""The inputs for this group's commands: pipelines, patches for ``autoscaling:``, and traces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def read_pipeline(path: Path) -> tuple[PipelineConfig, PipelineSpec]:
 
 
 def specified(config: PipelineConfig) -> PipelineSpec:
-    """Return the simulation spec of a pipeline, without its ``autoscaling:``.
+    """Return a pipeline's simulation spec, without its ``autoscaling:``.
 
     Raises:
         AutoscaleError: a profile is missing, or a replica does not fit a node.
@@ -44,7 +44,7 @@ def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig
 
     Args:
         path: the patch or the pipeline.
-        trust: the packages whose policies a patch may name: ``trust`` of the pipeline that the patch is for.
+        trust: the packages whose policies a patch may name: ``trust`` in the pipeline that the patch is for.
 
     Raises:
         ConfigError: the file is neither a patch nor a pipeline.
@@ -67,7 +67,7 @@ def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig
 
 
 def read_trace(path: Path, requests_per_day: float | None) -> Trace:
-    """Open a trace, and scale it if a mean number of requests per day is given.
+    """Open a trace, and scale it if mean requests per day are given.
 
     Raises:
         TraceError: the trace cannot be used.

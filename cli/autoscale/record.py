@@ -30,7 +30,7 @@ def record(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the recorded traffic of a running service as a trace, or a part of it."""
+    """Write a running service's recorded traffic, or a part of it, as a trace."""
     console = Console(stderr=True)
     with exit_on_error(console):
         if path.suffix != ".parquet":

@@ -36,7 +36,7 @@ def replay(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the costs and misses of recorded traffic under two autoscalings, side by side."""
+    """Compare recorded traffic's costs and misses under two autoscaling settings, side by side."""
     console = Console(stderr=True)
     with exit_on_error(console):
         gates = [parse_gate(text) for text in fail_if or ()]
@@ -68,7 +68,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
         return read_pipeline(config)[0], traffic.trace
     if trusted := traffic.pipeline.get("trust"):  # a log is data: code that it names is not loaded
         raise ConfigError(
-            f"{log}: trust: the recorded pipeline has code of other packages, got {', '.join(trusted)}; give --config"
+            f"{log}: trust: the recorded pipeline has code from other packages, got {', '.join(trusted)}; give --config"
         )
     return validated(traffic.pipeline, str(log)), traffic.trace
 

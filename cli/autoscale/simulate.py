@@ -43,7 +43,7 @@ def simulate(
         pipeline, spec = read_pipeline(config)
         autoscaling = pipeline.autoscaling if patch is None else read_autoscaling(patch, pipeline.trust)
         if autoscaling is None:
-            console.print("no autoscaling: the numbers of replicas stay as configured", highlight=False)
+            console.print("no autoscaling: replica counts stay as configured", highlight=False)
         arrivals = read_trace(trace, requests_per_day)
         options = options_of(arrivals, engine, start_s, end_s, seed)
         with progress_over(console, arrivals, options, trace.name) as progress:
@@ -52,7 +52,7 @@ def simulate(
 
 
 def name_of(autoscaling: AutoscalingConfig | None) -> str:
-    """Return the name of an autoscaling: its policy, or "fixed" without one."""
+    """Return the policy that the autoscaling has, or "fixed" if there is no autoscaling."""
     return "fixed" if autoscaling is None else autoscaling.policy.kind
 
 
@@ -60,7 +60,7 @@ def name_of(autoscaling: AutoscalingConfig | None) -> str:
 def progress_over(
     console: Console, trace: Trace, options: SimulationOptions, name: str
 ) -> Iterator[Callable[[float], None]]:
-    """Show the progress of a simulation on the trace's clock."""
+    """Show a simulation's progress on the trace's clock."""
     counts = coarse(trace)
     start_s = counts.start_s if options.start_s is None else options.start_s
     end_s = counts.end_s if options.end_s is None else options.end_s

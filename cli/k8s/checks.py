@@ -1,4 +1,4 @@
-"""Checks of a pipeline before it is rendered.
+"""Checks for a pipeline before it is rendered.
 
 They find values that Kubernetes and KubeRay would refuse, or with which a pod would wait forever.
 """
@@ -17,7 +17,7 @@ from services.ray_internals.cluster import check_node_labels
 from services.sharding.actors import bundles, unplaceable
 
 _LONGEST_NAME = 47  # characters; KubeRay appends to the name
-_LONGEST_POOL = 63  # characters; the value of a label
+_LONGEST_POOL = 63  # characters; a label value
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -25,15 +25,15 @@ def check_renderable(config: PipelineConfig) -> None:
     """Check the pipeline against the limits of its Kubernetes objects.
 
     Raises:
-        ConfigError: a name, a pool or a number of replicas is not possible.
-        SpecError: a replica does not fit a node of its pool.
+        ConfigError: a name, a pool or a replica count is not possible.
+        SpecError: a replica does not fit a node in its pool.
     """
     _check_name("name", config.name, _LONGEST_NAME)
     for unit in config.units:
         if not config.units[unit].pools and LOCAL_POOL not in config.pools:
             raise ConfigError(
                 f"units.{unit}.pools: missing, and a cluster needs to know its nodes; name pools for the unit, or "
-                f"describe the nodes of all units without pools under pools.{LOCAL_POOL}",
+                f"describe the nodes for all units without pools under pools.{LOCAL_POOL}",
                 field=f"units.{unit}.pools",
             )
     for name, pool in used_pools(config).items():
@@ -66,7 +66,7 @@ def _check_name(field: str, name: str, longest: int) -> None:
 
 
 def _check_labels(name: str, pool: PoolConfig) -> None:
-    """Check the node labels of a pool.
+    """Check a pool's node labels.
 
     KubeRay refuses invalid labels, and Ray reserves the prefix ray.io.
     """
@@ -78,7 +78,7 @@ def _check_labels(name: str, pool: PoolConfig) -> None:
 
 
 def _check_groups_fit(config: PipelineConfig) -> None:
-    """Check that a shard group fits the pool. Its ranks may be on several nodes, up to the pool's maximum."""
+    """Check that each shard group fits its pool. A group's ranks may be on several nodes, up to the pool's maximum."""
     for placement in all_placements(config):
         pool = placement.pool
         node: dict[str, float] = {"CPU": pool.cpus, "GPU": float(pool.gpus)}

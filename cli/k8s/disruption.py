@@ -1,7 +1,7 @@
-"""PodDisruptionBudgets: how many pods of a group an eviction must leave.
+"""PodDisruptionBudgets: how many of a group's pods an eviction must leave.
 
 ``minAvailable`` is a whole number, because Kubernetes cannot find out how many pods a RayCluster wants. It is
-at least one, so that the last node of a pool is drained only after the pool was given another node.
+at least one, so that a pool's last node is drained only after the pool was given another node.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from services.config.pipeline import PipelineConfig
 def disruption_budgets(config: PipelineConfig) -> list[dict[str, Any]]:
     """Return one budget for the head, and one for each pool.
 
-    A pool's budget keeps all but one of the nodes that always exist.
+    A pool's budget keeps all but one of its permanent nodes, and at least one node.
     """
     return [
         _budget(config, HEAD, 1, pod_labels(config, HEAD)),

@@ -1,4 +1,4 @@
-"""The groups of a RayCluster: the head, and one worker group for each pool with a unit."""
+"""A RayCluster's groups: the head, and one worker group for each pool with a unit."""
 
 import math
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ def head_group(config: PipelineConfig) -> dict[str, Any]:
 
 
 def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
-    """Return the worker group of a pool, with one pod per node.
+    """Return a pool's worker group, with one pod per node.
 
-    Ray counts all CPUs of the node, like the pool and the simulator. The request to Kubernetes is a little
+    Ray counts all the node's CPUs, like the pool and the simulator. The request to Kubernetes is a little
     lower. There is no CPU limit, because a throttled model thread misses deadlines.
     """
     pool = config.pools[name]
@@ -62,22 +62,22 @@ def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 
 def nodes_at_start(config: PipelineConfig, pool: str) -> int:
-    """Return the number of nodes that the initial replicas need."""
+    """Return the node count that the initial replicas need."""
     return _nodes(config, pool, {each.deployment: each.replicas for each in all_placements(config)})
 
 
 def nodes_at_least(config: PipelineConfig, pool: str) -> int:
-    """Return the number of nodes that always exist.
+    """Return how many nodes always exist.
 
-    This is ``min_nodes``, or the nodes of the minimum replicas if these are more.
+    This is ``min_nodes``, or the node count that the minimum replicas need if that is higher.
     """
     return max(config.pools[pool].min_nodes, _nodes(config, pool, _fewest(config)))
 
 
 def nodes_to_update(config: PipelineConfig, pool: str) -> int:
-    """Return the smallest number of nodes for an update.
+    """Return the minimum node count for an update.
 
-    An update starts a new replica of each deployment before it stops an old one.
+    In each deployment, an update starts a new replica before it stops an old one.
     """
     return _nodes(config, pool, {name: count + 1 if count else 0 for name, count in _fewest(config).items()})
 
@@ -90,7 +90,7 @@ def _fewest(config: PipelineConfig) -> dict[str, int]:
 
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
-    """Return the number of nodes that these replicas of each deployment need.
+    """Return the node count that the deployments need with these replica counts.
 
     The scarcer of CPUs and GPUs decides.
     """
@@ -109,7 +109,7 @@ def _replica_demand(config: PipelineConfig, placement: Placement, resource: str)
 
 
 def _resources(pool: PoolConfig) -> dict[str, Any]:
-    """Return the resources to request from Kubernetes."""
+    """Return the resources that a pod requests from Kubernetes."""
     memory = f"{int(_ASKED_SHARE * pool.memory_gib * _GIB_IN_MIB)}Mi"
     requests: dict[str, str] = {"cpu": f"{int(_ASKED_SHARE * pool.cpus * 1000)}m", "memory": memory}
     limits: dict[str, str] = {"memory": memory}

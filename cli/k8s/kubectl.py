@@ -1,4 +1,4 @@
-"""kubectl as the client of an API server, with the user's own contexts, credentials and plug-ins."""
+"""kubectl as an API server's client, with the user's own contexts, credentials and plug-ins."""
 
 import json
 import re
@@ -40,7 +40,7 @@ class Rejected(KubernetesError):
 
 
 def kubectl_program() -> str | None:
-    """Return the kubectl of this environment, else the one on the path, else None."""
+    """Return this environment's kubectl, else the kubectl on the path, else None."""
     return shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
 
 
@@ -110,7 +110,7 @@ class Kubectl:
 
 
 def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
-    """Return the error for a message of kubectl. The wording of these messages is the same in every version."""
+    """Return the error for a message from kubectl. These messages have the same wording in every version."""
     message = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
     resource = kind.replace(".v1.", ".")
     target = f"{resource}/{name}"
@@ -119,7 +119,7 @@ def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
     match reason:
         case "Forbidden":
             return KubernetesError(
-                f"{target}: no permission to {verb} it, got {message!r}; "
+                f"{target}: {verb} is not permitted, got {message!r}; "
                 f"ask for a Role with the verb {verb} on {resource}"
             )
         case "NotFound":

@@ -23,12 +23,10 @@ _BUILD_LIMIT_S = 120
 def lint(
     build: Annotated[
         str,
-        typer.Argument(
-            help="Overlay folder, file with the output of `kubectl kustomize`, or - for standard input."
-        ),
+        typer.Argument(help="Overlay folder, file with `kubectl kustomize` output, or - for standard input."),
     ],
 ) -> None:
-    """Check all objects of a build against the policy. Exit with status 1 if there are findings."""
+    """Check a build's objects against the policy. Exit with status 1 if there are findings."""
     console = Console(stderr=True)
     with exit_on_error(console):
         objects = _objects(_text(build), build)
@@ -63,7 +61,7 @@ def _built(folder: Path) -> str:
     if program is None:
         raise ConfigError(
             f"BUILD: kubectl is needed to build the folder {folder}, but was not found; install kubectl, or give a "
-            f"file with the output of `kubectl kustomize`"
+            f"file with `kubectl kustomize` output"
         )
     done = subprocess.run(
         [program, "kustomize", str(folder)],
@@ -87,6 +85,6 @@ def _objects(text: str, build: str) -> Sequence[Object]:
     ]
     if invalid or not objects:
         raise ConfigError(
-            f"BUILD: {build} contains no Kubernetes objects; give the output of `kubectl kustomize OVERLAY`"
+            f"BUILD: {build} contains no Kubernetes objects; give the output from `kubectl kustomize OVERLAY`"
         )
     return objects

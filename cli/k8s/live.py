@@ -20,8 +20,8 @@ class Service:
     """A RayService.
 
     Attributes:
-        active: the name of the cluster that serves, if any.
-        pending: the name of the cluster that is to take over, if any.
+        active: the serving cluster's name, if any.
+        pending: the name of the cluster that will take over, if any.
         applied: the worker groups in the RayService.
     """
 
@@ -34,8 +34,7 @@ class Service:
     def target(self, *, pending: bool) -> str:
         """Return the name of the cluster to scale.
 
-        This is the active cluster. It is the pending one if that is requested, or if there is no active
-        cluster.
+        This is the active cluster, or the pending cluster if it is requested or there is no active cluster.
 
         Raises:
             KubernetesError: there is no such cluster.
@@ -55,8 +54,8 @@ class Scaling:
     """The changes that one cluster needs.
 
     Attributes:
-        generation: ``metadata.generation`` of the cluster when it was compared.
-        groups: the comparison of each worker group.
+        generation: the cluster's ``metadata.generation`` when it was compared.
+        groups: one comparison per worker group.
     """
 
     service: Service
@@ -72,7 +71,7 @@ class Scaling:
     def same_changes(self, other: "Scaling | None") -> bool:
         """Return whether the other scaling makes the same changes to the same cluster.
 
-        Two changes are the same if field, old value and new value are equal.
+        Two changes are the same if their fields, old values and new values are equal.
         """
         return other is not None and (self.cluster, _changes(self)) == (other.cluster, _changes(other))
 
@@ -81,13 +80,12 @@ Outcome = Literal["patched", "same", "declined"]
 
 
 class LiveScaler:
-    """Changes the worker groups of a RayService's live cluster to those of a configuration."""
+    """Changes the worker groups in a RayService's live cluster to match a configuration."""
 
     def __init__(self, kubectl: Kubectl, service: str, wanted: Sequence[Group], *, pending: bool) -> None:
         """Prepare the scaler. This sends no request.
 
-        ``wanted`` are the worker groups of the configuration. ``pending`` selects the cluster that is to take
-        over.
+        ``wanted`` are the configuration's worker groups. ``pending`` selects the cluster that will take over.
         """
         self._kubectl, self._service, self._wanted, self._pending = kubectl, service, wanted, pending
 
@@ -108,15 +106,14 @@ class LiveScaler:
         """Patch the cluster that serves. Read again if it or its RayService changed meanwhile.
 
         Args:
-            agree: called before a patch. It is called again if the changes differ from those that were agreed
-                to.
+            agree: called before a patch, and again if the changes differ from the agreed changes.
             tell: called with each message for the user.
 
         Returns:
             The outcome, and the last difference.
 
         Raises:
-            KubernetesError: as ``read``, or the cluster changed during every attempt.
+            KubernetesError: as for ``read``, or the cluster changed during every attempt.
         """
         agreed: Scaling | None = None
         for _ in range(_ATTEMPTS):
@@ -141,7 +138,7 @@ class LiveScaler:
             else:
                 tell(f"RayCluster {scaling.cluster}: patched, but another cluster has taken over meanwhile")
         raise KubernetesError(
-            f"RayService {self._service}: its cluster changed during each of {_ATTEMPTS} attempts; "
+            f"RayService {self._service}: its cluster changed during all {_ATTEMPTS} attempts; "
             f"wait until the upgrade or the other writer is done, and try again"
         )
 

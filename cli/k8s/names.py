@@ -1,19 +1,19 @@
 """Names that the rendered objects share with the hand-written objects under k8s/."""
 
 PIPELINE_LABEL = "rankway/pipeline"
-"""Label of every pod: the pipeline that it serves. Policies, budgets and monitors select by it."""
+"""Every pod's label for the pipeline that it serves. Policies, budgets and monitors select by it."""
 ROLE_LABEL = "rankway/role"
-"""Label of every pod: ``head`` or ``worker``."""
+"""Every pod's label for its role: ``head`` or ``worker``."""
 POOL_LABEL = "rankway/pool"
-"""Label of a pool's pods and of their Ray nodes. The pool's deployments are placed by it."""
+"""The label on a pool's pods and their Ray nodes. The pool's deployments are placed by it."""
 ACCELERATOR_LABEL = "rankway/accelerator"
-"""Label of Kubernetes nodes with GPUs: Ray's name for the GPU type. The creator of the nodes must set it."""
+"""The label on Kubernetes nodes with GPUs: Ray's name for the GPU type. It must be set when nodes are created."""
 
 SPOT_LABEL = "rankway/spot"
-"""Label ``"true"`` of Kubernetes nodes that the provider may take back, and the key of their taint."""
+"""The label ``"true"`` on Kubernetes nodes that the provider may take back, and their taint's key."""
 
 GPU_RESOURCE = "nvidia.com/gpu"
-"""The resource by which Kubernetes counts GPUs, and the key of the taint on GPU nodes."""
+"""The resource by which Kubernetes counts GPUs, and the taint's key on GPU nodes."""
 
 HEAD, WORKER = "head", "worker"
 SERVICE_ACCOUNTS = {HEAD: "rankway-head", WORKER: "rankway-worker"}
@@ -23,7 +23,7 @@ HOME_CLAIM, HOME_PATH = "rankway-home", "/srv/rankway"
 """The volume with artifacts, catalogues and releases, and its path in pods."""
 
 GCS_REDIS = "redis-gcs:6379"
-"""The Redis server for the state of Ray's head. The feature store uses another server, named in the pipeline."""
+"""The Redis server for the head's state. The feature store uses another server, named in the pipeline."""
 GCS_SECRET, STORE_SECRET, PASSWORD_KEY = "redis-gcs", "redis", "password"
 
 IMAGES = {False: "rankway", True: "rankway-gpu"}

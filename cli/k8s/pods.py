@@ -47,14 +47,14 @@ def pod_template(
     *,
     pool: PoolConfig | None = None,
 ) -> dict[str, Any]:
-    """Return metadata and spec of a group's pods.
+    """Return metadata and spec for a group's pods.
 
     Args:
         config: the pipeline in pods.
         role: ``head`` or ``worker``.
-        labels: labels in addition to those of the role.
-        resources: the resources of the Ray container.
-        pool: the pool of a worker, None for the head.
+        labels: labels in addition to the role's labels.
+        resources: the Ray container's resources.
+        pool: a worker's pool. None for the head.
     """
     command, grace_s = drain_hook(pool)
     on_gpus = pool is not None and pool.gpus > 0
@@ -99,11 +99,11 @@ def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
     """Return the command that a pod runs before it stops, and its grace period in seconds.
 
     A pod first runs unchanged for ``FORGOTTEN_S``, until clients have forgotten it. Then its replicas move to
-    other nodes, to a new node if necessary. Spot nodes leave no time for one after the other, so both happen
-    at once.
+    other nodes, to a new node if necessary. On spot nodes there is not enough time for two steps, so both
+    happen together.
 
     Args:
-        pool: the pool of a worker. None for the head, which has no replicas.
+        pool: a worker's pool. None for the head, which has no replicas.
     """
     if pool is None:
         return ["sleep", str(FORGOTTEN_S)], FORGOTTEN_S + _ENDING_S
@@ -118,12 +118,12 @@ def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
 
 
 def pod_labels(config: PipelineConfig, role: str) -> dict[str, str]:
-    """Return the labels that select the pipeline's pods of a role."""
+    """Return the labels that select the pipeline's pods with this role."""
     return {PIPELINE_LABEL: config.name, ROLE_LABEL: role}
 
 
 def container_security() -> dict[str, Any]:
-    """Return the security context of every container: no escalation and no capabilities."""
+    """Return the security context for every container: no escalation and no capabilities."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 

@@ -1,4 +1,4 @@
-"""The RayService of a pipeline, and the pipeline's configuration in its pods."""
+"""A pipeline's RayService, and the pipeline's configuration in its pods."""
 
 import json
 from pathlib import Path
@@ -31,8 +31,8 @@ _AUTOSCALER_RESOURCES = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits":
 def in_pods(config: PipelineConfig) -> PipelineConfig:
     """Return the pipeline's configuration in its pods.
 
-    The endpoint binds all addresses. Each pool's nodes have a label of ours. ``http`` describes one machine:
-    in a pod the port is the one that network policies and routes name.
+    The endpoint binds all addresses. Each pool's nodes have the label ``POOL_LABEL``. ``http`` in the YAML
+    describes one machine. In a pod, the port is the port that network policies and routes name.
     """
     pools = {
         name: pool.model_copy(update={"labels": {**pool.labels, POOL_LABEL: name}})
@@ -43,7 +43,7 @@ def in_pods(config: PipelineConfig) -> PipelineConfig:
 
 
 def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Return the Serve config that the operator passes to the cluster, with the options of every deployment.
+    """Return the Serve config that the operator passes to the cluster, with every deployment's options.
 
     Args:
         config: the pipeline in pods.
@@ -66,10 +66,10 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
 
 def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Return the RayService of a pipeline in pods. The arguments are those of ``serve_document``.
+    """Return the RayService for a pipeline in pods. ``serve_document`` has the same arguments.
 
     Raises:
-        ConfigError, AutoscaleError: as ``serve_document``.
+        ConfigError, AutoscaleError: as for ``serve_document``.
     """
     document = yaml.safe_dump(serve_document(config, home), sort_keys=False, width=120)
     return {
@@ -107,7 +107,7 @@ def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options as JSON, without the policy: the application has one for all its deployments."""
+    """Return the options as JSON, without the policy. The application has one policy for all its deployments."""
     plain = dict(options)
     if "autoscaling_config" in plain:
         plain["autoscaling_config"] = plain["autoscaling_config"].model_dump(

@@ -36,15 +36,15 @@ def render(
 
 
 def rendered(config_path: Path, home: Path) -> dict[str, str]:
-    """Return the text of each file, by name.
+    """Return each file's text, by name.
 
     Args:
         config_path: the pipeline's YAML file.
-        home: the folder with the profiles, and with the artifacts of models of kind auto.
+        home: the folder with the profiles, and with the artifacts for models whose kind is auto.
 
     Raises:
         ConfigError: the pipeline cannot be read, or cannot run on Kubernetes.
-        AutoscaleError: as ``serve_config``.
+        AutoscaleError: as for ``serve_config``.
     """
     from cli.k8s.disruption import disruption_budgets
     from cli.k8s.rayservice import ray_service
@@ -67,7 +67,7 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
 
 
 def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
-    """Read a pipeline as it runs in its pods. The arguments and errors are those of ``rendered``."""
+    """Read a pipeline as it runs in its pods. ``rendered`` has the same arguments and errors."""
     from cli.k8s.checks import check_renderable
     from cli.k8s.rayservice import in_pods
     from services.config.runtimes import resolved
@@ -117,7 +117,7 @@ def warnings(config: PipelineConfig) -> list[str]:
         if (needed := nodes_to_update(config, name)) > pool.max_nodes:
             lines.append(
                 f"pools.{name}.max_nodes: an update starts each new replica before it stops an old one. The minimum "
-                f"numbers of replicas already fill all nodes, so an update would wait forever, got "
+                f"replicas already fill all nodes, so an update would wait forever, got "
                 f"{pool.max_nodes}; give {needed} or more"
             )
     return lines

@@ -1,4 +1,4 @@
-"""``rankway k8s scale``: change the bounds of the live RayCluster's groups to those in the pipeline's YAML."""
+"""``rankway k8s scale``: change the live RayCluster's group bounds to the bounds in the pipeline's YAML."""
 
 import json
 import sys
@@ -23,14 +23,14 @@ def scale(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Namespace of the RayService. Default: kubectl's own."),
+        typer.Option("--namespace", "-n", help="The RayService's namespace. Default: kubectl's own."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the RayService. Default: the pipeline's name.")
+        str | None, typer.Option(help="The RayService's name. Default: the pipeline's name.")
     ] = None,
-    context: Annotated[str | None, typer.Option(help="Context of the kubectl configuration.")] = None,
+    context: Annotated[str | None, typer.Option(help="Context in the kubectl configuration.")] = None,
     pending: Annotated[
-        bool, typer.Option("--pending", help="Scale the pending cluster of an upgrade, not the active one.")
+        bool, typer.Option("--pending", help="Scale an upgrade's pending cluster, not the active one.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the difference and change nothing.")
@@ -38,10 +38,11 @@ def scale(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Patch without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Change the worker groups of the live RayCluster to match a pipeline's pools.
+    """Change the worker groups in the live RayCluster to match a pipeline's pools.
 
-    This sets the minimum and maximum nodes and adds tolerations. KubeRay ignores changes of these fields in a
-    RayService while its cluster runs. The difference is shown first.
+    This sets the minimum and maximum nodes and adds tolerations. KubeRay ignores
+    changes to these fields in a RayService while its cluster runs. The difference
+    is shown first.
     """
     console = Console(stderr=True)
     shown = Console(stderr=as_json)
@@ -82,7 +83,7 @@ def _wanted(config: Path) -> tuple[str, list[Group]]:
     """Return the pipeline's name and its rendered groups.
 
     Raises:
-        ConfigError, SpecError: as ``rankway k8s render``.
+        ConfigError, SpecError: as for ``rankway k8s render``.
     """
     from cli.k8s.groups import used_pools, worker_group
 

@@ -1,9 +1,9 @@
 """The difference between a live RayCluster's groups and a configuration's, and the patch that removes it.
 
-KubeRay ignores four fields of a RayService while its cluster runs: replicas, minReplicas, maxReplicas and
-tolerations. If these fields of the RayCluster are patched instead, KubeRay does not revert them. Of these:
+KubeRay ignores four fields in a RayService while its cluster runs: replicas, minReplicas, maxReplicas and
+tolerations. If these fields are patched in the RayCluster instead, KubeRay does not revert them:
 
-- ``minReplicas`` and ``maxReplicas`` become those of the configuration. A maximum below the running nodes is
+- ``minReplicas`` and ``maxReplicas`` take the configuration's values. A maximum below the running nodes is
   refused, because Ray's autoscaler would end nodes that answer requests.
 - ``replicas`` belongs to the autoscaler. It is only raised, and only to a minimum that is above it.
 - Tolerations are added and never removed, because an overlay may have its own.
@@ -29,12 +29,12 @@ _PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one field of a group.
+    """A change to one field of a group.
 
     Attributes:
-        field: the name of the field.
-        live: its value now.
-        wanted: its value after the patch.
+        field: the field's name.
+        live: the value now.
+        wanted: the value after the patch.
     """
 
     field: str
@@ -44,11 +44,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class GroupDifference:
-    """The comparison of one group of the live cluster with the configuration.
+    """One live group compared with the configuration.
 
     Attributes:
-        index: the position of the group in the cluster.
-        nodes: the number of nodes that it should have now.
+        index: the group's position in the cluster.
+        nodes: how many nodes the live group should have now.
         changes: the fields that differ.
         kept: tolerations that only the live cluster has.
     """
@@ -61,7 +61,7 @@ class GroupDifference:
 
 
 def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) -> tuple[GroupDifference, ...]:
-    """Compare the groups by name, in the order of the live cluster.
+    """Compare the groups by name, in the live cluster's order.
 
     Raises:
         ConfigError: a group exists on one side only, or would be cut below its running nodes. Then nothing
@@ -76,12 +76,12 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
 
 
 def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[str, Any]]:
-    """Return the JSON patch (RFC 6902) of all changes. The server applies all of it or nothing.
+    """Return a JSON patch (RFC 6902) with all changes. The server applies the whole patch or nothing.
 
     Args:
-        generation: the cluster's ``metadata.generation`` when it was read. It counts changes of the spec, so
+        generation: the cluster's ``metadata.generation`` when it was read. It counts changes to the spec, so
             the patch is refused if the cluster has changed since. A resourceVersion would also count changes
-            of the status, which the operator writes many times while pods start.
+            to the status, which the operator writes many times while pods start.
         groups: the compared groups. The patch addresses groups by position, so it also tests their names.
     """
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
@@ -117,7 +117,7 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
     least = live.get("minReplicas") or 0
     most = _MOST if live.get("maxReplicas") is None else live["maxReplicas"]
     replicas = live.get("replicas") or 0
-    nodes = min(max(replicas, least), most)  # the same rule as KubeRay's
+    nodes = min(max(replicas, least), most)  # KubeRay's rule
     if wanted["maxReplicas"] < nodes:
         raise ConfigError(
             f"pools.{live['groupName']}.max_nodes: below the {nodes} nodes of RayCluster {cluster}, got "

@@ -1,4 +1,4 @@
-"""The build hook of the wheel.
+"""The wheel's build hook.
 
 A wheel includes the package ``rankway``. An editable install finds it in this folder, by a path entry.
 """
@@ -9,7 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class LauncherHook(BuildHookInterface[Any]):
-    """Puts the launcher into the wheel, as the only top-level name of the wheel."""
+    """Puts the launcher into the wheel, as the wheel's only top-level name."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Include the launcher unless this is an editable build."""

@@ -1,4 +1,4 @@
-"""``rankway models``: artifacts on disk, imports from Hugging Face, and profiles of units."""
+"""``rankway models``: artifacts on disk, imports from Hugging Face, and unit profiles."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +39,7 @@ def import_folder(
     max_length: Annotated[
         int | None,
         typer.Option(
-            min=8, help="Most tokens in a query-item pair. Default: the model's limit, at most 512."
+            min=8, help="Maximum tokens in a query-item pair. Default: the model's limit, at most 512."
         ),
     ] = None,
     random_head: Annotated[
@@ -49,7 +49,7 @@ def import_folder(
             help="Add a random classification head to an encoder without one, to train it or measure speed.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of the random head.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the random head.")] = 0,
     onnx: Annotated[bool, typer.Option(help="Also write an ONNX graph, which is faster on CPUs.")] = True,
 ) -> None:
     """Make an artifact from a Hugging Face model for sequence classification.

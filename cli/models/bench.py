@@ -1,4 +1,4 @@
-"""``rankway models bench CONFIG``: measure a replica of each unit on this machine and write profiles."""
+"""``rankway models bench CONFIG``: measure a replica for each unit on this machine and write profiles."""
 
 import json
 import sys
@@ -24,13 +24,14 @@ def bench(
         Path | None, typer.Option(help="Folder for the profiles. Default: profiles/ in the data home.")
     ] = None,
     pool: Annotated[
-        str | None, typer.Option(help="Pool of this machine, needed if a unit is in several pools.")
+        str | None, typer.Option(help="This machine's pool, needed if a unit is in several pools.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure every unit of a pipeline and write its profile. This takes a minute or two.
+    """Measure a pipeline's units and write their profiles. This takes a minute or two.
 
-    A profile has the batch times, start-up time, memory and overhead per request of a replica.
+    A profile has a replica's batch times, start-up time, memory and overhead per
+    request.
     """
     from services.deployment.check import check_artifacts
     from services.profiling.profile import profiles

@@ -13,14 +13,14 @@ _HERE = Path(__file__).resolve().parent
 _PRIVATE = _HERE / "site-packages"
 
 PACKAGES = _PRIVATE if _PRIVATE.is_dir() else _HERE.parents[2]
-"""The folder of the packages: private in a wheel, the root of the repository in a checkout."""
+"""The packages' folder: private in a wheel, the repository's root in a checkout."""
 
 
 def activate() -> None:
-    """Put the packages first on the path of this process and of its child processes.
+    """Put the packages first on the path in this process and its child processes.
 
     Raises:
-        ImportError: a package of the same name was already imported from elsewhere.
+        ImportError: a package with the same name was already imported from elsewhere.
     """
     for package in PACKAGES.glob("*/__init__.py"):
         name = package.parent.name
@@ -30,7 +30,7 @@ def activate() -> None:
         source = getattr(imported, "__file__", None)
         if source is None or Path(source).resolve() != package:
             raise ImportError(
-                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has one of that name; "
+                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has its own; "
                 f"call rankway.activate() before that import, or rename the other package",
                 name=name,
             )

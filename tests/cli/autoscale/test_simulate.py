@@ -60,7 +60,7 @@ def test_refuses_times_outside_the_trace(home: Path) -> None:
 def test_replicas_stay_without_autoscaling(home: Path) -> None:
     code, output, error = call("simulate", profiled(home), home / "wave.csv", "--json")
     assert code == 0, error
-    assert "the numbers of replicas stay as configured" in error
+    assert "replica counts stay as configured" in error
     assert not any(decision["changed"] for decision in json.loads(output)["decisions"])
 
 
