@@ -8,12 +8,12 @@ from cli.k8s.policy.objects import Fault, Finding, Object
 
 
 class Rule(Protocol):
-    """A function of all objects of a build. Its name is the name of the rule."""
+    """A function of all objects in a build. The function's name is the rule's name."""
 
     __name__: str
 
     def __call__(self, objects: Sequence[Object], /) -> Iterator[Fault]:
-        """Yield the faults of the objects."""
+        """Yield the objects' faults."""
         ...
 
 
@@ -55,5 +55,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(objects: Sequence[Object]) -> list[Finding]:
-    """Return the findings of all rules for one build, in the order of the rules."""
+    """Return all rules' findings for one build, in rule order."""
     return [Finding(rule.__name__, *fault) for rule in RULES for fault in rule(objects)]

@@ -30,7 +30,7 @@ def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that the old cluster is kept after a switch: it still has requests, and a rollback needs it."""
+    """Require that the old cluster is kept after a switch, because requests still use it and a rollback needs it."""
     for service, _ in clusters(objects):
         delay_s = service["spec"].get("rayClusterDeletionDelaySeconds", 60)
         if delay_s < _SHORTEST_DELAY_S:
@@ -133,7 +133,7 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Refuse other settings of Redis, as KubeRay does together with gcsFaultToleranceOptions."""
+    """Refuse other Redis settings, as KubeRay does if gcsFaultToleranceOptions are set."""
     for head in heads(objects):
         settings = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
         settings += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
@@ -186,7 +186,7 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require port 8000 on all addresses, where KubeRay's probes connect."""
+    """Require port 8000 on all addresses, because KubeRay's probes connect there."""
     for service, _ in clusters(objects):
         options = serve_document(service).get("http_options") or {}
         host, port = options.get("host"), options.get("port", _PROBED_PORT)

@@ -50,7 +50,7 @@ def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require resources and labels of a group in one place. KubeRay refuses a group that has them twice."""
+    """Require a group's resources and labels in one place. KubeRay refuses a group that has them twice."""
     for group in groups(objects):
         parameters = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
         if group.spec.get("resources") and parameters:
@@ -136,7 +136,7 @@ def _lets_in_gpus(toleration: Object) -> bool:
 
 
 def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require pods spread over zones, so that the loss of a zone does not take a whole pool."""
+    """Require pods spread over zones, so that a lost zone does not take a whole pool."""
     for group in workers(objects):
         constraints = group.pod.get("topologySpreadConstraints") or []
         zones = [each for each in constraints if each.get("topologyKey") == "topology.kubernetes.io/zone"]
@@ -198,7 +198,7 @@ def _stay_s(command: Sequence[str]) -> tuple[float, float]:
 
 
 def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require the two settings of the fast data path. Each needs the other, on every node, before Ray starts."""
+    """Require the fast data path's two settings. Each needs the other, on every node, before Ray starts."""
     for group in groups(objects):
         variables = environment(group.container)
         for name in _DATA_PATH:

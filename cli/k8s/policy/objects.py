@@ -1,4 +1,4 @@
-"""The objects that rules check: those of one build, and the pods that would be made from them."""
+"""The objects that rules check: a build's objects, and the pods that would be made from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Group:
 
     @property
     def where(self) -> str:
-        """The group's name after that of its RayService."""
+        """The RayService's name, then the group's name."""
         return f"{title(self.service)} {'head' if self.is_head else self.spec.get('groupName')}"
 
     @property
@@ -84,10 +84,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The pods of a workload or of a group.
+    """A workload's or a group's pods.
 
     Attributes:
-        where: the name of the workload or group.
+        where: the workload's or group's name.
     """
 
     where: str
@@ -101,12 +101,12 @@ def title(each: Object) -> str:
 
 
 def labels_of(each: Object) -> Mapping[str, str]:
-    """Return the labels of an object or template."""
+    """Return an object's or template's labels."""
     return (each.get("metadata") or {}).get("labels") or {}
 
 
 def of_kind(objects: Sequence[Object], *kinds: str) -> Iterator[Object]:
-    """Return the objects of these kinds."""
+    """Return the objects with these kinds."""
     return (each for each in objects if each.get("kind") in kinds)
 
 
@@ -117,7 +117,7 @@ def clusters(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
 
 
 def groups(objects: Sequence[Object]) -> Iterator[Group]:
-    """Yield the head group and the worker groups of every RayService."""
+    """Yield every RayService's head group and worker groups."""
     for service, cluster in clusters(objects):
         yield Group(service, cluster["headGroupSpec"], is_head=True)
         for spec in cluster.get("workerGroupSpecs") or []:
@@ -135,7 +135,7 @@ def heads(objects: Sequence[Object]) -> Iterator[Group]:
 
 
 def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
-    """Yield the pods of all groups and of all other workloads."""
+    """Yield the pods in all groups and all other workloads."""
     for group in groups(objects):
         yield Pods(group.where, namespace_of(group.service), group.template)
     for each in of_kind(objects, *WORKLOADS):
@@ -143,7 +143,7 @@ def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
 
 
 def namespace_of(each: Object) -> str | None:
-    """Return the namespace that an object names."""
+    """Return the namespace that an object names, if any."""
     namespace: str | None = each["metadata"].get("namespace")
     return namespace
 
@@ -154,7 +154,7 @@ def environment(container: Object) -> dict[str, Any]:
 
 
 def serve_document(service: Object) -> Object:
-    """Return the Serve config of a RayService. It is empty if it is missing or not a mapping."""
+    """Return a RayService's Serve config, or an empty one if it is missing or not a mapping."""
     return _parsed(service["spec"].get("serveConfigV2") or "")
 
 

@@ -12,7 +12,7 @@ _NO_SECRET = {"RAY_AUTH_MODE"}
 
 
 def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require the pinned version of Ray in images and cluster.
+    """Require the pinned Ray version in images and cluster.
 
     Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one
     version.
