@@ -96,7 +96,7 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["pools"]["cpu"].update(labels={"zone": "!a"}), "Invalid label key value"),
     (lambda d: d["pools"]["gpu-small"].update(accelerator="L 4"), "Invalid label key value"),
     (lambda d: d["pools"]["cpu"].update(cpus=0.5), "Ray counts whole CPUs per node, got 0.5"),
-    (lambda d: d["units"]["ingress"].pop("pools"), "nodes of all units without pools under pools.local"),
+    (lambda d: d["units"]["ingress"].pop("pools"), "nodes for all units without pools under pools.local"),
     (lambda d: d["units"]["ingress"].update(profile="nowhere.json", pools={"cpu": {}}), "nowhere.json"),
 ]
 
