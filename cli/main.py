@@ -1,4 +1,4 @@
-"""The ``rankway`` command's root.
+"""The root of the ``rankway`` command.
 
 ``rankway --help`` must not wait for Ray or torch. So the root lists each command by name and summary, and
 imports a command's module only when that command is called.

@@ -124,7 +124,7 @@ def searched(
 def judge(
     spec: PipelineSpec, trace: BinnedTrace, job: tuple[AutoscalingConfig, int]
 ) -> tuple[float, float, float, float]:
-    """Simulate a day's every request. Return cost, missed share, p99 in ms and seconds in violation."""
+    """Simulate every request of a day. Return cost, missed share, p99 in ms and seconds in violation."""
     config, seed = job
     simulation = simulated(spec, config, trace, None, seed, engine="events")
     return simulation.cost, miss_share(simulation), simulation.latency.p99_ms, simulation.violated_s

@@ -195,7 +195,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
 
 
 def _waits_ms(servers: int, load: float) -> float:
-    """Return M/M/c's mean wait (Erlang C) with 10 ms per service. M/D/1 waits half as long as M/M/1."""
+    """Return the mean wait in M/M/c (Erlang C) with 10 ms per service. M/D/1 waits half as long as M/M/1."""
     offered = servers * load
     terms = [offered**k / math.factorial(k) for k in range(servers)]
     last = offered**servers / math.factorial(servers) / (1 - load)

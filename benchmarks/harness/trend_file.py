@@ -96,7 +96,7 @@ def _row(path: Path, line: int, values: dict[str, str]) -> Row:
 
 
 def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str) -> Iterator[Row]:
-    """Yield a measurement's rows. Each row has one workload's and load's medians over the runs.
+    """Yield a measurement's rows. Each row has the medians over the runs for one workload and load.
 
     Args:
         runs: documents from ``serving.py --json``.

@@ -1,4 +1,4 @@
-"""Rankings' metrics per list, and their means with confidence intervals over users."""
+"""Ranking metrics per list, and their means with confidence intervals over users."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

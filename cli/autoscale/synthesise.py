@@ -23,13 +23,17 @@ def synthesise(
     day: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, from 2010-09-21 to 2019-08-31.")
     ],
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Length in days.")] = 1,
     shape: Annotated[
         Shape, typer.Option(help="Daily shape. hires: bike hires; walks: lunch and evening peaks.")
     ] = "hires",
     candidates: Annotated[float, typer.Option(help="Mean candidates per request.")] = 200.0,
-    candidates_cv: Annotated[float, typer.Option(help="Candidates' coefficient of variation.")] = 0.0,
-    burstiness: Annotated[float, typer.Option(help="Share of the purchases' swings, 0 for none.")] = 0.3,
+    candidates_cv: Annotated[
+        float, typer.Option(help="Coefficient of variation for candidates per request.")
+    ] = 0.0,
+    burstiness: Annotated[
+        float, typer.Option(help="Share of the swings seen in the purchases, 0 for none.")
+    ] = 0.3,
     step_s: Annotated[float, typer.Option(help="Bin width in seconds.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -50,7 +50,7 @@ def tune(
     ] = 1000,
     middle: Annotated[int, typer.Option(help="Configurations that reach the middle part.")] = 50,
     finalists: Annotated[int, typer.Option(help="Configurations simulated on the whole trace.")] = 6,
-    step_s: Annotated[float, typer.Option(help="Simulations' bin width in seconds.")] = 10.0,
+    step_s: Annotated[float, typer.Option(help="Bin width for simulations, in seconds.")] = 10.0,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Random seed for the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

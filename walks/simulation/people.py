@@ -28,10 +28,10 @@ INTERESTS = {
 """The interests, each with a sentence whose embedding shows which texts are about the interest."""
 
 CHARACTERS = 6
-"""Hidden dimensions in a street's character."""
+"""How many hidden dimensions a street's character has."""
 
 WORDINGS = 8
-"""Leading dimensions in the summaries' embeddings for which each person has a taste."""
+"""For this many leading dimensions in the summary embeddings, each person has a taste."""
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     "green": {"park": 1.0, "trees": 0.5, "surface_unpaved": 0.4, "major": -0.5},

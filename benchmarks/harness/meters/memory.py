@@ -1,4 +1,4 @@
-"""Processes' memory growth."""
+"""Memory growth in processes."""
 
 import threading
 from collections.abc import Sequence
