@@ -67,7 +67,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
             arrays[part.name] = np.frombuffer(buffer, dtype, count, start).reshape(part.shape)
             start += count * dtype.itemsize
             start += -start % _ALIGNMENT
-    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, SyntaxError) as error:
         raise StageFailed(
             f"call between units: cannot be read ({error}); run the same version in all units"
         ) from error
