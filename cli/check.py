@@ -79,8 +79,7 @@ def _findings(path: Path) -> Findings:
         warnings = [*store_warnings(pipeline), *scaling_warnings(pipeline)]
         return Findings([], warnings, choices(config, home), idle_policies(pipeline))
     except ConfigError as error:
-        named = f"{error.field}: {error}" if error.field else str(error)
-        return Findings(named.splitlines())
+        return Findings(str(error).splitlines())
 
 
 def _print(path: str, findings: Findings) -> None:

@@ -92,7 +92,7 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, LoadR
     pipeline, home = load_config(config), home_directory()
     store = pipeline.features.store
     if store is None:
-        raise ConfigError(f"features.store: missing in {config}; add a store", field="features.store")
+        raise ConfigError(f"missing in {config}; add a store", field="features.store")
     definitions = load_definitions(home / pipeline.features.definitions)
     sources = {path: open_source(path, definitions) for path in files}
     writer = open_writer(store, home)

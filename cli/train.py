@@ -74,10 +74,7 @@ def _train(
     from models.training.train import Trainer  # imported here, because it loads torch
 
     if pipeline.training is None:
-        raise ConfigError(
-            f"training: pipeline {pipeline.name} has no part `training`; add it to the YAML",
-            field="training",
-        )
+        raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
     home = home_directory()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
     if pipeline.training.events is not None:
@@ -116,8 +113,7 @@ def _distilled_path(pipeline: PipelineConfig, home: Path) -> Path | None:
     name = pipeline.training.distilled.model
     if name not in pipeline.models:
         raise ConfigError(
-            f"training.distilled.model: must be in models, got {name!r}; "
-            f"add it, or name one of {sorted(pipeline.models)}",
+            f"must be in models, got {name!r}; add it, or name one of {sorted(pipeline.models)}",
             field="training.distilled.model",
         )
     return home / pipeline.models[name].artifact
@@ -132,7 +128,7 @@ def _build(pipeline: PipelineConfig, events: EventsConfig, home: Path, console: 
     expected = [str(path.relative_to(home)) for path in (data.catalogue, data.definitions, data.impressions)]
     if expected != [pipeline.catalogue, pipeline.features.definitions, pipeline.training.data]:
         raise ConfigError(
-            f"training.events: builds {', '.join(expected)}, but the pipeline names other paths; set catalogue, "
+            f"builds {', '.join(expected)}, but the pipeline names other paths; set catalogue, "
             f"features.definitions and training.data to these",
             field="training.events",
         )

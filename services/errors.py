@@ -19,9 +19,18 @@ ServiceError 500
     └── ShardLost             a rank of the replica's shard group is gone, or hangs
 
 Over HTTP they are RFC 9457 problem documents with the problem, the field and the remedy.
+
+An error with a field adds the field to its text. So code that raises one leaves the field out of the message.
 """
 
 import msgspec
+
+
+def with_field(field: str | None, message: str) -> str:
+    """Return the message with its field in front, unless it begins with that field or with a part of it."""
+    if not field or (message.startswith(field) and message[len(field) :].startswith((":", ".", "["))):
+        return message
+    return f"{field}: {message}"
 
 
 class ServiceError(Exception):
@@ -30,16 +39,16 @@ class ServiceError(Exception):
     status = 500
     title = "Internal error"
 
-    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
         """Describe the error.
 
         Args:
-            detail: the problem and its remedy.
-            field: the faulty field in the request or configuration.
+            message: the problem and its remedy, without the field.
+            field: the field of the request or configuration at fault. The error's text begins with it.
             retry_after_s: seconds after which the caller may try again.
         """
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = with_field(field, message)
+        super().__init__(self.detail)
         self.field = field
         self.retry_after_s = retry_after_s
 

@@ -38,11 +38,11 @@ def record(
         recording = load_config(config).record
         if recording is None:
             raise ConfigError(
-                f"record: {config} records no traffic; add record: {{path: FOLDER}}", field="record"
+                f"missing in {config}, which therefore records no traffic; add it with a path", field="record"
             )
         if "://" in recording.path:
             raise ConfigError(
-                f"record.path: must be a local folder, got {recording.path}; copy it here and run `rankway autoscale "
+                f"must be a local folder, got {recording.path}; copy it here and run `rankway autoscale "
                 f"replay` on the copy",
                 field="record.path",
             )

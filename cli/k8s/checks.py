@@ -32,7 +32,7 @@ def check_renderable(config: PipelineConfig) -> None:
     for unit in config.units:
         if not config.units[unit].pools and LOCAL_POOL not in config.pools:
             raise ConfigError(
-                f"units.{unit}.pools: missing, and a cluster needs to know its nodes; name pools for the unit, or "
+                f"missing, and a cluster needs to know its nodes; name pools for the unit, or "
                 f"describe the nodes for all units without pools under pools.{LOCAL_POOL}",
                 field=f"units.{unit}.pools",
             )
@@ -59,7 +59,7 @@ def check_renderable(config: PipelineConfig) -> None:
 def _check_name(field: str, name: str, longest: int) -> None:
     if len(name) > longest or not _LABEL.fullmatch(name):
         raise ConfigError(
-            f"{field}: a name in Kubernetes must end with a letter or digit and have at most {longest} characters, got "
+            f"a name in Kubernetes must end with a letter or digit and have at most {longest} characters, got "
             f"{name!r} with {len(name)} characters; shorten it",
             field=field,
         )
@@ -74,7 +74,7 @@ def _check_labels(name: str, pool: PoolConfig) -> None:
     try:
         check_node_labels(pool.labels | accelerator)
     except ValueError as error:
-        raise ConfigError(f"pools.{name}.labels: {error}", field=f"pools.{name}.labels") from error
+        raise ConfigError(str(error), field=f"pools.{name}.labels") from error
 
 
 def _check_groups_fit(config: PipelineConfig) -> None:

@@ -139,8 +139,8 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
     groups = {name: group for name, group in wanted.items() if group is not None}
     if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in groups.values()}) > 1:
         raise ConfigError(
-            f"units.{unit}: the models {' and '.join(sorted(groups))} share a shard group, but their runtimes differ; "
+            f"the models {' and '.join(sorted(groups))} share a shard group, but their runtimes differ; "
             f"give them the same shards, placement, timeout_s and transport",
-            field="models",
+            field=f"units.{unit}",
         )
     return next(iter(groups.values()), None)

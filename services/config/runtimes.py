@@ -63,7 +63,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
     try:
         weights = weights_of(root, Artifact.read(root))
     except ModelError as error:
-        raise ConfigError(f"{error}", field=f"models.{name}.artifact") from error
+        raise ConfigError(str(error), field=f"models.{name}.artifact") from error
     if not isinstance(runtime, AutoConfig):
         try:
             return _configured(runtime, weights)

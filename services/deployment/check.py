@@ -22,13 +22,13 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
 from services.deployment.check_plugins import check_source, check_stages, prepared, runtime_faults
-from services.errors import ConfigError
+from services.errors import ConfigError, with_field
 from services.logs.folder import LogFolder
 from services.releases.warmup import sample_batch
 from services.stages.candidates import candidate_source
 from services.stages.context import ContextLayout
 from services.stages.fallback import read_lists
-from services.stages.features import load_definitions, open_view
+from services.stages.features import load_definitions, open_view, refuse_other_features
 from services.stages.popular import PopularItems
 from services.stages.reranker import diversity_vectors
 from services.stages.selection.rules import Rules
@@ -51,7 +51,7 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
         yield
     except (ConfigError, ModelError, AutoscaleError) as error:
         named = error.field if isinstance(error, ConfigError) and error.field else field
-        faults.append(f"{named}: {error}" if named else str(error))
+        faults.append(with_field(named, str(error)))
 
 
 class Preflight:
@@ -123,11 +123,7 @@ class Preflight:
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home
-        if catalogue.manifest.feature_hash != definitions.content_hash:
-            raise ConfigError(
-                f"expected the feature hash of features.definitions, {definitions.content_hash}, got "
-                f"{catalogue.manifest.feature_hash}; rebuild them together"
-            )
+        refuse_other_features(catalogue, definitions)
         LiveFolder(home, config.name, config.features.live).refuse_lost(definitions)
         open_view(config.features, definitions, catalogue, home)
         check_source(config, candidate_source(config.candidates, catalogue, definitions), definitions)

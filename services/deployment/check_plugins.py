@@ -68,7 +68,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
     try:
         source.draw(layout.columns([layout.sample()] * 2), 2)
     except ServiceError as error:
-        raise ConfigError(str(error).removeprefix("candidates: "), field="candidates") from error
+        raise ConfigError(str(error), field="candidates") from error
     except PLUGIN_ERRORS as error:
         raise ConfigError(
             f"the source {config.candidates.kind} failed, got {type(error).__name__}: {error}; fix its code",

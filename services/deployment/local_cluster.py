@@ -78,7 +78,7 @@ def refuse_taken_port(http: HttpConfig) -> None:
             probe.bind((http.host, http.port))
         except OSError as error:
             raise ConfigError(
-                f"http.port: cannot be bound on {http.host} ({error.strerror}), got {http.port}; stop the process that "
+                f"cannot be bound on {http.host} ({error.strerror}), got {http.port}; stop the process that "
                 f"listens there, or choose another port with --port",
                 field="http.port",
             ) from error

@@ -30,7 +30,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             return await _read(scope, receive, max_bytes)
     except TimeoutError as error:
         raise BodyTooSlow(
-            f"body: not complete within {_BODY_LIMIT_S:g} s; send it without pauses", field="body"
+            f"not complete within {_BODY_LIMIT_S:g} s; send it without pauses", field="body"
         ) from error
 
 
@@ -57,7 +57,7 @@ async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"body: larger than {max_bytes} bytes; send a smaller body, or raise requests.max_body_bytes",
+        f"larger than {max_bytes} bytes; send a smaller body, or raise requests.max_body_bytes",
         field="body",
     )
 

@@ -41,7 +41,7 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
     if (feedback.value is not None) != (feedback.event == "rated"):
         remedy = "send the rating, 0 to 1" if feedback.value is None else "leave it out"
         raise Unprocessable(
-            f"value: event rated requires it and other events must not have it, got event {feedback.event}; {remedy}",
+            f"event rated requires it and other events must not have it, got event {feedback.event}; {remedy}",
             field="value",
         )
     return feedback
@@ -56,11 +56,11 @@ def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog
         QueueFull: the log's queue is full.
     """
     if log is None:
-        raise NotFound("path: this pipeline logs no feedback; add log to its YAML file", field="path")
+        raise NotFound("this pipeline logs no feedback; add log to its YAML file", field="path")
     row = catalogue.row_by_id.get(feedback.item_id)
     if row is None:
         raise Unprocessable(
-            f"item_id: not in catalogue {catalogue.manifest.name}, got {feedback.item_id[:_SHOWN]!r}; "
+            f"not in catalogue {catalogue.manifest.name}, got {feedback.item_id[:_SHOWN]!r}; "
             f"send an item id from an answer",
             field="item_id",
         )

@@ -15,7 +15,7 @@ def item_row(catalogue: Catalogue, item_id: str) -> int:
     row = catalogue.row_by_id.get(item_id)
     if row is None:
         raise NotFound(
-            f"id: not in catalogue {catalogue.manifest.name}, got {item_id[:_SHOWN]!r}; send one of its ids",
+            f"not in catalogue {catalogue.manifest.name}, got {item_id[:_SHOWN]!r}; send one of its ids",
             field="id",
         )
     return row

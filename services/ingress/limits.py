@@ -25,6 +25,6 @@ def check_limits(request: RankRequest, limits: RequestsConfig) -> None:
     ):
         if value > cap:
             raise Unprocessable(
-                f"{field}: above requests.max_{field} of this pipeline, got {value:g}; send at most {cap:g}",
+                f"above requests.max_{field} of this pipeline, got {value:g}; send at most {cap:g}",
                 field=field,
             )

@@ -96,12 +96,12 @@ class RouteTable:
     def _search(self, scope: Scope) -> Endpoint:
         methods, path, method = self._methods(scope), scope["path"], scope["method"]
         if not methods:
-            raise NotFound(f"path: no such route, got {path[:_SHOWN]}; {self._remedy}", field="path")
+            raise NotFound(f"no such route, got {path[:_SHOWN]}; {self._remedy}", field="path")
         endpoint = methods.get(method)
         if endpoint is None:
             allowed = " or ".join(methods)
             raise MethodNotAllowed(
-                f"method: {self.label(scope)} takes {allowed}, got {method[:20]}; send {allowed}",
+                f"{self.label(scope)} takes {allowed}, got {method[:20]}; send {allowed}",
                 field="method",
             )
         return endpoint

@@ -68,14 +68,11 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
         message = str(error)
         match = _PATH.search(message)
         field = (match["path"] if match else _named_field(message)) or "body"
-        excerpt = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
-        raise Unprocessable(
-            f"{field[:_SHOWN]}: {excerpt}; correct the field and send again", field=field[:_SHOWN]
-        ) from error
+        problem = message[: match.start()] if match else message
+        excerpt = problem if len(problem) <= 2 * _SHOWN else f"{problem[: 2 * _SHOWN]}…"
+        raise Unprocessable(f"{excerpt}; correct the field and send again", field=field[:_SHOWN]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(
-            f"body: cannot be read as JSON ({error}); send valid JSON", field="body"
-        ) from error
+        raise RequestError(f"cannot be read as JSON ({error}); send valid JSON", field="body") from error
 
 
 def _named_field(message: str) -> str:

@@ -58,7 +58,7 @@ def _placement_here(config: PipelineConfig, unit: str, pool: str | None) -> Plac
         return placed[0]
     if pool is None:
         raise ConfigError(
-            f"units.{unit}.pools: the unit is in several pools, got {', '.join(p.key.pool for p in placed)}; name this "
+            f"the unit is in several pools, got {', '.join(p.key.pool for p in placed)}; name this "
             f"machine's pool with --pool",
             field=f"units.{unit}.pools",
         )

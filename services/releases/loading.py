@@ -26,7 +26,12 @@ from services.stages.candidates import CandidateSource, candidate_source
 from services.stages.context import ContextLayout
 from services.stages.custom import CustomStages, StageContext
 from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
-from services.stages.features import FeaturesStage, load_definitions, open_watched_view
+from services.stages.features import (
+    FeaturesStage,
+    load_definitions,
+    open_watched_view,
+    refuse_other_features,
+)
 from services.stages.popular import PopularItems
 from services.stages.ranker import RankerConfig, RankerStage
 from services.stages.reranker import BestStage, RerankerStage, RuledStage
@@ -93,7 +98,7 @@ def release_steps(
     yield
     catalogue = shared.catalogue(settled(home / config.catalogue))
     yield
-    _refuse_other_features(config, catalogue, definitions)
+    refuse_other_features(catalogue, definitions)
     live = LiveFolder(home, config.name, config.features.live)
     live.refuse_lost(definitions)
     view, folders = open_watched_view(config.features, definitions, catalogue, home)
@@ -135,16 +140,6 @@ def release_steps(
         memory=memory,
         refresher=Refresher(watched, config.features.refresh_s, shared.row_metrics),
     )
-
-
-def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> None:
-    actual = catalogue.manifest.feature_hash
-    if actual != definitions.content_hash:
-        raise ConfigError(
-            f"{config.catalogue}: must have the feature hash {definitions.content_hash} of the definitions, got "
-            f"{actual}; build both again",
-            field="catalogue",
-        )
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Release:
             stage = remote.get(name) or self.stages.get(name)
             if stage is None:
                 raise ConfigError(
-                    f"no unit has the stage {name}; add it to units.<unit>.stages", field="units"
+                    f"no unit has the stage {name}; add it to the stages of a unit", field="units"
                 )
             if isinstance(stage, FeaturesStage) and stage.waits:
                 stage = WaitingStage(stage)

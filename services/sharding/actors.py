@@ -94,7 +94,7 @@ def check_placeable(config: PipelineConfig) -> None:
         fault = unplaceable(bundles(config, placement), nodes)
         if fault is not None:
             raise ConfigError(
-                f"units.{placement.key.unit}: a shard group of {placement.deployment} does not fit on the cluster: "
+                f"a shard group of {placement.deployment} does not fit on the cluster: "
                 f"{fault}; lower models.<name>.runtime.shards or the resources of a rank, or add nodes",
                 field=f"units.{placement.key.unit}",
             )

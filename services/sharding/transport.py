@@ -39,4 +39,4 @@ def open_memory_host(spec: RankSpec) -> MemoryHost | None:
 
 def shared_memory_refused(problem: str) -> ConfigError:
     """Return the error for shared memory that is configured but cannot be used."""
-    return ConfigError(f"{_FIELD}: {problem}, got shared_memory; leave it out, or use gloo", field=_FIELD)
+    return ConfigError(f"{problem}, got shared_memory; leave it out, or use gloo", field=_FIELD)

@@ -89,7 +89,7 @@ def candidate_source(
     """
     if config.count > len(catalogue):
         raise ConfigError(
-            f"more than the {len(catalogue)} items of the catalogue, got {config.count}; lower candidates.count",
+            f"more than the {len(catalogue)} items of the catalogue, got {config.count}; lower it",
             field="candidates.count",
         )
     with opening(SOURCES, config, "candidates"):
@@ -133,14 +133,13 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
     column = catalogue.manifest.position_column
     if column is None:
         raise ConfigError(
-            "near needs a catalogue with a position column; set candidates.kind to sample, or build the catalogue "
+            "near needs a catalogue with a position column; set the kind to sample, or build the catalogue "
             "with this column",
             field="candidates.kind",
         )
     if not any(f.name == _POSITION and f.shape == (2,) for f in definitions.group("context")):
         raise ConfigError(
-            f"near needs a context feature {_POSITION} of shape (2,); set candidates.kind to sample, or define "
-            f"it",
+            f"near needs a context feature {_POSITION} of shape (2,); set the kind to sample, or define it",
             field="candidates.kind",
         )
     positions = catalogue.columns[column]

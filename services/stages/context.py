@@ -79,7 +79,7 @@ class ContextLayout:
                 if name in self._texts:
                     continue
                 raise Unprocessable(
-                    f"context.{name[:_SHOWN]}: not a context feature of this pipeline; send one of "
+                    f"not a context feature of this pipeline; send one of "
                     f"{', '.join((*self._fields, *self._texts)) or 'none'}",
                     field=f"context.{name[:_SHOWN]}",
                 )
@@ -90,13 +90,11 @@ class ContextLayout:
                 or isinstance(value, list) != bool(field.feature.shape)
             ):
                 expected = f"a list of {field.width} numbers" if field.feature.shape else "a number"
-                raise Unprocessable(
-                    f"context.{name}: wrong type or length; send {expected}", field=f"context.{name}"
-                )
+                raise Unprocessable(f"wrong type or length; send {expected}", field=f"context.{name}")
             for number, low, high in zip(values, field.low, field.high, strict=True):
                 if not low <= number <= high or (field.whole and not number.is_integer()):
                     raise Unprocessable(
-                        f"context.{name}: must be a {'whole ' if field.whole else ''}number from {low:g} to {high:g}, "
+                        f"must be a {'whole ' if field.whole else ''}number from {low:g} to {high:g}, "
                         f"got {number}; send a number in this range",
                         field=f"context.{name}",
                     )
@@ -134,13 +132,11 @@ class ContextLayout:
 def _text(name: str, max_bytes: int, context: dict[str, ContextValue]) -> bytes:
     value = context.get(name, "")
     if not isinstance(value, str):
-        raise Unprocessable(
-            f"context.{name}: expected text, got {value!r:.{_SHOWN}}; send a string", field=f"context.{name}"
-        )
+        raise Unprocessable(f"expected text, got {value!r:.{_SHOWN}}; send a string", field=f"context.{name}")
     encoded = value.encode()
     if len(encoded) > max_bytes:
         raise Unprocessable(
-            f"context.{name}: more than {max_bytes} bytes of UTF-8, got {len(encoded)}; send a shorter text",
+            f"more than {max_bytes} bytes of UTF-8, got {len(encoded)}; send a shorter text",
             field=f"context.{name}",
         )
     return encoded

@@ -77,6 +77,21 @@ def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue
     return open_watched_view(config, features, catalogue, home)[0]
 
 
+def refuse_other_features(catalogue: Catalogue, definitions: FeatureSet) -> None:
+    """Check that the catalogue was built with these definitions.
+
+    Raises:
+        ConfigError: it was built with others.
+    """
+    actual, expected = catalogue.manifest.feature_hash, definitions.content_hash
+    if actual != expected:
+        raise ConfigError(
+            f"expected the feature hash of features.definitions, {expected}, got {actual}; rebuild the catalogue and "
+            f"the definitions together",
+            field="catalogue",
+        )
+
+
 def open_watched_view(
     config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
 ) -> tuple[FeatureView, list[Watched]]:

@@ -37,7 +37,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     """
     if len(ids) > max_count:
         raise Unprocessable(
-            f"candidates: at most {max_count} are allowed, got {len(ids)}; send fewer",
+            f"at most {max_count} are allowed, got {len(ids)}; send fewer",
             field="candidates",
         )
     row_by_id = catalogue.row_by_id
@@ -46,7 +46,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     except KeyError as error:
         index = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
         raise Unprocessable(
-            f"candidates[{index}]: not in catalogue {catalogue.manifest.name} {catalogue.manifest.version}, got "
+            f"not in catalogue {catalogue.manifest.name} {catalogue.manifest.version}, got "
             f"{error.args[0][:80]!r}; send ids from this catalogue",
             field=f"candidates[{index}]",
         ) from error

@@ -46,7 +46,7 @@ class LmdbStore:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigError(
-                    f"features.store.path: cannot be made a folder, got {path} ({error}); name another folder",
+                    f"cannot be made a folder, got {path} ({error}); name another folder",
                     field="features.store.path",
                 ) from error
         try:

@@ -55,6 +55,25 @@ def test_a_fault_names_the_field_and_the_remedy(
     assert expected in output
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidates": {"count": 501}},
+        {"features": {"definitions": "elsewhere.yaml"}},
+        {"models": {"ranker": {"artifact": "elsewhere"}}},
+        {"log": {"path": "nowhere://log"}},
+    ],
+    ids=str,
+)
+def test_check_and_serve_show_the_same_fault(pipeline: Path, changes: dict[str, Any]) -> None:
+    pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), changes)))
+    faults = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]["faults"]
+    arguments = ["serve", str(pipeline)]
+    served = CliRunner().invoke(root(arguments), arguments)
+    assert served.exit_code == 2
+    assert served.output.removeprefix("error: ").splitlines() == faults
+
+
 def test_a_damaged_weights_file_is_a_fault(pipeline: Path) -> None:
     weights = pipeline.parent / "model" / "model.onnx"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")

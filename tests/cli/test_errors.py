@@ -40,6 +40,12 @@ def test_status_distinguishes_invalid_calls_from_failed_work(error: Exception, s
     assert printed(error) == (status, "error: a\n")
 
 
+@pytest.mark.parametrize("message", ["more than 500, got 501", "candidates.count: more than 500, got 501"])
+def test_field_is_printed_once(message: str) -> None:
+    error = ConfigError(message, field="candidates.count")
+    assert printed(error) == (2, "error: candidates.count: more than 500, got 501\n")
+
+
 def test_a_long_text_with_brackets_is_printed_as_it_is_on_one_line() -> None:
     text = "models[/red].ranker: " + "very " * 20 + "long"
     assert printed(ConfigError(text)) == (2, f"error: {text}\n")

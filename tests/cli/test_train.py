@@ -91,7 +91,7 @@ def test_refuses_pipeline_without_training(home: Path) -> None:
     (home / "pipeline.yaml").write_text(yaml.safe_dump(without))
     code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "has no part `training`" in errors
+    assert "training: missing in pipeline " in errors
 
 
 def test_error_for_missing_data_names_the_remedy(home: Path) -> None:

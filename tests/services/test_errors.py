@@ -25,7 +25,7 @@ def test_error_becomes_a_problem_document(kind: type[ServiceError]) -> None:
         "type": f"urn:rankway:problem:{kind.__name__}",
         "title": kind.title,
         "status": kind.status,
-        "detail": "what was wrong",
+        "detail": "k: what was wrong",
         "instance": "id-1",
         "field": "k",
     }

@@ -32,7 +32,7 @@ def set_live(
     """
     if folder.path is None:
         raise ConfigError(
-            f"pipeline {folder.pipeline} has no folder of live item features; add features.live",
+            f"pipeline {folder.pipeline} has no folder of live item features; add one",
             field="features.live",
         )
     # Pipelines may share a folder by a link. Write to the folder itself, so that the link stays.

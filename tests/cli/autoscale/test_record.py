@@ -32,7 +32,7 @@ def test_writes_recorded_traffic_as_a_trace(home: Path) -> None:
 
 def test_reports_invalid_recordings(home: Path) -> None:
     for changes, name, expected in (
-        ({}, "t.parquet", "records no traffic"),
+        ({}, "t.parquet", "which therefore records no traffic; add it with a path"),
         ({"record": {"path": "traffic"}}, "t.csv", "must be a .parquet file, got"),
         ({"record": {"path": "traffic"}}, "t.parquet", "no recorded traffic"),
         (

@@ -79,7 +79,7 @@ def test_servable_pipeline_has_no_fault(tmp_path: Path) -> None:
         (lambda home: shutil.rmtree(home / "users.lmdb"), "features.store.path", "no feature store at"),
         (damage_store, "features.store.path", "cannot be opened"),
         (lambda home: (home / "features.yaml").unlink(), "features.definitions", "no feature definitions at"),
-        (change_definitions, "catalogue", "rebuild them together"),
+        (change_definitions, "catalogue", "rebuild the catalogue and the definitions together"),
         (damage, "models.ranker.artifact", "the copy is damaged"),
         (with_input("item.colour"), "models.ranker.artifact", "has no column 'colour'"),
         (

@@ -145,7 +145,8 @@ def _define_other_features(home: Path) -> None:
         (_drop("catalogue/catalogue.yaml"), "catalogue"),
         (
             _define_other_features,
-            "must have the feature hash .* of the definitions, got .*; build both again",
+            r"expected the feature hash of features\.definitions, .*, got .*; "
+            "rebuild the catalogue and the definitions together",
         ),
         (_change(features={"overlay": "nowhere"}), "nowhere"),
         (_change(candidates={"count": 501}), "candidates.count"),

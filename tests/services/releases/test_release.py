@@ -75,7 +75,9 @@ def test_refuses_models_and_catalogues_of_other_feature_definitions(tmp_path: Pa
     changed["features"][0]["default"] = 5.0
     (tmp_path / "features.yaml").write_text(yaml.safe_dump(changed))
     with pytest.raises(
-        ConfigError, match=r"must have the feature hash .* of the definitions, got .*; build both again"
+        ConfigError,
+        match=r"^catalogue: expected the feature hash of features\.definitions, .*, got .*; "
+        "rebuild the catalogue and the definitions together$",
     ) as refused:
         load_release(config, tmp_path, ("ranker",))
     assert refused.value.field == "catalogue"

@@ -104,7 +104,7 @@ def test_error_names_the_field_to_add_if_no_folder_is_configured(config: Path) -
     config.write_text(yaml.safe_dump(document))
     result = features_set(str(config), "live.bonus=1", "item-0")
     assert result.exit_code == 2
-    assert "add features.live" in result.output
+    assert "features.live: pipeline overlaid has no folder of live item features; add one" in result.output
 
 
 @pytest.mark.parametrize(
