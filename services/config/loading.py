@@ -63,7 +63,8 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
         elif fault["type"] == "tuple_type":
             lines.append(f"{field}: expected a list, got {fault['input']!r}")
         else:
-            shown = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+            has_value = isinstance(fault["input"], dict) or ", got " in message
+            shown = "" if has_value else f", got {fault['input']!r}"
             # A rule about several fields has no field of its own. Its message names the fields.
             lines.append(f"{field}: {message}{shown}" if field else message)
     return lines

@@ -66,6 +66,7 @@ INVALID: list[Mapping[str, Any]] = [
     {"candidates": {"kind": "nowhere:Source"}},
     {"features": {"store": {"kind": "nowhere:Store"}}},
     {"models": {"ranker": {"runtime": {"kind": "nowhere:Runtime"}}}},
+    {"models": {"ranker": {"runtime": {"kind": "python", "target": "nowhere:Runtime"}}}},
     {"ranker": {"model": "other"}},
     {"ranker": {"history_cache": {"max_mib": 1}}},
     {"reranker": {"rules": {"seen": {"users": "colour"}}}},
@@ -130,6 +131,7 @@ def test_faults_of_the_yaml_have_their_field_once(tmp_path: Path, changes: Mappi
     for line in str(raised.value).splitlines():
         text = line.removeprefix(f"{path}: ")
         assert_field_once(text, text.partition(": ")[0])
+        assert text.count(", got ") <= 1
 
 
 def _refusals(home: Path) -> Iterator[Callable[[], object]]:
