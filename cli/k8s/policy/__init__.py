@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     cluster.redis_is_told_once,
     cluster.no_alpha,
     cluster.token_is_a_secret_s,
+    cluster.serve_config_is_valid_yaml,
     cluster.every_node_has_a_proxy,
     cluster.endpoint_is_probed,
     nodes.head_takes_no_replica,

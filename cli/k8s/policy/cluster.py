@@ -6,7 +6,16 @@ They find mistakes that KubeRay refuses only late, or accepts and then serves ba
 import re
 from collections.abc import Iterator, Sequence
 
-from cli.k8s.policy.objects import Fault, Object, clusters, environment, heads, serve_document, title
+from cli.k8s.policy.objects import (
+    Fault,
+    Object,
+    clusters,
+    environment,
+    heads,
+    serve_config_problem,
+    serve_document,
+    title,
+)
 
 _LONGEST_NAME = 47
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -173,11 +182,20 @@ def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
+def serve_config_is_valid_yaml(objects: Sequence[Object]) -> Iterator[Fault]:
+    """Require a Serve config that can be read. The API server accepts any text."""
+    for service, _ in clusters(objects):
+        problem = serve_config_problem(service)
+        if problem is not None:
+            yield Fault(f"{title(service)} serveConfigV2", problem, "render the RayService again")
+
+
 def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require a proxy on every node: KubeRay's readiness probe of a worker calls the proxy on its own node."""
     for service, _ in clusters(objects):
-        location = serve_document(service).get("proxy_location")
-        if location != "EveryNode":
+        document = serve_document(service)
+        location = None if document is None else document.get("proxy_location")
+        if document is not None and location != "EveryNode":
             yield Fault(
                 f"{title(service)} serveConfigV2 proxy_location",
                 f"pods without a proxy never become ready, and all requests pass the head, got {location}",
@@ -188,7 +206,10 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
 def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require port 8000 on all addresses, because KubeRay's probes connect there."""
     for service, _ in clusters(objects):
-        options = serve_document(service).get("http_options") or {}
+        document = serve_document(service)
+        if document is None:
+            continue
+        options = document.get("http_options") or {}
         host, port = options.get("host"), options.get("port", _PROBED_PORT)
         if host != "0.0.0.0" or port != _PROBED_PORT:
             yield Fault(

@@ -39,7 +39,8 @@ def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
 def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the port name ``serve`` on the head, by which KubeRay finds the endpoint."""
     for head in heads(objects):
-        port = (serve_document(head.service).get("http_options") or {}).get("port", 8000)
+        document = serve_document(head.service) or {}
+        port = (document.get("http_options") or {}).get("port", 8000)
         named = {each.get("name"): each["containerPort"] for each in head.container.get("ports") or []}
         if named.get("serve") != port:
             yield Fault(

@@ -153,16 +153,34 @@ def environment(container: Object) -> dict[str, Any]:
     return {each["name"]: each.get("value") for each in container.get("env") or []}
 
 
-def serve_document(service: Object) -> Object:
-    """Return a RayService's Serve config, or an empty one if it is missing or not a mapping."""
-    return _parsed(service["spec"].get("serveConfigV2") or "")
+def serve_document(service: Object) -> Object | None:
+    """Return a RayService's Serve config, or None if it is invalid: see ``serve_config_problem``."""
+    return _serve_config(service)[0]
+
+
+def serve_config_problem(service: Object) -> str | None:
+    """Return why a RayService's Serve config cannot be read, or None if it can."""
+    return _serve_config(service)[1]
+
+
+def _serve_config(service: Object) -> tuple[Object | None, str | None]:
+    text = service["spec"].get("serveConfigV2") or ""
+    return _parsed(text) if isinstance(text, str) else (None, f"expected text, got {type(text).__name__}")
 
 
 @lru_cache(maxsize=16)
-def _parsed(text: str) -> Object:
-    """Parse a Serve config. It is long and several rules read it, so the result is cached."""
-    document = yaml.safe_load(text)
-    return document if isinstance(document, dict) else {}
+def _parsed(text: str) -> tuple[Object | None, str | None]:
+    """Return a Serve config, or the problem. It is long and several rules read it, so the result is cached."""
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        return None, f"invalid YAML ({' '.join(str(error).split())})"
+    if not isinstance(document, dict):
+        return None, f"expected a mapping, got {document!r:.80}"
+    options = document.get("http_options")
+    if not isinstance(options, dict | None):
+        return None, f"http_options: expected a mapping, got {options!r:.80}"
+    return document, None
 
 
 def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:

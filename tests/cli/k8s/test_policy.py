@@ -200,6 +200,12 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
     ),
     ("no_alpha", "network policies of the operator", put(cluster, "networkPolicy", {"mode": "DenyAll"})),
     ("token_is_a_secret_s", "the operator's own token", put(cluster, "authOptions", {"mode": "token"})),
+    ("serve_config_is_valid_yaml", "no YAML", put(spec, "serveConfigV2", "applications: [")),
+    ("serve_config_is_valid_yaml", "a list", put(spec, "serveConfigV2", "- 1")),
+    ("serve_config_is_valid_yaml", "no text", put(spec, "serveConfigV2", {"applications": []})),
+    ("serve_config_is_valid_yaml", "missing", drop(spec, "serveConfigV2")),
+    ("serve_config_is_valid_yaml", "endless nesting", put(spec, "serveConfigV2", "[" * 50_000)),
+    ("serve_config_is_valid_yaml", "invalid options", set_serve(http_options=["0.0.0.0"])),
     ("every_node_has_a_proxy", "only on the head", set_serve(proxy_location="HeadOnly")),
     ("endpoint_is_probed", "loopback", set_serve(http_options={"host": "127.0.0.1", "port": 8000})),
     ("head_takes_no_replica", "4 CPUs", put(lambda o: head(o)["rayStartParams"], "num-cpus", "4")),
@@ -328,6 +334,7 @@ def test_only_its_own_rule_catches_a_mutant(cell: list[Object], rule: str, how: 
     for finding in violations:
         assert finding.where and finding.problem and finding.remedy
         assert str(finding).startswith(finding.where)
+        assert len(str(finding).splitlines()) == 1
 
 
 def test_unchanged_build_meets_the_policy(cell: list[Object]) -> None:
