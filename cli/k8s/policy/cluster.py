@@ -28,7 +28,7 @@ _REDIS_ANNOTATIONS = ("ray.io/ft-enabled", "ray.io/external-storage-namespace")
 _PROBED_PORT = 8000
 
 
-def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
+def name_is_valid(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require a short name, because KubeRay derives longer names from it."""
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
@@ -38,7 +38,7 @@ def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
             yield Fault(f"{title(service)} metadata.name", problem, remedy)
 
 
-def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
+def old_cluster_is_kept_after_switch(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that the old cluster is kept after a switch, because requests still use it and a rollback needs it."""
     for service, _ in clusters(objects):
         delay_s = service["spec"].get("rayClusterDeletionDelaySeconds", 60)
@@ -51,7 +51,7 @@ def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
+def head_receives_no_requests(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that the endpoint does not route to the head, because such requests are lost with the head."""
     for service, _ in clusters(objects):
         if service["spec"].get("excludeHeadPodFromServeSvc") is not True:
@@ -62,7 +62,7 @@ def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
+def upgrade_settings_are_valid(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the settings of an incremental upgrade. KubeRay checks them only when an upgrade is due."""
     for service, _ in clusters(objects):
         strategy = service["spec"].get("upgradeStrategy") or {}
@@ -86,7 +86,7 @@ def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
                 yield Fault(where, f"an upgrade could not finish, got {options.get(field)!r}", remedy)
 
 
-def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Iterator[Fault]:
+def node_count_is_limited(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse more than 1,000 nodes: Ray's autoscaler falls behind at about that size (ray#57624)."""
     for service, cluster in clusters(objects):
         most = sum(group.get("maxReplicas") or 0 for group in cluster.get("workerGroupSpecs") or [])
@@ -121,7 +121,7 @@ def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
+def head_state_is_in_redis(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that the head keeps its state in Redis.
 
     Otherwise a restarted head begins a new cluster, and all replicas are lost.
@@ -141,7 +141,7 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
+def redis_is_configured_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse other Redis settings, as KubeRay does if gcsFaultToleranceOptions are set."""
     for head in heads(objects):
         settings = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
@@ -156,7 +156,7 @@ def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
+def no_alpha_fields(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse alpha fields. Their feature gates are off in the operator, which then refuses the whole object."""
     for service, cluster in clusters(objects):
         for field in _ALPHA:
@@ -165,7 +165,7 @@ def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
                 yield Fault(where, "alpha in KubeRay v1.7 and switched off by its feature gate", "remove it")
 
 
-def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
+def token_comes_from_secret(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that the token comes from a secret.
 
     A token that the operator makes changes with each cluster. RayServices cannot use Kubernetes' own tokens.
@@ -182,7 +182,7 @@ def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def serve_config_is_valid_yaml(objects: Sequence[Object]) -> Iterator[Fault]:
+def serve_config_is_readable(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require a Serve config that can be read. The API server accepts any text."""
     for service, _ in clusters(objects):
         problem = serve_config_problem(service)
@@ -203,7 +203,7 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
+def endpoint_address_matches_probes(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require port 8000 on all addresses, because KubeRay's probes connect there."""
     for service, _ in clusters(objects):
         document = serve_document(service)

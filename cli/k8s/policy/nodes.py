@@ -24,7 +24,7 @@ _GRACE_S = 30
 _DATA_PATH = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
-def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
+def head_runs_no_replicas(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse replicas on the head: they would compete with the controller and fail with the head."""
     for head in heads(objects):
         cpus = head.ray_parameters.get("num-cpus", (head.spec.get("resources") or {}).get("CPU"))
@@ -50,7 +50,7 @@ def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
+def resources_are_configured_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require a group's resources and labels in one place. KubeRay refuses a group that has them twice."""
     for group in groups(objects):
         parameters = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
@@ -68,7 +68,7 @@ def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
+def group_bounds_are_valid(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require bounds for the autoscaler, and a time after which an empty node is removed."""
     for service, cluster in clusters(objects):
         names = [group.get("groupName") for group in cluster.get("workerGroupSpecs") or []]
@@ -100,7 +100,7 @@ def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
             yield Fault(where, f"containers would be restarted, got {policy}", "set it to Never")
 
 
-def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
+def gpus_are_requested_and_available(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that the pod has the GPUs that Ray counts, and may run on GPU nodes.
 
     If Ray counts no GPU, the pod must have none.
@@ -136,7 +136,7 @@ def _lets_in_gpus(toleration: Object) -> bool:
     return toleration.get("key") == _GPU and toleration.get("effect") in (None, "NoSchedule")
 
 
-def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
+def pods_are_spread_over_zones(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require pods spread over zones, so that a lost zone does not take a whole pool."""
     for group in workers(objects):
         constraints = group.pod.get("topologySpreadConstraints") or []
@@ -151,7 +151,7 @@ def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
+def memory_request_equals_limit(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require equal memory request and limit.
 
     A pod that uses more than its request is evicted first, or harms other pods on the node.
@@ -167,7 +167,7 @@ def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
+def pods_have_time_to_drain(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require a shutdown of the right length.
 
     A stopping pod answers until load balancers have forgotten it, and ends before Kubernetes kills it.
@@ -198,7 +198,7 @@ def _stay_s(command: Sequence[str]) -> tuple[float, float]:
     return waits, max(waits, moves) if " & " in text else waits + moves
 
 
-def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
+def fast_data_path_is_enabled(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the fast data path's two settings. Each needs the other, on every node, before Ray starts."""
     for group in groups(objects):
         variables = environment(group.container)

@@ -11,7 +11,7 @@ _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|_KEY$", re.IGNORECA
 _NO_SECRET = {"RAY_AUTH_MODE"}
 
 
-def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
+def ray_version_is_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the pinned Ray version in images and cluster.
 
     Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one
@@ -36,7 +36,7 @@ def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
             )
 
 
-def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
+def pods_have_rankway_labels(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require Rankway's labels on pods.
 
     Budgets, policies and monitors select by them. KubeRay's labels change with every cluster.
@@ -59,7 +59,7 @@ def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
                 )
 
 
-def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
+def pod_security_is_restricted(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the restricted pod security standard."""
     for pods in all_pods(objects):
         pod = pods.template["spec"]
@@ -103,7 +103,7 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
             yield Fault(where, f"not restricted enough, got {problem}", f"set it to {remedy}")
 
 
-def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Fault]:
+def only_head_has_api_token(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that only the head has a Kubernetes token, for its autoscaler."""
     for group in groups(objects):
         account, token = group.pod.get("serviceAccountName"), group.pod.get("automountServiceAccountToken")
@@ -115,7 +115,7 @@ def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Faul
             )
 
 
-def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Fault]:
+def priority_classes_and_accounts_exist(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the named priority classes and service accounts: otherwise the pod is never created."""
     named = {kind: {each["metadata"]["name"] for each in of_kind(objects, kind)} for kind in _NAMED_BY}
     for group in groups(objects):
@@ -132,7 +132,7 @@ def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Fault]
 _NAMED_BY = {"PriorityClass": "priorityClassName", "ServiceAccount": "serviceAccountName"}
 
 
-def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
+def no_secret_values_in_build(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse secret values in the build, because a value in git stays in the history."""
     for secret in of_kind(objects, "Secret"):
         keys = sorted({*(secret.get("data") or {}), *(secret.get("stringData") or {})})

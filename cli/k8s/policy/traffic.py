@@ -59,7 +59,7 @@ def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
             yield Fault(f"{group.where} labels", problem, "let exactly one select it")
 
 
-def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
+def selectors_match_pods(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require that every selector matches a pod.
 
     A selector that matches nothing protects, opens or scrapes nothing, without an error.
@@ -87,8 +87,8 @@ def _selectors(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
                 yield each, {"matchLabels": spec["selector"]}
 
 
-def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that every pod is closed to strangers, because Ray and HAProxy bind every address.
+def unknown_callers_are_blocked(objects: Sequence[Object]) -> Iterator[Fault]:
+    """Require that every pod is closed to unknown callers, because Ray and HAProxy bind every address.
 
     A policy that opens a port must name the callers and the ports.
     """

@@ -32,7 +32,7 @@ def test_each_finding_is_a_line_with_object_value_remedy_and_rule(tmp_path: Path
     (tmp_path / "build.yaml").write_text(changed)
     wanted = (
         "RayService cluster-dev spec.excludeHeadPodFromServeSvc: the endpoint also routes requests to the head pod; "
-        "set it to true [head_is_out_of_the_service]\n"
+        "set it to true [head_receives_no_requests]\n"
     )
     assert lint(str(tmp_path / "build.yaml"))[:2] == (1, wanted)
     assert lint("-", changed)[:2] == (1, wanted)
