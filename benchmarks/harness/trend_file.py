@@ -77,21 +77,25 @@ def read_trend(path: Path) -> list[Row]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            if reader.fieldnames != COLUMNS:
+            reader = csv.reader(file, strict=True)
+            if next(reader, None) != COLUMNS:
                 raise TrendError(f"{path}: the columns are not {', '.join(COLUMNS)}; restore the first line")
-            return [_row(path, reader.line_num, values) for values in reader]
+            return [_row(path, reader.line_num, values) for values in reader if values]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrendError(f"{path}: {error}") from error
 
 
-def _row(path: Path, line: int, values: dict[str, str]) -> Row:
+def _row(path: Path, line: int, values: list[str]) -> Row:
     try:
         if len(values) != len(COLUMNS):
-            raise ValueError(f"expected {len(COLUMNS)} values, got more")
-        parsed: dict[str, Any] = {name: kind(values[name]) for name, kind in _TYPES.items() if callable(kind)}
+            raise ValueError(f"expected {len(COLUMNS)} values, got {len(values)}")
+        parsed: dict[str, Any] = {
+            name: kind(value)
+            for (name, kind), value in zip(_TYPES.items(), values, strict=True)
+            if callable(kind)
+        }
         return Row(**parsed)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise TrendError(f"{path}: line {line}: {error}; correct the line") from error
 
 

@@ -90,8 +90,11 @@ def test_rejects_a_measurement_that_is_already_recorded(trend: Path) -> None:
         ("0.2.0,abc1234,2026-05-01,dlrm,c32,three,1,1,1,1,0,cpu,2,avx2", "line 2: invalid literal"),
         ("0.2.0,abc1234,yesterday,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2", "line 2: Invalid isoformat"),
         ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,inf,1,0,cpu,2,avx2", "p99_ratio"),
-        ("0.2.0,abc1234,2026-05-01,dlrm,c32,3", "line 2: "),
-        ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2,more", "expected 14 values, got more"),
+        ("0.2.0,abc1234,2026-05-01,dlrm,c32,3", "line 2: expected 14 values, got 6; correct the line"),
+        (
+            "0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2,more",
+            "line 2: expected 14 values, got 15; correct the line",
+        ),
     ],
 )
 def test_error_names_the_damaged_line(trend: Path, line: str, message: str) -> None:
