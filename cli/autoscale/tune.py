@@ -164,6 +164,6 @@ def _as_json(
         "front": front,
         "chosen": tuned.chosen.config.model_dump(mode="json"),
         "judged": {"now": shown(now), "chosen": shown(judged[tuned.front.index(tuned.chosen)])},
-        "said": summary,
+        "summary": summary,
         "patch": str(out),
     }

@@ -37,6 +37,7 @@ def test_search_writes_a_patch_and_reports_its_gain(home: Path) -> None:
     assert code == 0, error
     tuned = json.loads(output)
     assert tuned["trials"] == 4
+    assert any("the policy slo instead of target_ongoing" in line for line in tuned["summary"])
     assert tuned["judged"]["chosen"] in [one["judged"] for one in tuned["front"]]
     assert tuned["chosen"]["policy"]["kind"] == "slo"
     code, _, error = call("simulate", config, home / "other.csv", "--with", out)
