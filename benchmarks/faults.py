@@ -25,7 +25,7 @@ from benchmarks.harness.meters.scrape import metrics_url, total
 from benchmarks.harness.redis_server import RedisServer, redis_server
 from benchmarks.harness.servers import Server, service
 from benchmarks.outages.disk import disk_fault, limited_disk
-from benchmarks.outages.fault import Fault, Plan, suffer
+from benchmarks.outages.fault import Fault, Plan, measure_outage
 from benchmarks.outages.replicas import ingress_fault, ranker_fault
 from benchmarks.outages.store import store_faults
 from benchmarks.outages.timeline import Outage
@@ -105,7 +105,7 @@ def _suffered(faults: Sequence[Fault], server: Server, pipeline: PipelineConfig,
     outages = []
     for fault in faults:
         sys.stderr.write(f"{fault.name}: {fault.what}\n")
-        outages.append(suffer(fault, server, bodies, deadline_s, plan))
+        outages.append(measure_outage(fault, server, bodies, deadline_s, plan))
     return outages
 
 

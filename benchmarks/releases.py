@@ -114,7 +114,7 @@ def _swap_under_load(
 ) -> Swapped:
     pipe, swapper_pipe = multiprocessing.Pipe()
     swapper = multiprocessing.get_context("spawn").Process(
-        target=swap_when_told, args=(swapper_pipe, config, config.parent), daemon=True
+        target=activate_on_request, args=(swapper_pipe, config, config.parent), daemon=True
     )
     swapper.start()
     swapper_pipe.close()  # only the swapper holds this end, so its death ends the wait for it
@@ -174,14 +174,14 @@ def _swap_under_load(
     )
 
 
-def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
+def activate_on_request(pipe: Pipe, config: Path, home: Path) -> None:
     """Join the service's cluster, then activate each release that arrives in the pipe. None means a rollback."""
-    from services.deployment.discovery import joined
+    from services.deployment.discovery import connect_to_service
     from services.releases.rollout import Rollout
 
     pipeline = load_config(config)
     folder = ReleaseFolder(home, pipeline.name)
-    with joined(pipeline, home) as is_running:
+    with connect_to_service(pipeline, home) as is_running:
         assert is_running, "the service has not recorded its cluster"
         rollout = Rollout(pipeline, folder, lambda _text: None)
         rollout.statuses()

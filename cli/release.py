@@ -87,13 +87,16 @@ def _activate(
     pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console, *, is_rollback: bool = False
 ) -> None:
     from services.deployment.check import check_artifacts  # imported here, because these imports load Ray
-    from services.deployment.discovery import joined
+    from services.deployment.discovery import connect_to_service
     from services.releases.rollout import Rollout
 
     home = home_directory()
     for line in folder.differences(pipeline, name):
         print_warning(console, f"release {name}: {line}")
-    with console.status("looking for the service") as status, joined(pipeline, home) as is_running:
+    with (
+        console.status("looking for the service") as status,
+        connect_to_service(pipeline, home) as is_running,
+    ):
         if is_running:
             Rollout(pipeline, folder, status.update).activate(name, is_rollback=is_rollback)
         else:

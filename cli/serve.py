@@ -38,7 +38,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     from services.deployment.advice import store_warnings
     from services.deployment.check import Preflight
     from services.deployment.deploy import deploy
-    from services.deployment.discovery import announced
+    from services.deployment.discovery import publish_address
     from services.deployment.local_cluster import local_cluster, refuse_taken_port
     from services.deployment.open_ports import exposed_ports
 
@@ -80,7 +80,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
             console.print(
                 f"These ports are open beyond loopback; close them in the firewall: {listed}", highlight=False
             )
-        with announced(pipeline, home):
+        with publish_address(pipeline, home):
             console.print("Ctrl-C stops it.", highlight=False)
             stop.wait()
         console.print("stopping", highlight=False)

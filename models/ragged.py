@@ -186,12 +186,12 @@ def offsets_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def gather_positions(
-    offsets: NDArray[np.int64], picked: NDArray[np.int64]
+    offsets: NDArray[np.int64], sequences: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the picked sequences' flat positions, in that order, and their new offsets."""
-    lengths = offsets[picked + 1] - offsets[picked]
+    """Return the selected sequences' flat positions, in that order, and their new offsets."""
+    lengths = offsets[sequences + 1] - offsets[sequences]
     new_offsets = offsets_of(lengths)
-    shift = np.repeat(offsets[picked] - new_offsets[:-1], lengths)
+    shift = np.repeat(offsets[sequences] - new_offsets[:-1], lengths)
     return np.arange(new_offsets[-1], dtype=np.int64) + shift, new_offsets
 
 

@@ -52,7 +52,7 @@ class Breaker:
     failures: int = 0
     since_s: float = 0.0
 
-    def asked(self, now_s: float) -> tuple[bool, Self]:
+    def admit(self, now_s: float) -> tuple[bool, Self]:
         """Return whether a call may go through, and the breaker's next state.
 
         If a probe has no result after ``retry_after_ms``, it counts as lost.

@@ -15,7 +15,7 @@ _POLL_PERIOD_S = 0.02
 
 
 @contextmanager
-def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
+def host_lock(name: str, limit_s: float) -> Iterator[bool]:
     """Wait until no other process of this user on this machine does the work called ``name``.
 
     After ``limit_s`` seconds, continue without the lock.
@@ -36,7 +36,7 @@ def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold the exclusive lock at ``path``. Create its folder if it is missing.
 
     Raises:

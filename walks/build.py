@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.atomic_directory import settled
 from models.features.catalogue import item_key
-from services.locks import alone
+from services.locks import file_lock
 from walks.data.catalogue import route_ids, write_routes
 from walks.data.datasets import popularity, write_split
 from walks.data.embeddings import read_texts
@@ -218,7 +218,7 @@ def _swap(new: Path, root: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if root.exists():
         live = World(root).live
-        with alone(live.with_name(f".{live.name}.lock")):  # the lock that `rankway features set` takes
+        with file_lock(live.with_name(f".{live.name}.lock")):  # the lock that `rankway features set` takes
             if settled(live).is_dir():
                 shutil.copytree(settled(live), World(new).live)
             root.rename(old)

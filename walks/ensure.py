@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from services.locks import alone
+from services.locks import file_lock
 from walks.presets import PresetName
 from walks.world import SPLITS, Progress, World, inputs_of, read_manifest, world_at
 
@@ -38,7 +38,7 @@ def ensure_world(
         return world, manifest, False
     from walks.build import build_world  # imported late: it loads the map reader, scipy and ONNX Runtime
 
-    with alone(world.root.with_name(f".{preset}.lock")):
+    with file_lock(world.root.with_name(f".{preset}.lock")):
         manifest = _current(world, stamp)
         if manifest is not None and not force:
             return world, manifest, False

@@ -175,7 +175,7 @@ class LaneSizer:
             starting=ready < _SETTLED * sum(unit.target for unit in pools.observed),
             load=pools.arriving_per_s / capacity_per_s if capacity_per_s > 0 else 0.0,
             window_s=self._config.window_s,
-            most=self._config.max_added,
+            max_addition=self._config.max_added,
         )
 
     def _horizon_s(self, key: Key) -> float:

@@ -14,14 +14,14 @@ class PoolOption:
     Attributes:
         per_s: a replica's capacity in candidates/s.
         price: a replica's price per hour.
-        lowest: least number of replicas.
-        most: largest number of replicas.
+        min_replicas: least number of replicas.
+        max_replicas: largest number of replicas.
     """
 
     per_s: float
     price: float
-    lowest: int
-    most: int
+    min_replicas: int
+    max_replicas: int
 
 
 def capacity_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
@@ -45,8 +45,8 @@ def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
     candidate. A load of 9,900 needs 1 big replica and 2 small ones.
     """
     order = sorted(range(len(options)), key=lambda i: options[i].price / options[i].per_s)
-    lowest = [options[i].lowest for i in order]
-    rest = load - capacity_of(lowest, [options[i] for i in order])
+    min_replicas = [options[i].min_replicas for i in order]
+    rest = load - capacity_of(min_replicas, [options[i] for i in order])
     filling = _fill(rest, [options[i] for i in order])
     mix = [0] * len(options)
     for i, count in zip(order, filling, strict=True):
@@ -65,7 +65,7 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
     """
     if capacity_of(target, options) < up:
         more = [
-            PoolOption(p.per_s, p.price, max(p.lowest, min(n, p.most)), p.most)
+            PoolOption(p.per_s, p.price, max(p.min_replicas, min(n, p.max_replicas)), p.max_replicas)
             for p, n in zip(options, target, strict=True)
         ]
         added = cheapest_mix(up, more)
@@ -76,7 +76,8 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
         better = price_of(moved, options) < (1 - saving) * price_of(added, options)
         return moved if better and enough else added
     fewer = [
-        PoolOption(p.per_s, p.price, p.lowest, min(n, p.most)) for p, n in zip(options, target, strict=True)
+        PoolOption(p.per_s, p.price, p.min_replicas, min(n, p.max_replicas))
+        for p, n in zip(options, target, strict=True)
     ]
     reduced = cheapest_mix(down, fewer)
     if len(options) == 1:
@@ -102,15 +103,17 @@ def _fill(rest: float, options: Sequence[PoolOption]) -> list[int]:
     if not options:
         return []
     option, others = options[0], options[1:]
-    room = max(0, option.most - option.lowest)
+    room = max(0, option.max_replicas - option.min_replicas)
     share = max(0.0, rest) / option.per_s
     above = min(room, math.ceil(share - 1e-9))
     best: list[int] = []
     best_price, best_shortfall = 0.0, 0.0
     for count in {above, max(0, above - 1)} if others else {above}:
-        mix = [option.lowest + count, *_fill(rest - count * option.per_s, others)]
+        mix = [option.min_replicas + count, *_fill(rest - count * option.per_s, others)]
         price = price_of(mix, options)
-        shortfall = max(0.0, rest - sum((n - p.lowest) * p.per_s for n, p in zip(mix, options, strict=True)))
+        shortfall = max(
+            0.0, rest - sum((n - p.min_replicas) * p.per_s for n, p in zip(mix, options, strict=True))
+        )
         if shortfall < 1e-9 * max(1.0, rest):
             shortfall = 0.0
         if not best or (shortfall, price, mix) < (best_shortfall, best_price, best):

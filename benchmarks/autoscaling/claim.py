@@ -131,11 +131,11 @@ def judge(
 
 
 def judged(
-    spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, most: int
+    spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, limit: int
 ) -> list[list[Judged]]:
-    """Judge at most ``most`` configurations from each front, including the one that its search chose."""
-    picked = [picks(tuned, most) for tuned in fronts]
-    jobs = [(one.config, seed) for front in picked for one in front for seed in range(1, seeds + 1)]
+    """Judge at most ``limit`` configurations from each front, including the one that its search chose."""
+    selected_fronts = [select_points(tuned, limit) for tuned in fronts]
+    jobs = [(one.config, seed) for front in selected_fronts for one in front for seed in range(1, seeds + 1)]
     task = partial(judge, spec, trace)
     with workers(spec, task, processes) as simulate, Console(stderr=True).status("judging") as status:
         results = []
@@ -144,21 +144,21 @@ def judged(
             status.update(f"judging, request by request: {len(results)}/{len(jobs)}")
     remaining = iter(results)
     judged_fronts = []
-    for tuned, front in zip(fronts, picked, strict=True):
+    for tuned, front in zip(fronts, selected_fronts, strict=True):
         rows = [(one, zip(*(next(remaining) for _ in range(seeds)), strict=True)) for one in front]
         judged_fronts.append([Judged(one.config, one == tuned.chosen, *columns) for one, columns in rows])
     return judged_fronts
 
 
-def picks(tuned: Tuned, most: int) -> list[JudgedConfig]:
-    """Return at most ``most`` configurations from a front, the cheapest first.
+def select_points(tuned: Tuned, limit: int) -> list[JudgedConfig]:
+    """Return at most ``limit`` configurations from a front, the cheapest first.
 
     Configurations are dropped from the front's middle, but never the chosen one.
     """
     front = list(tuned.front)
     if tuned.chosen not in front:
         front.append(tuned.chosen)
-    while len(front) > most:
+    while len(front) > limit:
         front.remove(next(one for one in front[len(front) // 2 :] + front if one != tuned.chosen))
     return front
 

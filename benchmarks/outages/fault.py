@@ -58,7 +58,9 @@ class Plan:
     replacing_s: float = 60.0
 
 
-def suffer(fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan) -> Outage:
+def measure_outage(
+    fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan
+) -> Outage:
     """Load the server, cause the fault, repair it if it has a repair, and return the outage as callers saw it.
 
     Raises:

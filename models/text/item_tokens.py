@@ -34,19 +34,19 @@ class _Details(msgspec.Struct):
     properties: dict[str, msgspec.Raw] = {}
 
 
-def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> RaggedArray:
+def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: int) -> RaggedArray:
     """Return the tokens of every item's text, int32, from the cache if it has them.
 
     Args:
         catalogue: the items, one text per row.
         source: "details.<property>".
         tokenizer: path of ``tokenizer.json``.
-        most: maximum number of tokens per text.
+        max_tokens: maximum number of tokens per text.
 
     Raises:
         SignatureError: an item has no such text.
     """
-    name = _name_of(catalogue, source, tokenizer, most)
+    name = _name_of(catalogue, source, tokenizer, max_tokens)
     folder = catalogue.root.with_name(f"{catalogue.root.name}-tokens")
     ids, offsets = folder / f"{name}.ids", folder / f"{name}.npy"
     tokens = _opened(ids, offsets, len(catalogue))
@@ -55,14 +55,14 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
             folder.mkdir(exist_ok=True)
             remove_abandoned(folder)
             with replacing(ids) as file:
-                lengths = _tokenise(catalogue, source, tokenizer, most, file)
+                lengths = _tokenise(catalogue, source, tokenizer, max_tokens, file)
             with replacing(offsets) as file:
                 np.save(file, offsets_of(lengths))
             sync_folder(folder)
         tokens = _opened(ids, offsets, len(catalogue))
     if tokens is None:
         buffer = io.BytesIO()
-        lengths = _tokenise(catalogue, source, tokenizer, most, buffer)
+        lengths = _tokenise(catalogue, source, tokenizer, max_tokens, buffer)
         tokens = RaggedArray(np.frombuffer(buffer.getbuffer(), dtype="<i4"), offsets_of(lengths))
     return tokens
 
@@ -86,14 +86,14 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
 
 
 def _tokenise(
-    catalogue: Catalogue, source: str, tokenizer: Path, most: int, file: BinaryIO
+    catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: int, file: BinaryIO
 ) -> NDArray[np.int64]:
     """Write all items' tokens to a file, and return the token count per item."""
     reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
     for first in range(0, len(catalogue), _AT_ONCE):
         rows = range(first, min(first + _AT_ONCE, len(catalogue)))
-        tokens = reader.tokens(list(item_texts(catalogue, source, rows)), most)
+        tokens = reader.tokens(list(item_texts(catalogue, source, rows)), max_tokens)
         lengths[rows.start : rows.stop] = np.diff(tokens.offsets)
         file.write(tokens.values.astype("<i4").tobytes())
     return lengths
@@ -114,8 +114,8 @@ def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
     return RaggedArray(np.asarray(values), bounds)
 
 
-def _name_of(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> str:
-    digest = hashlib.sha256(f"{_LAYOUT}|{source}|{most}|{sha256_of(tokenizer)}".encode())
+def _name_of(catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: int) -> str:
+    digest = hashlib.sha256(f"{_LAYOUT}|{source}|{max_tokens}|{sha256_of(tokenizer)}".encode())
     for part in ("details.npy", "details_offsets.npy"):
         digest.update(sha256_of(catalogue.root / part).encode())
     return digest.hexdigest()[:24]

@@ -74,7 +74,7 @@ class PairBatcher:
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
         """Maximum number of tokens in a pair's two texts together."""
-        self.most = _LONGEST * self.room
+        self.max_text_tokens = _LONGEST * self.room
         """Maximum number of stored tokens per text.
 
         It exceeds ``room``, so that the longer text in a pair can be told, which gets the odd token.

@@ -49,7 +49,9 @@ class PairScorer:
                 f"pair.max_length: must be above {self._tokenizer.template.added}, the tokens that the tokenizer adds "
                 f"to a pair, got {signature.pair.max_length}; raise it"
             )
-        self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.most)
+        self._texts = item_tokens(
+            catalogue, signature.pair.text, root / TOKENIZER, self._batcher.max_text_tokens
+        )
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         """Return the scores of all candidates, float32 (N,).
@@ -79,7 +81,7 @@ class PairScorer:
         """Return the tokens of each request's query, none for a request without a query."""
         column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
-        return self._tokenizer.tokens(texts, self._batcher.most)
+        return self._tokenizer.tokens(texts, self._batcher.max_text_tokens)
 
 
 def check_texts(root: Path, pair: PairSpec, catalogue: Catalogue, batch: RaggedBatch) -> None:

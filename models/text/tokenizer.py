@@ -72,10 +72,10 @@ class PairTokenizer:
         self.size = int(self._tokenizer.get_vocab_size(with_added_tokens=True))
         self.template = _template(path, self._tokenizer.encode(*_PROBES))
 
-    def tokens(self, texts: Sequence[str], most: int) -> RaggedArray:
-        """Return the first ``most`` tokens of each text, int32, without the tokens around a pair."""
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> RaggedArray:
+        """Return the first ``max_tokens`` tokens of each text, int32, without the tokens around a pair."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        ids = [encoding.ids[:most] for encoding in encodings]
+        ids = [encoding.ids[:max_tokens] for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((token for each in ids for token in each), np.int32, int(lengths.sum()))
         return RaggedArray(flat, offsets_of(lengths))

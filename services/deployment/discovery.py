@@ -21,7 +21,7 @@ _ADDRESS_FILE = "cluster.txt"
 
 
 @contextmanager
-def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
+def publish_address(config: PipelineConfig, home: Path) -> Iterator[None]:
     """Write the running cluster's address to a file, and remove the file after the block."""
     address_file = home / config.name / _ADDRESS_FILE
     address_file.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
+def connect_to_service(config: PipelineConfig, home: Path) -> Iterator[bool]:
     """Join the cluster that serves the pipeline: ``$RAY_ADDRESS``, or else the address in the file.
 
     Yields:

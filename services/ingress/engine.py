@@ -160,7 +160,7 @@ class Engine:
     async def _answered(self, request: RankRequest, work: "Work[Query]", release: Release) -> Answer:
         if self._cache is None:
             return await self.runner.submit(work)
-        key = key_of(work.payload, work.release, release.taken)
+        key = key_of(work.payload, work.release, release.folder_identities)
         urgency = (request.deadline_ms, request.priority)
         return await self._cache.answer(
             key, work.deadline_s, lambda: self.runner.submit(work), urgency=urgency

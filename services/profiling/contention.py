@@ -27,15 +27,15 @@ class Contention:
     sigma: float
 
 
-def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
-    """Fit the recorded batch times to the isolated times ``alone`` and to the batches of sibling replicas.
+def fit_contention(batches: RecordedBatches, isolated: ServiceTime) -> Contention:
+    """Fit the recorded batch times to the isolated times ``isolated`` and to the batches of sibling replicas.
 
     This is a least squares fit of the ratio to a constant and the share of time in which siblings ran. Both
     coefficients are at least 0: neither makes a batch shorter.
     """
     from scipy.optimize import nnls
 
-    ratios = batches.seconds / alone.batch_s(batches.requests, batches.candidates)
+    ratios = batches.seconds / isolated.batch_s(batches.requests, batches.candidates)
     sibling_share = batches.beside()
     columns = np.stack([np.ones_like(sibling_share), sibling_share], axis=1)
     (ratio, increase), _ = nnls(columns, ratios)

@@ -37,7 +37,7 @@ _IDLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class DeploymentMeasurement:
     """The measurements on one deployment.
 
     Attributes:
@@ -46,7 +46,8 @@ class Served:
         outside_ms: a request's latency outside all stages (p50).
         cpu_ms: CPU time per request in the replica's process.
         ranker_ms: the ranker's time as the ingress sees it (p50).
-        between_ms: time per request in which a busy replica runs no batch. None if the pipeline has several units.
+        outside_batches_ms: time per request in which a busy replica runs no batch. None if the pipeline has several
+            units.
         batches: the batches under load. None for the ingress if the pipeline has several units, because its batches
             wait for another unit.
     """
@@ -56,11 +57,11 @@ class Served:
     outside_ms: float
     cpu_ms: float
     ranker_ms: float
-    between_ms: float | None
+    outside_batches_ms: float | None
     batches: RecordedBatches | None
 
 
-def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, Served]:
+def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, DeploymentMeasurement]:
     """Serve the pipeline and measure each deployment.
 
     First, requests are sent one at a time for ``seconds``. Then the service is saturated with all its
@@ -79,7 +80,9 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
         return _measured(recorded, home, Path(folder), seconds)
 
 
-def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) -> dict[str, Served]:
+def _measured(
+    config: PipelineConfig, home: Path, folder: Path, seconds: float
+) -> dict[str, DeploymentMeasurement]:
     with local_cluster(config):
         deploy(config, home, lambda _text: None)
         names = list(serve.status().applications[config.name].deployments)
@@ -89,13 +92,13 @@ def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) 
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
         startup_s = {name: _start_replica(config, home, name) for name in names}
     return {
-        name: Served(
+        name: DeploymentMeasurement(
             startup_s=startup_s[name],
             memory_mib=memory[name],
             outside_ms=outside_ms,
             cpu_ms=cpu_ms[name],
             ranker_ms=ranker_ms,
-            between_ms=_between_ms(loaded, name) if len(names) == 1 else None,
+            outside_batches_ms=_between_ms(loaded, name) if len(names) == 1 else None,
             batches=loaded.batches[Key(name, LOCAL_POOL)]
             if len(names) == 1 or name != config.ingress_unit
             else None,

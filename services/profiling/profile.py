@@ -16,7 +16,7 @@ from services.config.placement import Placement, placements
 from services.errors import ConfigError
 from services.profiling.batches import UnitBatches, measure_batches
 from services.profiling.contention import fit_contention
-from services.profiling.in_service import Served, measure_served
+from services.profiling.in_service import DeploymentMeasurement, measure_served
 
 _SECONDS_OF_BATCHES = 20.0
 _SECONDS_OF_REQUESTS = 8.0
@@ -90,7 +90,7 @@ def _profile(
     config: PipelineConfig,
     placement: Placement,
     measured: dict[str, tuple[list[Timing], float]],
-    served: dict[str, Served],
+    served: dict[str, DeploymentMeasurement],
 ) -> Profile:
     unit = placement.key.unit
     timings, fallback_us = measured[unit]
@@ -110,7 +110,9 @@ def _profile(
         fallback_us_per_candidate=round(fallback_us, 3),
     )
     profile = base if service.batches is None else _with_contention(base, service.batches)
-    outside_batches_ms = service.cpu_ms - single.mean_ms if service.between_ms is None else service.between_ms
+    outside_batches_ms = (
+        service.cpu_ms - single.mean_ms if service.outside_batches_ms is None else service.outside_batches_ms
+    )
     return profile.model_copy(update={"overhead_cpu_ms": round(max(0.0, outside_batches_ms), 3)})
 
 

@@ -6,7 +6,7 @@ import yaml
 
 from models.durable import write_file
 from services.errors import ReleaseError
-from services.locks import alone
+from services.locks import file_lock
 
 _FILE = "history.yaml"
 _REMEMBERED = 100
@@ -68,7 +68,7 @@ class ReleaseHistory:
             is_rollback: if ``name`` was active just before the present release, remove the present release from the
                 history instead of appending ``name``.
         """
-        with alone(self._lock):  # if two activations come at the same time, both are kept
+        with file_lock(self._lock):  # if two activations come at the same time, both are kept
             names = self.names()
             if is_rollback and names[-2:-1] == [name]:
                 names.pop()

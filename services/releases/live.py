@@ -18,7 +18,7 @@ from typing import Any
 from models.errors import ModelError
 from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch, ServiceError
-from services.locks import one_at_a_time
+from services.locks import host_lock
 from services.releases.release import LiveRelease
 from services.releases.staging import ReleaseFolder
 from services.releases.steps import Steps, complete
@@ -183,7 +183,7 @@ class LiveReleases:
     def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()
         # Only one replica on a machine loads at a time, so that the other replicas answer as usual.
-        with one_at_a_time("loading", _LOCK_LIMIT_S):
+        with host_lock("loading", _LOCK_LIMIT_S):
             sys.setswitchinterval(_SWITCH_S)  # the longest time that requests wait for the GIL
             try:
                 loaded = complete(self._steps(name), Throttle(_SHARE))

@@ -82,9 +82,9 @@ class Release:
         return {**self.model_versions, "release": self.name}
 
     @property
-    def taken(self) -> tuple[Identity, ...]:
+    def folder_identities(self) -> tuple[Identity, ...]:
         """The identities of the overlay and the live item features in use."""
-        return self.refresher.taken
+        return self.refresher.identities
 
     def pipeline(self, remote: Mapping[StageName, AnyStage]) -> list[Ladder]:
         """Return all stages with their rungs, in the order in which a request passes them.

@@ -28,7 +28,7 @@ class Rollout:
     """Sends release commands to a running service's replicas. The calls block: never use them in an event loop."""
 
     def __init__(self, config: PipelineConfig, folder: ReleaseFolder, say: Callable[[str], None]) -> None:
-        """Connect to a pipeline's units. This process must have joined the cluster with ``joined``.
+        """Connect to a pipeline's units. This process must have joined the cluster with ``connect_to_service``.
 
         Args:
             config: the pipeline.

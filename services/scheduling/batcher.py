@@ -28,7 +28,7 @@ class BatchingConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Generic[Payload]):
+class NextBatch(Generic[Payload]):
     """A batch of one release, and the work that is not worth serving because it is late or abandoned."""
 
     batch: list[Work[Payload]]
@@ -97,7 +97,7 @@ class Batcher(Generic[Payload]):
 
     def take(
         self, now_s: float, expected_service_s: float = 0.0, *, release: str | None = None
-    ) -> Taken[Payload]:
+    ) -> NextBatch[Payload]:
         """Form the next batch, for ``release`` or for the release with the most urgent work.
 
         The batch may be empty even if there is late work. If no work is expected to be in time, the most urgent work
@@ -111,7 +111,7 @@ class Batcher(Generic[Payload]):
         Returns:
             The batch, and the work that is not worth serving.
         """
-        result: Taken[Payload] = Taken([], [])
+        result: NextBatch[Payload] = NextBatch([], [])
         heap = self._most_urgent_heap() if release is None else self._heaps.get(release)
         candidates = 0
         while heap:
@@ -170,7 +170,7 @@ class Batcher(Generic[Payload]):
             self._least_urgent = None
 
 
-def _serve_one(result: Taken[Payload], now_s: float) -> None:
+def _serve_one(result: NextBatch[Payload], now_s: float) -> None:
     """Move the most urgent work that still has time from ``late`` to the batch."""
     for index, work in enumerate(result.late):
         if work.deadline_s > now_s and not work.is_gone():

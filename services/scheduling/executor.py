@@ -170,7 +170,7 @@ class Executor(Generic[Payload]):
             try:
                 payloads = [work.payload for work in job.works]
                 job.batch = self._memory(payloads, job.release, job.why or "failed")
-                job.fell = True
+                job.is_degraded = True
                 job.timings_ms["memory"] = (self._clock() - started_s) * 1e3
                 error = None
             except BaseException as memory_error:

@@ -50,7 +50,7 @@ class Job(Generic[Payload]):
         is_settled: ``rung`` was chosen for exactly these requests.
         is_probe: ``rung`` was chosen to check its expected time.
         error: the last failed rung's error.
-        fell: a lower rung or memory has answered a stage.
+        is_degraded: a lower rung or memory has answered a stage.
         in_flight: the job counts as a batch in flight.
         is_part: its requests left another batch.
         is_late: its requests are refused before any stage.
@@ -69,7 +69,7 @@ class Job(Generic[Payload]):
     is_settled: bool = False
     is_probe: bool = False
     error: ServiceError | None = None
-    fell: bool = False
+    is_degraded: bool = False
     in_flight: bool = True
     is_part: bool = False
     is_late: bool = False
@@ -190,7 +190,7 @@ class Job(Generic[Payload]):
         self.timings_ms[ladder.name] = elapsed_s * 1e3
         if self.rung:
             batch = batch.missing(f"{ladder.name}:{rung.name}:{self.why}", range(len(batch)))
-            self.fell = True
+            self.is_degraded = True
         self.batch, self.next_stage, self.rung, self.why = batch, self.next_stage + 1, 0, None
         self.is_settled = self.is_probe = False
 
@@ -202,16 +202,16 @@ class Job(Generic[Payload]):
         self.error = self.failure(error)
         if self.rehearsed is None and not isinstance(error, DeadlinePassed):
             self.ladder.rungs[self.rung].failed(now_s, probed_s=elapsed_s if self.is_probe else 0.0)
-        self.fall("load" if isinstance(error, Overloaded) else "failed")
+        self.use_rung_below("load" if isinstance(error, Overloaded) else "failed")
 
-    def gave_up(self, elapsed_s: float, now_s: float, *, size: int) -> None:
+    def abandoned(self, elapsed_s: float, now_s: float, *, size: int) -> None:
         """Record that no request waits any more for the present rung, which ran on ``size`` candidates."""
         if self.rehearsed is None:
-            self.ladder.rungs[self.rung].gave_up(size, elapsed_s, now_s, is_probe=self.is_probe)
+            self.ladder.rungs[self.rung].abandoned(size, elapsed_s, now_s, is_probe=self.is_probe)
         self.error = too_late()
-        self.fall("late")
+        self.use_rung_below("late")
 
-    def fall(self, why: Why) -> None:
+    def use_rung_below(self, why: Why) -> None:
         """Continue with the rung below."""
         self.why = why
         self.rung += 1

@@ -53,7 +53,7 @@ class Rung:
         self._pause(probed_s, now_s)
         self.breaker = self.breaker.failed(now_s)
 
-    def gave_up(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
+    def abandoned(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
         """Learn from a batch that no request waits for any more, after ``elapsed_s``.
 
         It is a failure only if it ran for far longer than its expected time. Otherwise, a caller with a short deadline
@@ -135,7 +135,7 @@ class Ladder:
         why: Why | None = None
         for index, rung in enumerate(self.rungs[first:], first):
             breaker = rung.breaker
-            allowed, next_breaker = breaker.asked(now_s)
+            allowed, next_breaker = breaker.admit(now_s)
             if not allowed:
                 why = why or "failed"
                 continue
@@ -160,7 +160,7 @@ class Ladder:
     def cheapest_s(self, size: int, now_s: float) -> float:
         """Return the fastest working rung's expected time. 0 if no rung works."""
         return min(
-            [rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]],
+            [rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.admit(now_s)[0]],
             default=0.0,
         )
 
@@ -169,7 +169,7 @@ class Ladder:
     ) -> int:
         """Count the requests that the next working rung could serve in time. Memory serves at once."""
         for rung in self.rungs[below:]:
-            if rung.breaker.asked(now_s)[0]:
+            if rung.breaker.admit(now_s)[0]:
                 return _in_time(rung.latency, members, sizes, left_s)
         return sum(left_s[member] > 0 for member in members)
 

@@ -74,7 +74,7 @@ class RemoteCalls(Generic[Payload]):
         ) as error:  # the other unit, or its handle, may raise anything
             now_s = self._clock()
             if call is not None and limit.expired():
-                job.gave_up(now_s - started_s, now_s, size=size)
+                job.abandoned(now_s - started_s, now_s, size=size)
             else:
                 job.failed(error, now_s - started_s, now_s)
         else:
@@ -103,7 +103,7 @@ class RemoteCalls(Generic[Payload]):
             call.waiting = np.delete(call.waiting, job.request_indices(leaving))
             call.patience_s = [each_s for each_s in call.patience_s if each_s > after_s]
             [leaving_job] = job.leave([leaving])
-            leaving_job.fall("late")
+            leaving_job.use_rung_below("late")
             self._queue.resume(self._consumer, leaving_job)
         if after_s >= self._queue.horizon_s and job.in_flight:
             self._queue.release(self._consumer, job)

@@ -160,7 +160,7 @@ class Runner(Generic[Payload]):
             self.queue.learn(self._clock() - job.dispatched_s, job.size)
         requests = sum([work.request_count for work in job.works])
         self._metrics.batch_done(requests, job.size, job.timings_ms)
-        if job.fell:
+        if job.is_degraded:
             self._metrics.shed(requests)
 
     def _answer(

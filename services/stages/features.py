@@ -19,7 +19,7 @@ from models.features.rows import KeyedGroup, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
-from services.stages.updates.refresh import Watched, watched_folders
+from services.stages.updates.refresh import WatchedFolder, watched_folders
 from services.stores.base import FeatureStore
 from services.stores.kinds.registry import StoreConfig
 from services.telemetry.features import RowMetrics
@@ -94,7 +94,7 @@ def refuse_other_features(catalogue: Catalogue, definitions: FeatureSet) -> None
 
 def open_watched_view(
     config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
-) -> tuple[FeatureView, list[Watched]]:
+) -> tuple[FeatureView, list[WatchedFolder]]:
     """Return the view as ``open_view`` does, and the folders behind it, for watching."""
     try:
         view = FeatureView(features, catalogue)

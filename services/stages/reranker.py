@@ -109,7 +109,7 @@ class RerankerStage:
     ) -> RaggedBatch:
         offsets = best.offsets
         groups = self._rules.groups(best.rows)
-        picked = maximal_marginal_relevance(
+        slots = maximal_marginal_relevance(
             to_lists(best.candidates["score"], offsets),
             to_lists(vectors.take(best.rows, axis=0), offsets),
             mask_of(offsets),
@@ -117,22 +117,22 @@ class RerankerStage:
             self._config.best if best.k is None else int(best.k.max()),
             relevance_weight,
             None if groups is None else to_lists(groups, offsets),
-            self._rules.most or 1,
+            self._rules.max_per_group or 1,
         )
-        chosen = picked >= 0
+        chosen = slots >= 0
         if best.k is not None:
-            chosen &= np.arange(picked.shape[1])[None, :] < best.k[:, None]
-        return best.keep((picked + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
+            chosen &= np.arange(slots.shape[1])[None, :] < best.k[:, None]
+        return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
 
 
-def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
-    """Return each request's best candidates by "score", within k. With a cap, look at the best ``most`` only."""
-    if rules.most is None:
+def in_order(batch: RaggedBatch, rules: Rules, limit: int) -> RaggedBatch:
+    """Return each request's best candidates by "score", within k. With a cap, look at the best ``limit`` only."""
+    if rules.max_per_group is None:
         return best_within_k(batch, "score")
-    ordered = best_of_each(batch, "score", most)
+    ordered = best_of_each(batch, "score", limit)
     groups = rules.groups(ordered.rows)
     assert groups is not None
-    capped = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.most))
+    capped = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.max_per_group))
     return capped if capped.k is None else first_of_each(capped, capped.k)
 
 

@@ -182,12 +182,12 @@ class PoolRouter:
             route.credit += candidates * route.weight / total
         chosen = max(weighted or usable, key=lambda route: route.credit)
         chosen.credit -= candidates if weighted else 0.0
-        chosen.breaker = chosen.breaker.asked(self._clock())[1]
+        chosen.breaker = chosen.breaker.admit(self._clock())[1]
         return chosen
 
     def _usable(self, routes: Sequence[_Route]) -> list[_Route]:
         now_s = self._clock()
-        return [route for route in routes if route.breaker.asked(now_s)[0] and route.pool.has_replicas()]
+        return [route for route in routes if route.breaker.admit(now_s)[0] and route.pool.has_replicas()]
 
 
 def _abandon(task: "asyncio.Task[bytes]") -> None:

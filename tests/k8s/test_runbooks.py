@@ -14,7 +14,7 @@ from tests.cli.k8s.clusters import (
     ACTIVE,
     NAMESPACE,
     PENDING,
-    Served,
+    ServedObjects,
     add_pending,
     serving_objects,
     take_over,
@@ -58,7 +58,7 @@ def head_of(environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("switched", [False, True])
 def test_documented_line_finds_only_the_head_of_the_active_cluster(
-    api: tuple[Served, dict[str, str]], switched: bool
+    api: tuple[ServedObjects, dict[str, str]], switched: bool
 ) -> None:
     held, environment = api
     held.objects = serving_objects()

@@ -113,12 +113,12 @@ def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatc
 
 def make_ranker(seed: int = 0) -> HistoryRanker:
     """Return a ranker with random weights, large enough that every input affects its scores."""
-    return shaken(HistoryRanker(RANKER), seed)
+    return with_random_weights(HistoryRanker(RANKER), seed)
 
 
 def make_pooled(seed: int = 0) -> PooledRanker:
     """Return a pooled ranker with random weights."""
-    return shaken(PooledRanker(POOLED), seed)
+    return with_random_weights(PooledRanker(POOLED), seed)
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:
@@ -126,7 +126,7 @@ def make_reranker(seed: int = 0) -> ListwiseReranker:
 
     A new one adds 0 to the scores.
     """
-    return shaken(ListwiseReranker(RERANKER), seed)
+    return with_random_weights(ListwiseReranker(RERANKER), seed)
 
 
 def make_impressions(root: Path, catalogue: Catalogue, lists: int, seed: int = 0) -> None:
@@ -150,7 +150,7 @@ def _profiles(batch: RaggedBatch) -> NDArray[Any]:
     return profile
 
 
-def shaken(model: Model, seed: int) -> Model:
+def with_random_weights(model: Model, seed: int) -> Model:
     """Return the model with random weights, large enough that every input affects its output."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -45,7 +45,7 @@ class ServiceProcess:
 
     process: "subprocess.Popen[str]"
     port: int
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     _lines: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
@@ -64,16 +64,16 @@ class ServiceProcess:
             try:
                 line = self._lines.get(timeout=max(0.0, end_s - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {wanted!r} within {limit_s:.0f} s: {self.said[-20:]}") from None
-            assert line is not None, f"it ended without {wanted!r}: {self.said[-20:]}"
-            self.said.append(line)
+                raise AssertionError(f"no {wanted!r} within {limit_s:.0f} s: {self.output[-20:]}") from None
+            assert line is not None, f"it ended without {wanted!r}: {self.output[-20:]}"
+            self.output.append(line)
             if wanted in line:
                 return
 
     def match_in_output(self, pattern: str) -> str:
         """Match the pattern in the process's output, and return its first group."""
-        match = re.search(pattern, " ".join(self.said))
-        assert match is not None, f"{pattern} is not in {self.said}"
+        match = re.search(pattern, " ".join(self.output))
+        assert match is not None, f"{pattern} is not in {self.output}"
         return match[1]
 
     def descendants(self) -> list[psutil.Process]:

@@ -27,28 +27,28 @@ def test_opens_only_after_failures_in_a_row() -> None:
 
 def test_open_breaker_lets_no_call_through_until_retry_after() -> None:
     breaker = opened(at_s=10.0)
-    assert breaker.asked(10.499) == (False, breaker)
-    may, probing = breaker.asked(10.5)
+    assert breaker.admit(10.499) == (False, breaker)
+    may, probing = breaker.admit(10.5)
     assert (may, probing.state) == (True, State.HALF_OPEN)
 
 
 def test_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
-    _, probing = opened(at_s=10.0).asked(10.5)
-    assert probing.asked(10.6) == (False, probing)
-    assert probing.succeeded().asked(10.6)[0]
+    _, probing = opened(at_s=10.0).admit(10.5)
+    assert probing.admit(10.6) == (False, probing)
+    assert probing.succeeded().admit(10.6)[0]
     again = probing.failed(10.6)
     assert again.state is State.OPEN
-    assert not again.asked(11.0)[0]
-    assert again.asked(11.1)[0]
+    assert not again.admit(11.0)[0]
+    assert again.admit(11.1)[0]
 
 
 def test_lost_probe_does_not_keep_it_half_open() -> None:
-    _, probing = opened(at_s=10.0).asked(10.5)
-    assert probing.asked(11.0)[0]
+    _, probing = opened(at_s=10.0).admit(10.5)
+    assert probing.admit(11.0)[0]
 
 
 def test_failures_of_earlier_calls_do_not_delay_the_probe() -> None:
-    assert opened(at_s=10.0).failed(10.4).asked(10.5)[0]
+    assert opened(at_s=10.0).failed(10.4).admit(10.5)[0]
 
 
 @given(EVENTS)
@@ -59,7 +59,7 @@ def test_always_recovers_and_limits_calls_while_failing(
     for event, passed_s in events:
         now_s += passed_s
         if event == "asked":
-            may, after = breaker.asked(now_s)
+            may, after = breaker.admit(now_s)
             if may and in_a_row >= CONFIG.failures:
                 # While it fails, at most one call per period goes through.
                 assert now_s - through_s >= 0.999 * CONFIG.retry_after_ms / 1e3
@@ -73,4 +73,4 @@ def test_always_recovers_and_limits_calls_while_failing(
             breaker, in_a_row = breaker.failed(now_s), in_a_row + 1
             if breaker.state is State.CLOSED:
                 assert in_a_row < CONFIG.failures
-    assert breaker.asked(now_s + 1.001 * CONFIG.retry_after_ms / 1e3)[0]
+    assert breaker.admit(now_s + 1.001 * CONFIG.retry_after_ms / 1e3)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.locks import alone, one_at_a_time
+from services.locks import file_lock, host_lock
 from tests.services.stores.servers import until
 
 LIMIT_S = 30.0
@@ -15,16 +15,16 @@ LIMIT_S = 30.0
 
 def test_one_process_holds_the_lock_and_others_wait_up_to_the_limit() -> None:
     name = f"test-{os.getpid()}"
-    with one_at_a_time(name, 0.0) as first:
+    with host_lock(name, 0.0) as first:
         assert first
-        with one_at_a_time(name, 0.05) as second:
+        with host_lock(name, 0.05) as second:
             assert not second
-    with one_at_a_time(name, 0.0) as third:
+    with host_lock(name, 0.0) as third:
         assert third
 
 
 def hold_until_killed(lock: Path) -> None:
-    with alone(lock):
+    with file_lock(lock):
         lock.with_name("is-held").touch()
         signal.pause()
 
@@ -45,7 +45,7 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         for process in (holder, waiter):
             process.kill()
             process.join(LIMIT_S)
-    with alone(lock):
+    with file_lock(lock):
         assert (holder.exitcode, waiter.exitcode) == (-signal.SIGKILL, -signal.SIGKILL)
 
 
@@ -53,5 +53,5 @@ def test_lock_file_that_cannot_be_created_is_an_error_at_once(tmp_path: Path) ->
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     for lock in (tmp_path / "file" / "lock", tmp_path / "folder"):
-        with pytest.raises(OSError, match=str(tmp_path)), alone(lock):
+        with pytest.raises(OSError, match=str(tmp_path)), file_lock(lock):
             pass

@@ -29,7 +29,7 @@ def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> 
             "temperature_c": weather.temperature_c,
             "rain_mm": weather.rain_mm,
             "snowing": weather.snowing,
-            "snow_day_h": weather.lately(weather.snowing, 24),
+            "snow_day_h": weather.sum_over_last(weather.snowing, 24),
             "traffic": weather.traffic,
             "holiday": weather.holiday.astype(np.float32),
             "forecast_temperature_c": weather.ahead(weather.temperature_c, FORECAST_H),

@@ -124,7 +124,7 @@ def _staged(
         raining=raining[hour],
         rain_ahead=weather.ahead(raining, 2).max(axis=1)[hour],
         snowing=weather.snowing[hour],
-        snow_day_h=weather.lately(weather.snowing, 24)[hour],
+        snow_day_h=weather.sum_over_last(weather.snowing, 24)[hour],
         traffic=weather.traffic[hour],
         minutes=np.clip(np.minimum(typical, wait_s / 60.0 - way_min), 10.0, 180.0).astype(np.float32),
         wait_s=wait_s,

@@ -68,7 +68,7 @@ class Weather:
         hour_index = np.arange(self.hours)[:, None] + 1 + np.arange(hours)
         return np.asarray(series[np.minimum(hour_index, self.hours - 1)])
 
-    def lately(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
+    def sum_over_last(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
         """Return the sum (H,) over each hour and the hours before it, `hours` in total."""
         total = np.concatenate([[0.0], np.cumsum(series, dtype=np.float64)])
         last = np.arange(1, self.hours + 1)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from walks.text.queries import Asked
+from walks.text.queries import QuerySet
 
 
-def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
+def bm25(query_set: QuerySet, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
     """Return each query's BM25 scores (Robertson & Zaragoza 2009) with its candidates' texts, (Q, C)."""
     words = [Counter(_words(text)) for text in texts]
     lengths = [counter.total() for counter in words]
@@ -27,7 +27,8 @@ def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -
         )
 
     scores = [
-        [score(query, row) for row in rows] for query, rows in zip(asked.queries, asked.rows, strict=True)
+        [score(query, row) for row in rows]
+        for query, rows in zip(query_set.queries, query_set.rows, strict=True)
     ]
     return np.array(scores, dtype=np.float32)
 

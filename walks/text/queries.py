@@ -43,7 +43,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuerySet:
     """Queries (Q,), their candidates as catalogue rows (Q, C), and the candidates' relevance (Q, C), 0 to 1."""
 
     queries: list[str]
@@ -138,7 +138,7 @@ class Walkers:
         self._met = np.clip(np.array(met, dtype=np.float64), LEAST, 1.0)
         self._held_out = np.array([key % _HELD_OUT_EVERY == 0 for key in catalogue.keys.tolist()])
 
-    def ask(self, count: int, candidates: int, *, held_out: bool, seed: int) -> Asked:
+    def ask(self, count: int, candidates: int, *, held_out: bool, seed: int) -> QuerySet:
         """Draw queries. A query's candidates are the route for which it was made, and others drawn at random.
 
         Args:
@@ -157,7 +157,7 @@ class Walkers:
             queries.append(words)
             rows.append(routes[order])
             relevance.append(met[order])
-        return Asked(queries, np.array(rows), np.array(relevance, dtype=np.float32))
+        return QuerySet(queries, np.array(rows), np.array(relevance, dtype=np.float32))
 
     def _query(
         self, route: int, routes: NDArray[np.int64], held_out: bool, random: np.random.Generator

@@ -30,7 +30,7 @@ from walks.sources import TOKENIZER as TOKENIZER_FILE
 from walks.sources import WEIGHTS, locate
 from walks.text.bm25 import bm25
 from walks.text.minilm import Encoder
-from walks.text.queries import Asked, Walkers
+from walks.text.queries import QuerySet, Walkers
 from walks.world import Inputs, World
 
 QUERY, TEXT = "context.query", "details.summary"
@@ -77,8 +77,8 @@ def train_text_ranker(
         folder, query=QUERY, text=TEXT, max_length=fit.max_length, random_head=True, seed=fit.seed
     )
     texts = list(item_texts(catalogue, TEXT, range(len(catalogue))))
-    asked = walkers.ask(fit.lists, fit.candidates, held_out=False, seed=fit.seed)
-    _teach(loaded.module, PairTokenizer(folder / TOKENIZER), asked, texts, fit, progress)
+    query_set = walkers.ask(fit.lists, fit.candidates, held_out=False, seed=fit.seed)
+    _teach(loaded.module, PairTokenizer(folder / TOKENIZER), query_set, texts, fit, progress)
     trained_s = time.monotonic() - started_s
     valid = walkers.ask(fit.valid_lists, fit.valid_candidates, held_out=True, seed=fit.seed)
     metrics = {
@@ -115,7 +115,7 @@ def train_text_ranker(
 def _teach(
     module: SequenceClassifier,
     tokenizer: PairTokenizer,
-    asked: Asked,
+    query_set: QuerySet,
     texts: Sequence[str],
     fit: Fit,
     progress: Progress,
@@ -126,7 +126,7 @@ def _teach(
     for frozen in (encoder.embeddings, *encoder.encoder.layer[: -fit.layers]):
         frozen.requires_grad_(False)
     weights = [weight for weight in module.parameters() if weight.requires_grad]
-    steps = len(asked.queries) // fit.lists_per_step
+    steps = len(query_set.queries) // fit.lists_per_step
     optimizer = torch.optim.AdamW(weights, lr=fit.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, fit.learning_rate, total_steps=steps, pct_start=0.1, anneal_strategy="linear"
@@ -134,8 +134,8 @@ def _teach(
     module.eval()  # no dropout: a run this short does not overfit, and it learns faster
     for step in range(steps):
         lists = slice(step * fit.lists_per_step, (step + 1) * fit.lists_per_step)
-        relevance = torch.from_numpy(asked.relevance[lists])
-        scores = _scores(module, tokenizer, asked, lists, texts)
+        relevance = torch.from_numpy(query_set.relevance[lists])
+        scores = _scores(module, tokenizer, query_set, lists, texts)
         shares = relevance / relevance.sum(dim=1, keepdim=True)
         loss = -(shares * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()  # ListNet's top one
         optimizer.zero_grad()
@@ -147,13 +147,17 @@ def _teach(
 
 
 def _scores(
-    module: SequenceClassifier, tokenizer: PairTokenizer, asked: Asked, lists: slice, texts: Sequence[str]
+    module: SequenceClassifier,
+    tokenizer: PairTokenizer,
+    query_set: QuerySet,
+    lists: slice,
+    texts: Sequence[str],
 ) -> torch.Tensor:
     """Return the module's scores (Q, C) for some lists, with gradients. All pairs go into one call."""
-    rows = asked.rows[lists]
+    rows = query_set.rows[lists]
     pair = module.options.pair
     batcher = PairBatcher(tokenizer.template, pair, module.signature("").inputs, rows.size * pair.max_length)
-    queries = tokenizer.tokens(asked.queries[lists], batcher.room)
+    queries = tokenizer.tokens(query_set.queries[lists], batcher.room)
     text_tokens = tokenizer.tokens([texts[row] for row in rows.reshape(-1).tolist()], batcher.room)
     query_of = np.repeat(np.arange(len(rows)), rows.shape[1])
     (micro,) = batcher(queries, query_of, text_tokens, np.arange(rows.size))
@@ -161,27 +165,27 @@ def _scores(
     return scores[torch.from_numpy(np.argsort(micro.positions))].view(rows.shape)
 
 
-def _served(root: Path, artifact: Artifact, catalogue: Catalogue, asked: Asked) -> NDArray[np.float32]:
+def _served(root: Path, artifact: Artifact, catalogue: Catalogue, query_set: QuerySet) -> NDArray[np.float32]:
     runtime = load_runtime(root, artifact, OnnxConfig(threads=2))
     scorer = PairScorer(root, artifact.signature, catalogue, TextConfig())
-    encoded = [query.encode() for query in asked.queries]
+    encoded = [query.encode() for query in query_set.queries]
     column = RaggedArray(
         np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets_of(np.array([len(e) for e in encoded]))
     )
-    batch = RaggedBatch(_offsets(asked), asked.rows.reshape(-1), requests={QUERY: column})
-    return scorer.scores(batch, "score", runtime).reshape(asked.rows.shape)
+    batch = RaggedBatch(_offsets(query_set), query_set.rows.reshape(-1), requests={QUERY: column})
+    return scorer.scores(batch, "score", runtime).reshape(query_set.rows.shape)
 
 
-def _cosines(asked: Asked, texts: Sequence[str], inputs: Inputs) -> NDArray[np.float32]:
+def _cosines(query_set: QuerySet, texts: Sequence[str], inputs: Inputs) -> NDArray[np.float32]:
     encoder = Encoder(inputs.encoder, inputs.tokenizer)
-    rows, index = np.unique(asked.rows, return_inverse=True)
-    text_vectors = encoder([texts[row] for row in rows.tolist()])[index.reshape(asked.rows.shape)]
-    return np.asarray(np.einsum("qd,qcd->qc", encoder(asked.queries), text_vectors), dtype=np.float32)
+    rows, index = np.unique(query_set.rows, return_inverse=True)
+    text_vectors = encoder([texts[row] for row in rows.tolist()])[index.reshape(query_set.rows.shape)]
+    return np.asarray(np.einsum("qd,qcd->qc", encoder(query_set.queries), text_vectors), dtype=np.float32)
 
 
-def _ndcg(scores: NDArray[np.float32], asked: Asked) -> float:
-    return ndcg(scores.reshape(-1), asked.relevance.reshape(-1), _offsets(asked))
+def _ndcg(scores: NDArray[np.float32], query_set: QuerySet) -> float:
+    return ndcg(scores.reshape(-1), query_set.relevance.reshape(-1), _offsets(query_set))
 
 
-def _offsets(asked: Asked) -> NDArray[np.int64]:
-    return offsets_of(np.full(len(asked.queries), asked.rows.shape[1]))
+def _offsets(query_set: QuerySet) -> NDArray[np.int64]:
+    return offsets_of(np.full(len(query_set.queries), query_set.rows.shape[1]))

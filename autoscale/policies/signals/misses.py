@@ -64,7 +64,14 @@ def lasting(state: MissState) -> float:
 
 
 def raised(
-    state: MissState, now_s: float, unit: str, *, starting: bool, load: float, window_s: float, most: float
+    state: MissState,
+    now_s: float,
+    unit: str,
+    *,
+    starting: bool,
+    load: float,
+    window_s: float,
+    max_addition: float,
 ) -> MissState:
     """Return the state with one more step for the unit, if misses last and the unit may be their cause.
 
@@ -77,12 +84,12 @@ def raised(
         starting: whether the unit is not settled, because some replicas are starting.
         load: the ready replicas' load relative to their capacity.
         window_s: the least time between steps.
-        most: the largest addition.
+        max_addition: the largest addition.
     """
     since_s = now_s if starting else state.settled_s.get(unit, now_s)
     added, share = state.added, lasting(state)
-    if share and now_s - since_s >= window_s and load >= _LEAST_LOAD and added.get(unit, 0.0) < most:
+    if share and now_s - since_s >= window_s and load >= _LEAST_LOAD and added.get(unit, 0.0) < max_addition:
         step = min(max(share, _LEAST_STEP), _MOST_STEP)
-        added = {**added, unit: min(most, (1 + added.get(unit, 0.0)) * (1 + step) - 1)}
+        added = {**added, unit: min(max_addition, (1 + added.get(unit, 0.0)) * (1 + step) - 1)}
         since_s = now_s
     return MissState(state.samples, {**state.settled_s, unit: since_s}, added, state.last_s)

@@ -136,18 +136,18 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
     return [range(*pair) for pair in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
 
 
-def runs(count: int, rows: int, most: int) -> list[tuple[int, int]]:
+def runs(count: int, rows: int, max_runs: int) -> list[tuple[int, int]]:
     """Cut ``count`` elements into consecutive runs of nearly equal length, none of them empty.
 
     Args:
         count: number of elements, such as chunks.
         rows: activation rows per element.
-        most: maximum number of runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
+        max_runs: maximum number of runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
 
     Returns:
         Each run's start and length.
     """
-    number = max(1, min(count, most, count * rows // FEWEST_ROWS))
+    number = max(1, min(count, max_runs, count * rows // FEWEST_ROWS))
     ends = [count * run // number for run in range(number + 1)]
     return [(start, end - start) for start, end in pairwise(ends)]
 

@@ -28,7 +28,7 @@ def maximal_marginal_relevance(
     count: int,
     relevance_weight: float,
     groups: NDArray[np.int64] | None = None,
-    most: int = 1,
+    max_per_group: int = 1,
 ) -> NDArray[np.int64]:
     """Pick slots one by one, each time the best trade-off between relevance and difference from earlier picks.
 
@@ -42,7 +42,7 @@ def maximal_marginal_relevance(
         count: the number of picks per list.
         relevance_weight: the weight of relevance, 0 to 1. Similarity has the rest.
         groups: (B, M), each slot's group.
-        most: the most picks from one group.
+        max_per_group: the most picks from one group.
 
     Returns:
         The slots in picking order, int64 (B, min(count, M)). -1 if no candidate was left to pick.
@@ -61,9 +61,9 @@ def maximal_marginal_relevance(
         slot = np.argmax(relevance - (1 - relevance_weight) * closest, axis=1)
         picked[:, pick] = np.where(relevance[all_lists, slot] > _EXCLUDED, slot, -1)
         relevance[all_lists, slot] = _EXCLUDED
-        if groups is not None and pick + 1 >= most:
+        if groups is not None and pick + 1 >= max_per_group:
             same = groups == groups[all_lists, slot][:, None]
-            full = np.count_nonzero(same & mask & (relevance == _EXCLUDED), axis=1) >= most
+            full = np.count_nonzero(same & mask & (relevance == _EXCLUDED), axis=1) >= max_per_group
             relevance[same & full[:, None]] = _EXCLUDED
         chosen = vectors[all_lists, slot]
         closest = np.maximum(closest, np.matmul(vectors, chosen[:, :, None])[:, :, 0])

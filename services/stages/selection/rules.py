@@ -107,7 +107,7 @@ class Rules:
         return self._open(batch)
 
     @property
-    def most(self) -> int | None:
+    def max_per_group(self) -> int | None:
         """The most items from one group in a list. None without a cap."""
         return None if self._config.cap is None else self._config.cap.most
 
@@ -155,14 +155,16 @@ class Rules:
         return np.asarray(nearest == pairs)
 
 
-def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Return which candidates are among the first ``most`` in their group and request, bool (N,)."""
+def within_cap(
+    groups: NDArray[np.int64], request_of: NDArray[np.int64], max_per_group: int
+) -> NDArray[np.bool_]:
+    """Return which candidates are among the first ``max_per_group`` in their group and request, bool (N,)."""
     order = np.lexsort((groups, request_of))  # stable: candidates of one group stay in order
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
     position = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
     is_within = np.empty(len(order), dtype=bool)
-    is_within[order] = position < most
+    is_within[order] = position < max_per_group
     return is_within
 
 

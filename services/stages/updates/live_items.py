@@ -10,7 +10,7 @@ from models.features.catalogue import Catalogue, item_key
 from models.features.definition import Feature, FeatureSet
 from models.features.live import INDEX, LiveItems
 from services.errors import ConfigError, NotFound
-from services.locks import alone
+from services.locks import file_lock
 from services.stages.updates.live_folder import LiveFolder
 
 
@@ -45,7 +45,7 @@ def set_live(
             field="features.live",
         )
     try:
-        with alone(root.with_name(f".{root.name}.lock")):
+        with file_lock(root.with_name(f".{root.name}.lock")):
             folder.refuse_lost(definitions)
             current = settled(root)
             live = (

@@ -31,7 +31,7 @@ Identity = tuple[int, int, int] | None
 
 
 @dataclass
-class Watched:
+class WatchedFolder:
     """A folder that is opened into the view.
 
     Attributes:
@@ -40,7 +40,7 @@ class Watched:
         index: its index file's name.
         take: opens the folder into the view.
         seen: the identity of the index that was last opened or refused.
-        taken: the identity of the index that the view has.
+        opened_identity: the identity of the index that the view has.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Watched:
     index: str
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
-    taken: Identity = field(default=None)
+    opened_identity: Identity = field(default=None)
     """Set after the folder was opened."""
 
     @property
@@ -67,7 +67,7 @@ class Watched:
                 with _pinned(settled(self.root)) as folder:
                     self.seen = _identity(folder / self.index)
                     self.take(folder)
-                self.taken = self.seen
+                self.opened_identity = self.seen
                 return
             except ArtifactError as error:
                 if self.identity == self.seen or attempt == _TRIES - 1:
@@ -97,13 +97,13 @@ def _pinned(root: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def watched_folders(view: FeatureView, overlay: Path | None, live: Path | None) -> list[Watched]:
-    """Return the folders to watch for ``view``. ``Watched.open`` opens each of them."""
+def watched_folders(view: FeatureView, overlay: Path | None, live: Path | None) -> list[WatchedFolder]:
+    """Return the folders to watch for ``view``. ``WatchedFolder.open`` opens each of them."""
     folders = []
     if overlay is not None:
-        folders.append(Watched("overlay", overlay, OVERLAY_INDEX, partial(_take_overlay, view)))
+        folders.append(WatchedFolder("overlay", overlay, OVERLAY_INDEX, partial(_take_overlay, view)))
     if live is not None:
-        folders.append(Watched("live", live, LIVE_INDEX, partial(_take_live, view)))
+        folders.append(WatchedFolder("live", live, LIVE_INDEX, partial(_take_live, view)))
     return folders
 
 
@@ -118,7 +118,7 @@ def _take_live(view: FeatureView, root: Path) -> None:
 class Refresher:
     """The thread that keeps a view's folders up to date."""
 
-    def __init__(self, folders: list[Watched], period_s: float, metrics: RowMetrics | None) -> None:
+    def __init__(self, folders: list[WatchedFolder], period_s: float, metrics: RowMetrics | None) -> None:
         """Check the folders every ``period_s`` seconds, if there are any."""
         self._folders = folders
         self._metrics = metrics
@@ -129,9 +129,9 @@ class Refresher:
             self._thread.start()
 
     @property
-    def taken(self) -> tuple[Identity, ...]:
+    def identities(self) -> tuple[Identity, ...]:
         """The folders' identities in the view. They change when the view gets a newer folder."""
-        return tuple(folder.taken for folder in self._folders)
+        return tuple(folder.opened_identity for folder in self._folders)
 
     def stop(self) -> None:
         """Stop checking, without waiting for the thread."""
@@ -147,7 +147,7 @@ class Refresher:
             if folder.identity not in (None, folder.seen):
                 self._refresh(folder)
 
-    def _refresh(self, folder: Watched) -> None:
+    def _refresh(self, folder: WatchedFolder) -> None:
         try:
             folder.open()
         except Exception as error:  # no fault on disk may end this thread

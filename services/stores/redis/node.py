@@ -72,7 +72,7 @@ class RedisNode:
             The connection. None if there is no such connection, or the breaker skips the server.
         """
         with self._lock:
-            is_allowed, breaker = self._breaker.asked(time.monotonic())
+            is_allowed, breaker = self._breaker.admit(time.monotonic())
             if not is_allowed:
                 return None
             self._breaker = breaker

@@ -34,7 +34,7 @@ def test_old_replicas_stay_until_their_replacements_are_ready() -> None:
 
 
 OPTIONS = st.builds(
-    lambda per_s, price, lowest, more: PoolOption(per_s, price, lowest, lowest + more),
+    lambda per_s, price, min_replicas, more: PoolOption(per_s, price, min_replicas, min_replicas + more),
     st.floats(1, 1000),
     st.floats(0.01, 10),
     st.integers(0, 2),
@@ -48,11 +48,14 @@ def test_mix_serves_the_load_if_possible_at_nearly_the_lowest_cost(
     load: float, options: list[PoolOption]
 ) -> None:
     mix = cheapest_mix(load, options)
-    assert all(option.lowest <= count <= option.most for count, option in zip(mix, options, strict=True))
-    every = itertools.product(*(range(option.lowest, option.most + 1) for option in options))
+    assert all(
+        option.min_replicas <= count <= option.max_replicas
+        for count, option in zip(mix, options, strict=True)
+    )
+    every = itertools.product(*(range(option.min_replicas, option.max_replicas + 1) for option in options))
     able = [other for other in every if capacity_of(other, options) >= load]
     if not able:
-        assert mix == tuple(option.most for option in options)
+        assert mix == tuple(option.max_replicas for option in options)
         return
     assert capacity_of(mix, options) >= load * (1 - 1e-6)
     best = min(price_of(other, options) for other in able)

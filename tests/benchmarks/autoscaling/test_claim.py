@@ -5,7 +5,7 @@ import pytest
 from autoscale.config import AutoscalingConfig
 from autoscale.tuner.fronts import JudgedConfig
 from autoscale.tuner.tuner import Tuned
-from benchmarks.autoscaling.claim import Judged, compared, day, picks, pipeline
+from benchmarks.autoscaling.claim import Judged, compared, day, pipeline, select_points
 
 CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})
 
@@ -35,7 +35,7 @@ def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
 def test_picks_the_chosen_configuration_and_the_cheapest_end_of_a_front() -> None:
     front = tuple(JudgedConfig(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
     for chosen in front:
-        picked = picks(Tuned(chosen, front, 6, 0), 3)
+        picked = select_points(Tuned(chosen, front, 6, 0), 3)
         assert len(picked) == 3
         assert {chosen.number, 0} <= {one.number for one in picked}
 

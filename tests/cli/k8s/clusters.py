@@ -63,7 +63,7 @@ def take_over(objects: Objects) -> None:
     objects.write("rayservices", SERVICE, lambda document: document.update(status=copy.deepcopy(status)))
 
 
-class Served:
+class ServedObjects:
     """The objects behind the API. Each test replaces them by its own."""
 
     def __init__(self, objects: Objects) -> None:
@@ -75,20 +75,20 @@ class Served:
 
 
 @contextmanager
-def served(state: Served, certificates: Path) -> Iterator[dict[str, str]]:
+def served(state: ServedObjects, certificates: Path) -> Iterator[dict[str, str]]:
     """Serve the objects. Yield the environment in which kubectl connects to them."""
     with kubernetes_api(state, certificates) as port:
         yield kubectl_environment(certificates, port, NAMESPACE)
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServedObjects, dict[str, str]]]:
     """Yield an emulated API for the module, and the environment in which kubectl connects to it.
 
     conftest files import this fixture.
     """
     folder = tmp_path_factory.mktemp("api")
     write_certificates(folder)
-    state = Served(serving_objects())
+    state = ServedObjects(serving_objects())
     with served(state, folder) as environment:
         yield state, environment

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.k8s.clusters import Served, api, serving_objects
+from tests.cli.k8s.clusters import ServedObjects, api, serving_objects
 from tests.cli.k8s.live import Live
 
 __all__ = ["api", "live"]
 
 
 @pytest.fixture
-def live(api: tuple[Served, dict[str, str]], tmp_path: Path) -> Live:
+def live(api: tuple[ServedObjects, dict[str, str]], tmp_path: Path) -> Live:
     state, environment = api
     state.objects = serving_objects()
     return Live(state.objects, environment, tmp_path)

@@ -86,7 +86,7 @@ def test_rehearsal_uses_the_model_thread_and_records_nothing(tmp_path: Path) -> 
             seen: list[tuple[str, int, str]] = []
             for ladder in engine.live.active.ladders:
                 for rung in ladder.rungs:
-                    rung.stage = Watched(rung.stage, seen)
+                    rung.stage = RecordingStage(rung.stage, seen)
             await engine.rehearse()
             shapes = [1, 2, 4, 8, 12]
             for name, runs in (("features", 2), ("ranker", 2), ("reranker", 1), ("order", 1)):
@@ -104,7 +104,7 @@ def test_rehearsal_uses_the_model_thread_and_records_nothing(tmp_path: Path) -> 
     in_loop(scenario)
 
 
-class Watched:
+class RecordingStage:
     """A stage that records each batch's requests and thread."""
 
     def __init__(self, stage: AnyStage, seen: list[tuple[str, int, str]]) -> None:

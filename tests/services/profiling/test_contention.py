@@ -10,7 +10,7 @@ from autoscale.traces.recorded_batches import RecordedBatches
 from services.profiling.contention import fit_contention
 
 
-def alone() -> ServiceTime:
+def isolated() -> ServiceTime:
     """Return isolated times: 10 ms for one request with 100 candidates, 20 ms for two."""
     timings = (
         Timing(requests=1, candidates=100, p50_ms=10, p99_ms=10, mean_ms=10, runs=9),
@@ -49,7 +49,7 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
 
 
 def test_fit_finds_ratio_contention_and_spread() -> None:
-    result = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
+    result = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), isolated())
     assert result.ratio == pytest.approx(1.05, rel=0.01)
     assert result.contention == pytest.approx(0.25, abs=0.02)
     assert result.neighbours == 1
@@ -57,7 +57,7 @@ def test_fit_finds_ratio_contention_and_spread() -> None:
 
 
 def test_fit_finds_no_contention_if_there_is_none() -> None:
-    result = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
+    result = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), isolated())
     assert result.ratio == pytest.approx(0.9, rel=0.02)
     assert result.contention < 0.02
 
@@ -65,7 +65,7 @@ def test_fit_finds_no_contention_if_there_is_none() -> None:
 def test_one_replica_has_no_contention() -> None:
     ones = np.ones(50, np.int32)
     lone = RecordedBatches(np.arange(50.0), np.full(50, 0.012), ones, 100 * ones, np.zeros(50, int), 1)
-    result = fit_contention(lone, alone())
+    result = fit_contention(lone, isolated())
     assert result.ratio == pytest.approx(1.2)
     assert (result.contention, result.neighbours) == (0.0, 0)
     assert result.sigma == pytest.approx(0.0, abs=1e-6)

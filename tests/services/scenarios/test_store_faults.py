@@ -211,7 +211,7 @@ def test_no_request_over_http_fails_while_the_store_restarts(tmp_path: Path, ser
     store = {"kind": "redis", "nodes": [server.node], **PATIENT}
     changes = {"features": {"store": store}, "units": {"main": {"replicas": 2, "max_calls_in_flight": 2}}}
     with served(tmp_path, changes) as service:
-        assert any("is empty; load it" in line for line in service.said)
+        assert any("is empty; load it" in line for line in service.output)
         fill(tmp_path / "pipeline.yaml", tmp_path)
         threads = [threading.Thread(target=client, args=(user,), daemon=True) for user in range(CLIENTS)]
         for thread in threads:

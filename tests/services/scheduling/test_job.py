@@ -77,7 +77,7 @@ def test_finished_stage_resets_the_choice_of_a_rung() -> None:
     job.settle(FOREVER, 0.0)
     assert (job.rung, job.is_settled) == (0, True)
     job.done(make_batch(2), 0.25, 1.0)
-    assert (job.next_stage, job.rung, job.why, job.is_settled, job.fell) == (1, 0, None, False, False)
+    assert (job.next_stage, job.rung, job.why, job.is_settled, job.is_degraded) == (1, 0, None, False, False)
     assert job.timings_ms == {"rank": 250.0}
     assert job.ladders[0].rungs[0].latency.expected_s(2) == 0.25
 
@@ -96,7 +96,7 @@ def test_failed_rung_is_followed_by_the_next_with_the_reason(error: Exception, w
     assert (job.rung, job.why) == (1, why)
     job.done(make_batch(1), 0.1, 2.0)
     assert job.batch is not None
-    assert (job.batch.missed_by(0), job.fell) == ([f"rank:1:{why}"], True)
+    assert (job.batch.missed_by(0), job.is_degraded) == ([f"rank:1:{why}"], True)
 
 
 def test_only_failures_of_another_unit_open_the_breaker() -> None:

@@ -216,22 +216,22 @@ def test_rung_in_use_is_not_probed() -> None:
 def test_callers_with_short_deadlines_do_not_open_the_breaker() -> None:
     fresh = Ladder("ranker", [Rung("0", Idle()), Rung("1", Idle())])
     for _ in range(10):
-        fresh.rungs[0].gave_up(100, 0.005, 0.0)
+        fresh.rungs[0].abandoned(100, 0.005, 0.0)
     assert choose(fresh, 1.0, INF, 0.0) == (0, None)
     steps = ladder(0.1, 0.01)
     for _ in range(10):
-        steps.rungs[0].gave_up(100, 0.15, 0.0)
-        steps.rungs[0].gave_up(100, 0.005, 0.0)
+        steps.rungs[0].abandoned(100, 0.15, 0.0)
+        steps.rungs[0].abandoned(100, 0.005, 0.0)
     assert steps.rungs[0].latency.expected_s(100) == 0.15
     assert choose(steps, 1.0, INF, 0.0) == (0, None)
     for _ in range(3):
-        steps.rungs[0].gave_up(100, 2.0, 0.0)
+        steps.rungs[0].abandoned(100, 2.0, 0.0)
     assert choose(steps, 1.0, INF, 0.0) == (1, "failed")
 
 
 def test_abandoned_slow_probe_is_not_repeated_at_once() -> None:
     steps = ladder(0.4, 0.01)
     assert choose(steps, 0.2, INF, 5.0) == (0, None)
-    steps.rungs[0].gave_up(100, 0.3, 5.3, is_probe=True)
+    steps.rungs[0].abandoned(100, 0.3, 5.3, is_probe=True)
     assert choose(steps, 0.2, INF, 7.9) == (1, "late")
     assert choose(steps, 0.2, INF, 8.1) == (0, None)

@@ -21,7 +21,7 @@ from services.errors import ShardLost
 from services.sharding.group import ShardGroup
 from services.sharding.processes import ProcessLauncher
 from services.sharding.shared_memory import is_supported
-from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, shaken
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, with_random_weights
 
 TIMEOUT_S = 2.0
 TRANSPORTS = [
@@ -56,7 +56,7 @@ def four_headed(seed: int = 0) -> Architecture:
 def deep_ranker(layers: int, seed: int = 0) -> Architecture:
     """Return a small ranker with the given number of layers."""
     module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
-    return shaken(module, seed)
+    return with_random_weights(module, seed)
 
 
 class RunningGroup:

@@ -42,7 +42,7 @@ def test_ahead_takes_the_following_hours_and_lately_the_preceding_ones(tmp_path:
     series = np.arange(weather.hours, dtype=np.float32)
     assert weather.ahead(series, 3)[5].tolist() == [6.0, 7.0, 8.0]
     assert weather.ahead(series, 3)[-2].tolist() == [series[-1]] * 3
-    assert weather.lately(series, 3)[[0, 1, 5]].tolist() == [0.0, 1.0, 12.0]
+    assert weather.sum_over_last(series, 3)[[0, 1, 5]].tolist() == [0.0, 1.0, 12.0]
     assert weather.hour_of(np.array([weather.start_s, weather.start_s + 7199.0])).tolist() == [0, 1]
 
 

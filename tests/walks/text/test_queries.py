@@ -25,14 +25,14 @@ def test_training_and_held_out_queries_share_no_wording_and_no_route(walkers: Wa
 
 
 def test_relevance_is_graded_and_each_list_has_a_matching_route(walkers: Walkers) -> None:
-    asked = walkers.ask(100, 8, held_out=False, seed=4)
+    query_set = walkers.ask(100, 8, held_out=False, seed=4)
 
-    assert asked.rows.shape == asked.relevance.shape == (100, 8)
-    assert (asked.relevance > 0).all() and (asked.relevance <= 1).all()
-    assert (asked.relevance.max(axis=1) >= 0.6**3).all()
-    assert (asked.relevance.min(axis=1) <= 0.5).mean() > 0.8
-    assert LEAST**4 <= asked.relevance.min() < 0.1
-    assert all(query.strip() for query in asked.queries)
+    assert query_set.rows.shape == query_set.relevance.shape == (100, 8)
+    assert (query_set.relevance > 0).all() and (query_set.relevance <= 1).all()
+    assert (query_set.relevance.max(axis=1) >= 0.6**3).all()
+    assert (query_set.relevance.min(axis=1) <= 0.5).mean() > 0.8
+    assert LEAST**4 <= query_set.relevance.min() < 0.1
+    assert all(query.strip() for query in query_set.queries)
 
 
 def test_the_same_seed_gives_the_same_queries(walkers: Walkers) -> None:

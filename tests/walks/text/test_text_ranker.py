@@ -13,7 +13,7 @@ from services.deployment.check import check_artifacts
 from services.ingress.schema import RankRequest
 from services.units.ingress_replica import build_engine
 from walks.text.bm25 import bm25
-from walks.text.queries import Asked
+from walks.text.queries import QuerySet
 from walks.text.text_ranker import Fit, train_text_ranker
 from walks.world import inputs_of, world_at
 
@@ -22,9 +22,9 @@ A_FEW = Fit(lists=6, candidates=3, lists_per_step=3, valid_lists=4, valid_candid
 
 def test_bm25_ranks_the_text_with_the_rarer_word_first() -> None:
     texts = ["parks and cafés", "parks", "parks by the water", "streets"]
-    asked = Asked(["parks by water"], np.array([[3, 1, 2]]), np.zeros((1, 3), np.float32))
+    query_set = QuerySet(["parks by water"], np.array([[3, 1, 2]]), np.zeros((1, 3), np.float32))
 
-    (scores,) = bm25(asked, texts)
+    (scores,) = bm25(query_set, texts)
 
     assert scores[0] == 0.0
     assert scores[2] > scores[1] > 0

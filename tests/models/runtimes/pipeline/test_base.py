@@ -27,10 +27,10 @@ def test_heavy_layer_gets_a_rank_of_its_own() -> None:
     assert cut([1, 1, 10, 1, 1], 3) == [range(2), range(2, 3), range(3, 5)]
 
 
-@given(count=st.integers(0, 500), rows=st.integers(1, 100), most=st.integers(1, 50))
-def test_a_batch_is_cut_into_nearly_equal_runs_of_enough_rows(count: int, rows: int, most: int) -> None:
-    result = runs(count, rows, most)
+@given(count=st.integers(0, 500), rows=st.integers(1, 100), max_runs=st.integers(1, 50))
+def test_a_batch_is_cut_into_nearly_equal_runs_of_enough_rows(count: int, rows: int, max_runs: int) -> None:
+    result = runs(count, rows, max_runs)
     assert [index for start, length in result for index in range(start, start + length)] == list(range(count))
-    assert 1 <= len(result) <= max(1, min(count, most))
+    assert 1 <= len(result) <= max(1, min(count, max_runs))
     assert len(result) == 1 or count * rows >= FEWEST_ROWS * len(result)
     assert max(length for _, length in result) - min(length for _, length in result) <= 1

@@ -12,7 +12,7 @@ from models.architectures import build_architecture
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from services.errors import ShardLost
-from tests.models.worlds import make_ranker, shaken
+from tests.models.worlds import make_ranker, with_random_weights
 from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
@@ -30,7 +30,7 @@ PIPELINE = AccelerateConfig(kind="accelerate", shards=2, micro_batches=1, timeou
 @pytest.fixture(params=[TENSOR, PIPELINE], ids=["tensor", "pipeline"])
 def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGroup]:
     wide = build_architecture({**make_ranker().options.model_dump(), "hidden": HIDDEN})
-    pair = RunningGroup(tmp_path, 2, request.param, shaken(wide, 0))
+    pair = RunningGroup(tmp_path, 2, request.param, with_random_weights(wide, 0))
     yield pair
     pair.group.close()
 
