@@ -65,6 +65,29 @@ def test_guide_lists_every_field_of_a_pipeline_with_its_default() -> None:
     assert documented("configuration.md") == expected
 
 
+def descriptions_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted name and the description of every field below that has one in the code."""
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}" + (".<name>" if get_origin(field.annotation) is dict else "")
+        if field.description is not None:
+            yield path, field.description
+        for part in models_in(field.annotation, field.metadata):
+            yield from descriptions_of(part, f"{path}.")
+
+
+def test_guide_describes_fields_as_the_code_does() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \|[^|]*\| (.*) \|$", text, re.MULTILINE))
+    descriptions = {
+        path: description
+        for path, description in descriptions_of(PipelineConfig)
+        if not path.startswith("training")
+    }
+    assert descriptions
+    for path, description in descriptions.items():
+        assert rows[path].startswith(description), path
+
+
 def test_guide_lists_every_field_of_a_request() -> None:
     fields = [field.name for field in msgspec.structs.fields(RankRequest)]
     assert [name for name in fields if name not in documented("http.md")] == []

@@ -23,8 +23,12 @@ class BatchingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_candidates: int = Field(default=512, ge=1, le=1_000_000, description="most candidates in a batch")
-    max_waiting_candidates: int = Field(default=65_536, ge=1, description="with more, requests get 429")
+    max_candidates: int = Field(
+        default=512, ge=1, le=1_000_000, description="the most candidates in a batch of several requests"
+    )
+    max_waiting_candidates: int = Field(
+        default=65_536, ge=1, description="the most candidates that may wait in a replica"
+    )
 
 
 @dataclass(frozen=True, slots=True)

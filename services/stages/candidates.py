@@ -37,7 +37,7 @@ class CandidatesConfig(BaseModel):
     kind: str = "near"
     count: int = Field(default=200, ge=1, le=100_000)
     max_count: int = Field(
-        default=1000, ge=1, le=100_000, description="most candidates that a request may name"
+        default=1000, ge=1, le=100_000, description="the most candidates that a request may send"
     )
 
 
