@@ -29,7 +29,7 @@ from services.stores.lmdb import LmdbStore
 from tests.pipelines import WITH_RERANKER, make_pipeline, merged
 from tests.services.stages.contexts import LAYOUT
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # Changes of the pipeline's YAML. Each has one fault or several, which only the data and models show.
 CHANGES: list[Mapping[str, Any]] = [
