@@ -55,14 +55,14 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
 
 
 def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:
-    """Return a line for each unit and pool that its calls to the next unit limit.
+    """Return a line for each unit and pool whose capacity is limited by the calls to the next unit.
 
     Each line says how many calls in flight would be enough.
 
     Args:
         spec: the pipeline.
         sizing: its replicas' capacities.
-        used: the keys that calls may go to. By default these are all keys that keep their unit's share of the
+        used: the keys that calls may go to. By default these are all keys that can meet their unit's share of the
             objective.
     """
     lines = []

@@ -50,8 +50,8 @@ class AutoscalingConfig(BaseModel):
         shares: each unit's share of the objective. Units that are not listed divide the rest in proportion to the time
             that a single request takes in them.
         bounds: by ``<unit>`` or ``<unit>@<pool>``. A pool's bounds take precedence.
-        limits: limits on the policy's steps. They do not apply to a policy with its own delays, such as
-            ``target_ongoing``, which has Serve's.
+        limits: limits on the policy's steps. They do not apply to a policy with its own delays. For example,
+            ``target_ongoing`` has Serve's delays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -31,7 +31,7 @@ class Profile(BaseModel):
         startup_s: time until a new replica on a running node is ready.
         memory_mib: memory per replica.
         overhead_ms: a request's time outside its batches, including HTTP and hops, with empty queues (p50).
-        overhead_cpu_ms: additional time per request for which a replica is busy beside its batches. Together with the
+        overhead_cpu_ms: time per request for which a replica is busy in addition to its batches. Together with the
             batch times it limits the request rate.
         served_ratio: batch time in the service while no other replica of the unit runs a batch, relative to
             ``timings``.

@@ -17,24 +17,25 @@ PATIENT_SHARE = 0.9
 OVERLOAD_LASTS_S = 0.1
 """Batches are answered from memory for this time after a refusal that shows an overload."""
 PLANNED_SHARE = 0.5
-"""Batches are planned to use this share of the horizon, so that quality is reduced before requests are refused."""
+"""Batches are planned to take this share of the horizon in total. So quality is reduced before requests are refused."""
 OUTLIER_FACTOR = 8.0
 """A batch time counts as at most this many times the expected time. Longer times are probably process stalls."""
 PROMISED_RATE = 0.1
-"""The newest batch time's weight if the queue promises. It is the same for slow and fast batches, because cheap batches
-replace slow ones."""
+"""The newest batch time's weight if the queue promises. It is the same for slower and for faster batches, because cheap
+batches replace slow ones."""
 RISING_RATE, FALLING_RATE = 0.1, 0.5
-"""The weights without promises. One slow batch must not cause refusals, so the estimate rises slowly and falls fast."""
+"""The weights if the queue does not promise. One slow batch must not cause refusals, so the estimate rises slowly."""
 RESCUE_BEFORE_S = 0.05
-"""A request is answered from memory this long before its deadline. A sweep may be late, and the answer takes time."""
+"""A request is answered from memory this long before its deadline, because a sweep may be late and the answer takes
+time. A sweep looks for such requests."""
 RESCUE_SHARE = 0.25
 """For a request with a short deadline, ``RESCUE_BEFORE_S`` is limited to this share of the deadline."""
 SWEEP_PERIOD_S = 0.02
-"""The interval at which a runner looks for requests that are about to miss their deadline."""
+"""The interval of the sweep, in which a runner looks for requests that are about to miss their deadline."""
 MARGIN_S = 0.005
 """Reserve between the last stage and the deadline, to write and send the answer."""
 CALL_MARGINS = 3
-"""Margins between a call's timeout and the deadline: one each for the call, the rung below and the answer."""
+"""Number of ``MARGIN_S`` between a call's timeout and the deadline: for the call, the rung below and the answer."""
 
 
 def learned_batch_s(
@@ -78,13 +79,13 @@ def is_refused(batches_ahead: int, batch_s: float, max_in_flight: int, left_s: f
 def shows_overload(priority: int, left_s: float, horizon_s: float) -> bool:
     """Return whether a refusal shows that the queue is overloaded.
 
-    A refusal does not show it if the request had a negative priority or little time left.
+    It shows no overload if the request had a negative priority or little time left.
     """
     return priority >= 0 and left_s >= PATIENT_SHARE * horizon_s
 
 
 def least_left_s(batch_s: float, promises: bool) -> float:
-    """Return the least remaining time with which a request may join a batch.
+    """Return the time that a request must still have until its deadline to join a batch.
 
     If the queue promises, a request may join until its deadline.
     """
@@ -92,10 +93,10 @@ def least_left_s(batch_s: float, promises: bool) -> float:
 
 
 def batch_share_s(since_refusal_s: float, batches_behind: float, horizon_s: float) -> float:
-    """Return the time that a batch may take with regard to the queue behind it.
+    """Return the time that a batch may take, given the queue behind it.
 
-    The planned time is divided equally between this batch and the batches behind it. It is infinite if the queue is
-    empty, and 0 shortly after a refusal that shows an overload.
+    The planned time is divided equally between this batch and the batches behind it. The result is infinite if the
+    queue is empty, and 0 shortly after a refusal that shows an overload.
 
     Args:
         since_refusal_s: time since the last refusal that shows an overload.

@@ -38,7 +38,7 @@ class PlacedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """The model in the ingress unit that answers if another unit is late, with its time for each candidate."""
+    """The model in the ingress unit that answers if another unit is late, with the model's time for each candidate."""
 
     name: str
     seconds_per_candidate: float

@@ -1,1 +1,1 @@
-"""Benchmarks: one script per claim. Both sides of every ratio are measured together."""
+"""Benchmarks: each script measures one property of Rankway. Figures that are compared come from the same run."""

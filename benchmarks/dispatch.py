@@ -2,9 +2,10 @@
 
     python -m benchmarks.dispatch [--size large] [--share 0.5] [--json]
 
-It compares scores, resident memory and time. Each side is a separate process, and the two alternate. "ranker" is the
-walks' own artifact. The other sizes have the same inputs and random weights. Resident memory is the process's peak
-growth since before the model was loaded. It includes private memory, mapped file pages and activations.
+It compares scores, resident memory and time. Each of the two runs in its own process, and the processes alternate. The
+size "ranker" is the walks pipeline's artifact. The other sizes have the same inputs and random weights. Resident memory
+is a process's peak growth since before it loaded the model. It includes private memory, mapped file pages and
+activations.
 """
 
 import argparse
@@ -45,7 +46,7 @@ _START_LIMIT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side's medians.
+    """The medians for one ranker, in memory or dispatched.
 
     Attributes:
         ms: milliseconds per batch.
@@ -62,7 +63,7 @@ class DispatchCost:
 
     Attributes:
         limit_mib: maximum memory for weights.
-        activations_mib: memory that the in-memory side uses beyond its weights.
+        activations_mib: memory that the ranker in memory uses beyond its weights.
         difference: maximum difference in any score, relative to the largest score.
     """
 
@@ -76,7 +77,7 @@ class DispatchCost:
 
     @property
     def keeps_the_limit(self) -> bool:
-        """Whether the dispatched side's weights stayed within the limit, including file pages."""
+        """Whether the dispatched ranker's weights stayed within the limit, including file pages."""
         return self.dispatched.peak_mib <= self.limit_mib + self.activations_mib + ALLOCATOR_MIB
 
     def as_dict(self) -> dict[str, Any]:

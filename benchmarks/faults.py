@@ -1,4 +1,4 @@
-"""Faults as callers see them: each fault under open-loop requests, with the time to recovery.
+"""Faults as callers see them: what callers receive during each fault, and how long the recovery takes.
 
     python benchmarks/faults.py [--json] [--only redis-kill ...] [--rate 100]
 
@@ -43,7 +43,7 @@ _DROPPED = "ray_rankway_log_dropped_rows_total"
 
 
 def users_of() -> list[str]:
-    """Return the users who send requests, in turn."""
+    """Return the ids of the users who send requests, in turn."""
     return [f"u-{number:06d}" for number in range(USERS)]
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/features.py [--json] [--feast-python PYTHON | --no-feast]
 
-Our side reads the user's row from Redis in one command and the items from the mapped catalogue, and makes a model's
-input arrays. The other side is Feast's online read of the same rows from the same Redis (``get_online_features``, whose
-answer is not converted), in an environment made for the run. The sides alternate.
+Rankway reads the user's row from Redis in one command and the items from the mapped catalogue, and makes a model's
+input arrays. Feast reads the same rows from the same Redis with ``get_online_features``, and its answer is not
+converted. Feast runs in an environment that is made for the run. Rankway and Feast alternate.
 """
 
 import argparse
@@ -65,11 +65,11 @@ def requests_of(count: int, seed: int) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int) -> dict[str, Any]:
-    """Measure both sides in turn.
+    """Measure Rankway and Feast in turn.
 
     Args:
         python: a Python that has Feast, or None to skip Feast.
-        repeats: repeats on each side.
+        repeats: repeats for each of the two.
         ours_count: our requests per repeat.
         feast_count: Feast's requests per repeat.
     """

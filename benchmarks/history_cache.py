@@ -1,9 +1,10 @@
-"""The history cache: CPU per request without it, with all pasts missed, and with all pasts hit.
+"""The history cache: CPU per request without the cache, if no past is cached, and if all pasts are cached.
 
     python -m benchmarks.history_cache [--workload walks-200] [--seconds 10] [--json]
 
-It runs the stage's whole work with real users on one thread: keys, inputs and graph. The sides alternate. "ranker"
-is the pipeline's own ranker. "wide" has width 256, 6 layers, random weights and the same inputs.
+It runs all work of the ranker's stage (cache keys, inputs and graph) for real users on one thread. The three cases
+alternate. The model "ranker" is the pipeline's own ranker. The model "wide" has width 256, 6 layers, random weights and
+the same inputs.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Well-behaved callers, alone and next to hostile ones: how much the hostile callers cost them.
+"""Hostile callers: how much goodput well-behaved callers lose on a service that hostile callers use too.
 
     python -m benchmarks.hostile [--workload walks-200] [--caller deadline-2] [--repeats 3] [--json]
 
@@ -6,7 +6,7 @@ Eight well-behaved clients send a request, wait for its answer, and pause for 20
 with a pause of 5 ms, and request something that no caller should get at others' expense. In each repeat and for each
 kind of hostile caller, the well-behaved clients run alone and then next to the hostile clients, on one service. The
 report has the well-behaved clients' goodput (answers within the deadline per second) and the undegraded share of their
-requests, and how much of both they keep. All clients are one process on the same cores.
+requests, and how much of both remains next to hostile clients. All clients are one process on the service's cores.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float) -> 
 
 
 def load(server: Server, workload: Workload, caller: str | None, seconds: float) -> dict[str, Any]:
-    """Run the well-behaved clients, and hostile clients if a caller is named, for `seconds`."""
+    """Run the well-behaved clients for `seconds`, and also hostile clients if `caller` names a kind."""
     deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
 
     def clients(added: Mapping[str, Any], pause_s: float) -> ClosedLoop:

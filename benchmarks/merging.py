@@ -33,7 +33,7 @@ _CALLS_IN_FLIGHT = 2
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """One side: candidates per batch at the ranker, under a closed loop."""
+    """The figures for one number of ingresses under a closed loop. Batches are the ranker's."""
 
     ingresses: int
     candidates_a_batch: float

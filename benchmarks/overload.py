@@ -2,11 +2,12 @@
 
     python -m benchmarks.overload [--workload walks-1000] [--repeats 3] [--json]
 
-Each repeat starts the service again. A closed loop's peak is called the capacity. Then open loops send Poisson arrivals
-at multiples of the capacity, a tenth of them with a higher priority. After each open loop, half the capacity is offered
-for some seconds, to see when the service has recovered. The client is one process on the same cores. Its CPU and its
-sending delay are reported, because a request that it could not send was not offered. The default is not the light model
-(dlrm), because an HTTP server on the client's cores cannot even refuse ten times that capacity.
+Each repeat starts the service again. The peak under a closed loop is called the capacity. Then open loops send Poisson
+arrivals at multiples of the capacity. A tenth of the requests have a higher priority. After each open loop, half the
+capacity is offered for some seconds, to see when the service has recovered. The client is one process on the same
+cores. Its CPU and its sending delay are reported, because a request that the client could not send was not offered. The
+default workload has a heavy model. With the light model (dlrm) the capacity is so high that an HTTP server on the
+client's cores could not even refuse ten times as many requests.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python -m benchmarks.rankers [--workload walks-200] [--seconds 5] [--json]
 
-It uses one thread, ONNX Runtime and real users. "model" is the graph alone, and "with inputs" includes the assembly of
-its arrays. The quality is read from the artifacts, which have it for the same lists: the later half of the validation
-period.
+It uses one thread, ONNX Runtime and real users. In the report, "model" is the graph alone, and "with inputs" includes
+the assembly of its inputs. The quality is read from the artifacts. All were evaluated on the same lists, the later half
+of the validation period.
 """
 
 import argparse

@@ -86,7 +86,7 @@ class Swapped:
 
 
 def measure(workload: Workload, swaps: int, seconds: float, *, all_changed: bool = False) -> Swapped:
-    """Serve, load, swap and roll back.
+    """Start the service, put it under load, swap releases and roll back.
 
     Raises:
         RuntimeError: data or models are missing, or the service did not start.
@@ -117,7 +117,7 @@ def _swap_under_load(
         target=activate_on_request, args=(swapper_pipe, config, config.parent), daemon=True
     )
     swapper.start()
-    swapper_pipe.close()  # only the swapper holds this end, so its death ends the wait for it
+    swapper_pipe.close()  # only the swapper has this end open, so ``recv`` fails if the swapper dies
     loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1, prime=health_request(_HOST))
     results: list[LoadResult] = []
     thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
@@ -208,10 +208,12 @@ def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[fl
 def p99_by_pair(
     pairs: Sequence[Span], swaps: Sequence[Span], answers: Sequence[Answered]
 ) -> tuple[float, float, list[float]]:
-    """Return p99 in ms before the swaps and in the swaps, and each pair's ratio.
+    """Return p99 in ms before and during the swaps, and the ratio for each pair.
+
+    A pair is a swap and the equally long window before it.
 
     Args:
-        pairs: the swaps that are compared.
+        pairs: the swaps to compare with the windows before them.
         swaps: all swaps.
         answers: the whole run's answers.
     """

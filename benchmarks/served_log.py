@@ -2,8 +2,9 @@
 
     python -m benchmarks.served_log [--workload walks-200] [--json]
 
-It runs in one process without HTTP, as a closed loop. CPU is the process's CPU time over the answered requests. The
-log's thread is also reported separately, as it may run on another core. Latency counts from request to answer.
+It runs in one process without HTTP, as a closed loop. CPU per request is the process's CPU time divided by the number
+of answered requests. The log's thread is also reported separately, as it may run on another core. Latency counts from
+request to answer.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from services.units.ingress_replica import build_engine
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One side: CPU per request, the log thread's part of it, latencies, and bytes per row on disk."""
+    """The figures with or without the log: CPU per request, the log thread's part of it, latencies, bytes per row."""
 
     core_ms: float
     log_thread_core_ms: float
@@ -38,7 +39,7 @@ class Cost:
 
 
 async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], clients: int) -> Cost:
-    """Answer the requests with the pipeline's engine. A tenth of them are answered before, as a warm-up."""
+    """Answer the requests with the pipeline's engine, after a warm-up with the first tenth of them."""
     engine = build_engine(pipeline, home_directory(), replica="benchmark")
     log = engine.log
     queue, latencies_s = iter(requests[: len(requests) // 10]), list[float]()
@@ -72,7 +73,7 @@ async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], cli
 def compare(
     workload: Workload, count: int, clients: int, repeats: int
 ) -> tuple[dict[str, Cost], list[float]]:
-    """Return both sides' medians, and for each repeat the additional CPU per request with the log."""
+    """Return the medians without and with the log, and for each repeat the additional CPU per request with it."""
     requests = [parse_rank_request(body) for body in workload.bodies()]
     requests = (requests * (count // len(requests) + 1))[:count]
     costs_by_side: dict[str, list[Cost]] = {"off": [], "on": []}

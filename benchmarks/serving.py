@@ -4,8 +4,8 @@
 
 Each repeat runs the bare model, the service and the control, the latter two in alternating order. A machine's speed
 drifts, so only measurements close in time can be compared. The report has medians over the repeats and their spread.
-The model's share of a request's CPU is the bare model's cost, one thread per core on all cores, at the batch sizes that
-the service's answers show.
+The model's share of a request's CPU is what the bare model takes, as one process per core with one thread, at the batch
+sizes that the service's answers show.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Plan:
     """How much to measure.
 
     Attributes:
-        repeats: how often each side is measured.
+        repeats: how often the bare model, the service and the control are measured.
         seconds: length of a cell's window.
         bare_seconds: length of a bare model's cell.
         wait_s: maximum wait before each part until other processes leave the cores idle.
@@ -58,7 +58,7 @@ class Plan:
 
 
 def run(workload: Workload, plan: Plan) -> Measured:
-    """Measure a workload on all sides.
+    """Measure the bare model, the service and the control under one workload.
 
     Raises:
         RuntimeError: data or models are missing, or a server did not start.
@@ -110,7 +110,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
 
 
 def _wait_for_quiet(limit_s: float) -> None:
-    """Wait until other processes leave the cores idle. After ``limit_s``, report that they do not, and return."""
+    """Wait until other processes leave the cores idle. After ``limit_s``, report the busy cores and return."""
     end_s = time.monotonic() + limit_s
     while limit_s > 0:
         busy_s, started_s = machine_busy_s(), time.monotonic()
@@ -132,7 +132,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
         measured.add(name, load, cell)
         peak_rps = max(peak_rps, cell.load.rps)
         _say_cell(name, load, cell)
-    # Both sides get the same load: a share of the service's first peak.
+    # Service and control get the same load: a share of the service's peak in the first repeat.
     measured.peak_rps = measured.peak_rps or peak_rps
     for load in _OPEN:
         cell = _measure_quietly(server, load, bodies, plan.seconds, measured.peak_rps, plan.attempts)
@@ -143,7 +143,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
 def _measure_quietly(
     server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float, attempts: int
 ) -> Cell:
-    """Measure up to ``attempts`` windows while other processes use the cores. Return the least disturbed window."""
+    """Measure windows until other processes do not disturb one, at most ``attempts``. Return the least disturbed."""
     cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
     while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < attempts:
         time.sleep(seconds / 2)

@@ -3,10 +3,12 @@
 python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2] [--equality 4]
     [--ways tensor,pipeline] [--micro-batches 4]
 
-Ranks split a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the rank counts in
-``--equality``, only scores are compared, because two cores cannot show the time that four ranks take.
+A model can be split over ranks in two ways: ``tensor`` (runtime kind deepspeed) and ``pipeline`` (kind accelerate).
+With the rank counts in ``--equality``, only scores are compared, because two cores cannot show the time that four ranks
+take.
 
-Every side runs in separate processes with one thread each. Memory is the growth from loading and running the model.
+Each way to run a model has its own processes, with one thread each. Memory is the growth from loading and running the
+model.
 Anonymous memory, which the system cannot take back, is reported at its peak. Memory at rest is reported after the
 batches and includes mapped file pages. The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights
 on disk.
@@ -70,7 +72,7 @@ class Side:
 
 
 def whole(case: Case, before: Case) -> Side:
-    """Run the model in this process."""
+    """Run the model in this process. ``before`` is a tiny model that loads the libraries first."""
     return _run(
         case,
         before,
@@ -81,7 +83,7 @@ def whole(case: Case, before: Case) -> Side:
 
 
 def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
-    """Run the model over ranks. This process is the first rank. If `seconds` is 0, no times are taken."""
+    """Run the model over ranks. This process is the first rank. If `seconds` is 0, no times are measured."""
     config = runtime_config(timeout_s=60, **options)
     group_config = group_of(config)
     assert group_config is not None

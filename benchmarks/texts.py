@@ -3,7 +3,7 @@
     python -m benchmarks.texts [--candidates 50] [--max-length 128] [--repeats 5] [--json]
 
 The model has MiniLM's shape and weights with a random head, as scores do not matter here. It reads the walks routes'
-summaries. The sides alternate:
+summaries. Three ways to score alternate:
 
 - ``maximum``: all pairs in a request as one call, each padded to max-length
 - ``longest``: one call, padded to the longest pair
@@ -86,7 +86,7 @@ def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
 
 
 def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> list[Inputs]:
-    """Return the calls that a side makes for a request."""
+    """Return the model calls that the way ``side`` makes for a request."""
     if side == "by length":
         return list(workload.calls(request, max_tokens))
     (whole,) = workload.calls(request, sys.maxsize)
@@ -96,7 +96,7 @@ def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> li
 
 
 def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> list[Side]:
-    """Time all sides on the same requests, in turns."""
+    """Time all ways to score on the same requests, in turns."""
     running = {kind: load_runtime(root, workload.artifact, runtime_config(kind=kind)) for kind in RUNTIMES}
     spent: dict[tuple[str, str], list[float]] = {(kind, side): [] for kind in RUNTIMES for side in SIDES}
     slots = dict.fromkeys(SIDES, 0.0)
@@ -106,7 +106,7 @@ def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> li
             calls = calls_of(workload, side, request, max_tokens)
             slots[side] += sum(call["input_ids"].size for call in calls) / count
         tokens += sum(int(call["attention_mask"].sum()) for call in calls) / count
-    for repeat in range(-1, repeats):  # the first one is a warm-up
+    for repeat in range(-1, repeats):  # the first repeat is a warm-up
         for (kind, side), times in spent.items():
             started_s = time.perf_counter()
             _score(running[kind], workload, side, max_tokens)

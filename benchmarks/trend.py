@@ -1,4 +1,4 @@
-"""serving.py's trend from release to release: the service as ratios to the control, stored in trend.csv.
+"""The trend of serving.py's figures from release to release, as ratios of service to control in trend.csv.
 
     python -m benchmarks.serving --json > serving.json
     python -m benchmarks.trend add serving.json [MORE.json ...] --release 0.2.0

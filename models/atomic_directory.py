@@ -27,10 +27,10 @@ _RENAME_LIMIT_S = 0.1
 
 
 def settled(path: Path) -> Path:
-    """Return the path at which to read ``path``, a completely written folder or a file in one.
+    """Return the path from which to read ``path``, a completely written folder or a file in such a folder.
 
-    It is ``path``, unless a writer was killed between its two renames. Then it is the same file in the old folder,
-    which was moved aside. If neither exists, it is ``path``.
+    This is usually ``path`` itself. If a writer was killed between its two renames, the old folder lies under its other
+    name, and the result is the same folder or file there. If neither exists, the result is ``path``.
     """
     if os.path.lexists(path) or path == path.parent:
         return path
@@ -65,7 +65,7 @@ def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterato
 
 
 def recover(root: Path) -> None:
-    """Put back a folder that a killed writer moved aside. For programs that read the folder and write it later.
+    """Put back a folder that a killed writer moved aside. Call this before reading a folder that is written later.
 
     Raises:
         FolderBusy: another process was writing the folder for 60 s.
@@ -98,7 +98,7 @@ def _put(staging: Path, root: Path) -> None:
     if not os.path.lexists(root):
         staging.rename(root)
         sync_folder(root.parent)
-    elif exchanged(staging, root):  # the old folder is now the writers' own, and is removed with it
+    elif exchanged(staging, root):  # the old folder is now in the writers' folder, and is removed with it
         sync_folder(root.parent)
     else:
         replaced = root.with_name(root.name + _REPLACED)

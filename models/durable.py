@@ -15,7 +15,7 @@ _WRITING = ".writing"
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 """Error codes from file systems that cannot synchronise a folder, and do not need to."""
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's fcntl.h and fs.h
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
 
 
 def write_file(path: Path, text: str) -> None:
@@ -33,8 +33,8 @@ def write_file(path: Path, text: str) -> None:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` if the block ends without an error.
 
-    The content is on disk before it gets the name. Readers see the old content or the new content. Concurrent writers
-    do not mix: each has its own temporary file, and the last writer to finish wins.
+    The content is on disk before the file is renamed. Readers see the old content or the new content. Concurrent
+    writers do not mix: each has its own temporary file, and the last writer to finish wins.
 
     Raises:
         OSError: the file cannot be written. The old file is unchanged.
@@ -98,7 +98,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def exchanged(one: Path, other: Path) -> bool:
-    """Exchange two names in one step and return True, or False if the system or file system cannot.
+    """Exchange two names in one step. Return False if the system or the file system does not support this.
 
     Raises:
         OSError: the system can exchange names, but not these two.

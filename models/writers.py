@@ -1,7 +1,8 @@
 """The writers' folder beside an atomically written folder.
 
-One writer at a time works in the writers' folder. It has the lock and the writer's new folder, and is removed after the
-write. The system frees a killed process's lock, and the next writer removes the files that were left.
+One writer at a time works in the writers' folder. This folder contains the lock file and the writer's new folder, and
+is removed after the write. The system frees a killed process's lock, and the next writer removes the files that were
+left.
 """
 
 import errno
@@ -25,8 +26,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
     """Yield a new, empty folder in ``folder`` that only this writer uses, and remove it afterwards.
 
-    On a file system without locks two writers can be here at once. Then the first writer fails, because the second
-    removes its folder. Their contents do not mix.
+    On a file system without locks, two writers can work in ``folder`` at once. Then the first writer fails, because the
+    second one removes the first one's new folder. Their contents do not mix.
 
     Raises:
         FolderBusy: another process was writing ``root`` for ``limit_s``.

@@ -156,7 +156,10 @@ def _quantile_s(
     logs = np.log(means) - deviations**2 / 2
 
     def log_error(time_s: float) -> float:
-        """Return the logarithmic error in the share of later requests. It is nearly linear, so root finding is fast."""
+        """Return the log of the wanted share of requests above ``time_s``, minus the log of their share in the sample.
+
+        The result is nearly linear in ``time_s``, so root finding is fast.
+        """
         below = ndtr((np.log(np.maximum(time_s - waits, 1e-12)) - logs) / deviations)
         return math.log1p(-quantile) - math.log(max(1 - float((weights * below).sum()), 1e-15))
 

@@ -5,8 +5,8 @@ the answer arrives. Therefore a replica serves at most
 
     calls in flight x candidates in a full batch / (its own time for the batch + the next unit's response time)
 
-For example, 2 calls with 1,000 candidates each take 20 ms here and 30 ms there. That allows 40,000 candidates/s,
-although the replica alone could serve 50,000.
+For example, a replica may have 2 calls in flight. A batch of 1,000 candidates takes 20 ms in the replica and 30 ms in
+the next unit. That allows 40,000 candidates/s, although the replica alone could serve 50,000.
 """
 
 import functools

@@ -58,7 +58,7 @@ def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
 
     Args:
         chain: transition probabilities.
-        down: by how many states the chain falls in one step at most.
+        down: the largest number of states that the chain can fall in one step.
     """
     size = len(chain)
     for state in range(size - 1, 0, -1):

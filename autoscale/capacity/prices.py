@@ -8,9 +8,9 @@ from autoscale.spec import Key, PipelineSpec
 def price(spec: PipelineSpec, key: Key) -> float:
     """Return a replica's price per hour.
 
-    A replica pays for the resource that it uses most of, as a share of the node. For example, a replica with 1 of 8
-    CPUs and 1 of 2 GPUs costs half a node. A pool without a price counts as 1 per node, and an unknown pool as 1 per
-    replica.
+    A replica takes a share of its node's CPUs, GPUs and memory. The largest of these shares, times the node's price, is
+    the replica's price. For example, a replica with 1 of 8 CPUs and 1 of 2 GPUs costs half a node. In a pool without a
+    price, a node costs 1. In an unknown pool, a replica costs 1.
     """
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:

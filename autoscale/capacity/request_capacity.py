@@ -26,8 +26,8 @@ class RequestCapacity:
 def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
     """Return a replica's capacity for each unit in each pool, without pools that are too slow for the unit's share.
 
-    Replicas in a spot pool count only while their node exists. Calls to the next unit are assumed to go to the pool in
-    which a request costs least.
+    The capacity in a spot pool is reduced by the share of time that a replica is expected to lack a node. Calls to the
+    next unit are assumed to go to the pool in which a request costs least.
 
     Raises:
         SpecError: no pool of a unit answers a request within the unit's share.

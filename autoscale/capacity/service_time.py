@@ -16,10 +16,10 @@ _Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 class ServiceTime:
     """The distribution of batch times.
 
-    The mean is ``per_request_s`` for each request plus a piecewise linear function of the candidates. It holds while
-    all other replicas of the unit on the node run batches, because that limits a pool's rate. While no other replica
-    runs a batch, the mean is lower by the share ``relief``. In between, the reduction is proportional to how many of
-    these replicas are idle.
+    The mean is ``per_request_s`` for each request plus a piecewise linear function of the candidates. It applies while
+    all other replicas of the unit on the node run batches, which is the case that limits a pool's rate. While no other
+    replica runs a batch, the mean is lower by the share ``relief``. In between, the reduction is proportional to the
+    number of these replicas that are idle.
 
     The time is lognormal: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
 
@@ -32,7 +32,7 @@ class ServiceTime:
         overhead_s: a request's time outside its batches.
         overhead_cpu_s: additional batch time for each request, because requests are handled on the same cores.
         relief: relative time reduction while no other replica of the unit runs a batch.
-        neighbours: how many other replicas at least cause the full contention.
+        neighbours: the smallest number of other replicas that causes the full contention.
     """
 
     candidates: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""The load for which a replica keeps its unit's share of the objective. Policies and planner size replicas by it."""
+"""The highest load at which a replica meets its unit's share of the objective. Policies and planner size by it."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from autoscale.spec import Key, PipelineSpec
 _LEAST_SHARE = 0.05
 """Each unit gets at least this share of the objective, whatever the profiles say."""
 _STRETCH = 1.5
-"""If a share cannot be kept at any load, p99 is limited to this many times a single request's p99."""
+"""If a share cannot be met at any load, p99 is limited to this many times a single request's p99."""
 _STEPS_PER_OCTAVE = 4
 
 
@@ -24,7 +24,7 @@ class CandidateCapacity:
     Attributes:
         per_s: load with p99 within the unit's share of the objective.
         saturation_per_s: load if the replica is never idle.
-        feasible: whether the share can be kept at all.
+        feasible: whether the share can be met at all.
         own_per_s: ``per_s`` without the limit on calls. Infinity if calls do not limit the replica.
         calls: the limit from its calls to the next unit, or None if it does not apply. ``per_s`` and
             ``saturation_per_s`` respect it.
@@ -91,7 +91,7 @@ class Sizing:
             key: the unit and pool.
             candidates_per_request: the request size.
             shares: the split of calls over the next unit's pools. By default all calls go to the slowest pool that
-                keeps the next unit's share of the objective.
+                meets the next unit's share of the objective, or to the slowest of all if no pool meets it.
         """
         octave = round(_STEPS_PER_OCTAVE * math.log2(max(1.0, candidates_per_request)))
         own = self._own(key, octave)

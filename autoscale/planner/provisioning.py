@@ -28,9 +28,9 @@ class PlanOptions(BaseModel):
     """The load and the limits for a plan.
 
     A cell is one Ray cluster. Its controller and GCS are one process each, so its size is limited. Ray's own controller
-    benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220 nodes, and its scalability
-    envelope goes up to 250 nodes. The default is half of those replicas, because ours report every second, and 250
-    nodes.
+    benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220 nodes, and Ray's
+    scalability envelope goes up to 250 nodes. The defaults are 250 nodes and half of those replicas, because Rankway's
+    replicas report every second.
 
     Attributes:
         peak_factor: the day's highest rate, relative to its mean rate.
@@ -172,7 +172,7 @@ def _trimmed(
 def _most_nodes(
     packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
 ) -> float:
-    """Return how many nodes with this packing are useful at most: enough to serve all its units alone."""
+    """Return the largest useful number of nodes with this packing. So many nodes alone serve all units in it."""
     pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
         math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0

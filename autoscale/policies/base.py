@@ -48,7 +48,7 @@ class UnitObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The whole pipeline's load. It is ``age_s`` old, because metrics take a while to arrive."""
+    """The whole pipeline's load. The figures are ``age_s`` old, because metrics take a while to arrive."""
 
     units: Mapping[Key, UnitObservation]
     age_s: float = 0.0
@@ -97,7 +97,7 @@ Options = TypeVar("Options", bound=PolicyOptions)
 
 @dataclass(frozen=True, slots=True)
 class PolicyKind(Generic[Options]):
-    """The descriptor of one policy kind. Serve's controller imports its module.
+    """The descriptor of one policy kind. Serve's controller imports the module that contains it.
 
     Attributes:
         config: the option class.

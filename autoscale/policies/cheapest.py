@@ -1,4 +1,4 @@
-"""``cheapest``: like ``coupled``, and units that may run in several pools are split over them by price and capacity."""
+"""``cheapest``: like ``coupled``, but also splits a unit over its pools by their prices and capacities."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class CheapestConfig(SizedConfig):
 
     Attributes:
         forecast: None: no load forecast.
-        saving: replicas move to other pools only if that saves this share of the price.
+        saving: the share of the price that a move to other pools must save. Otherwise replicas stay in their pools.
     """
 
     kind: Literal["cheapest"]

@@ -73,7 +73,7 @@ class LaneSizer:
             config: the policy options.
             spec: the pipeline.
             forecasts: the forecast options. None: no forecast.
-            saving: replicas move to other pools only if that saves this share of the price.
+            saving: the share of the price that a move to other pools must save. Otherwise replicas stay.
         """
         self._config, self._spec, self._forecasts, self._saving = config, spec, forecasts, saving
         self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
@@ -94,7 +94,7 @@ class LaneSizer:
         Args:
             now_s: the present.
             lane: the lane.
-            seen: observations for all keys. They include requests that did not reach a unit (``demand.py``).
+            seen: observations for all keys. They also count requests that did not reach a unit (``demand.py``).
             before: the lane's state.
             misses: the whole pipeline's misses.
             derived_per_s: the load that the ingress passes on, in candidates/s. 0 if the policy does not couple units.

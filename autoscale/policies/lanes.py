@@ -82,7 +82,7 @@ def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
 def weights_of(
     lane: Lane, mix: Mix, observations: Sequence[UnitObservation], options: Sequence[PoolOption]
 ) -> dict[str, Mapping[str, float]]:
-    """Return a unit's split over pools, in proportion to the ready capacity that stays.
+    """Return a unit's split over pools, in proportion to the ready capacity that remains after the decision.
 
     If no replica is ready, the split follows the requested replicas. Without any replica the result is empty.
     """

@@ -141,8 +141,8 @@ class Limited(Generic[State]):
     ) -> tuple[int, str]:
         """Return the replicas after one step towards ``wanted``, and the limit that may have shortened the step.
 
-        For example, with ``max_up_ratio`` 10 a target of 2 and a wish of 100 become 20. With ``max_down_ratio`` 2 a
-        target of 9 and a wish of 1 become 5.
+        For example, with ``max_up_ratio`` 10, a policy that wants 100 replicas raises a target of 2 to 20. With
+        ``max_down_ratio`` 2, a policy that wants 1 replica lowers a target of 9 to 5.
         """
         target, name, config = observation.units[key].target, str(key), self._config
         if config is None or wanted == target:
@@ -154,7 +154,7 @@ class Limited(Generic[State]):
             furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
             return min(wanted, furthest), f"a step up multiplies by at most {config.max_up_ratio:g}"
         since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
-        if since_s < config.down_cooldown_s or since_s <= 0:  # only one step at any one time
+        if since_s < config.down_cooldown_s or since_s <= 0:  # at most one step at the same time
             return target, f"it scaled {since_s:.0f} s ago"
         furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
         return max(wanted, furthest), f"a step down divides by at most {config.max_down_ratio:g}"

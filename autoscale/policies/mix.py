@@ -38,8 +38,8 @@ def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
     """Return the cheapest mix found for ``load`` candidates/s, or all replicas if no mix is enough.
 
     The pool with the lowest price per candidate comes first. Each pool is tried with its replicas rounded up and
-    rounded down, and the next pool serves the rest. That makes at most 2^(pools) mixes. They contain the optimum if
-    only the rounding is open.
+    rounded down, and the next pool serves the rest. That makes at most 2^(pools) mixes. The optimum is one of them if
+    it fills the pools in this order and differs only in the rounding.
 
     For example, small replicas serve 500 for 0.05 and big replicas 9,000 for 0.60. The big ones are cheaper per
     candidate. A load of 9,900 needs 1 big replica and 2 small ones.
@@ -60,8 +60,8 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
     If ``target`` serves less than ``up``, the next mix serves at least ``up``. Otherwise it is the cheapest mix that
     still serves ``down``.
 
-    Replicas move to other pools only if that saves the share ``saving`` of the price, compared with adding or removing
-    replicas in place.
+    Replicas move to other pools if that saves more than the share ``saving`` of the price, compared with adding or
+    removing replicas in their present pools.
     """
     if capacity_of(target, options) < up:
         more = [
@@ -99,7 +99,7 @@ def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequ
 
 
 def _fill(rest: float, options: Sequence[PoolOption]) -> list[int]:
-    """Return the replicas for each option. ``rest`` is the load that the least replicas cannot serve."""
+    """Return the replicas for each option. ``rest`` is the load that the minimum replicas cannot serve."""
     if not options:
         return []
     option, others = options[0], options[1:]

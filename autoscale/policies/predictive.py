@@ -1,4 +1,4 @@
-"""``predictive``: like ``slo``, on a forecast for the time that a new node and a new replica need to start."""
+"""``predictive``: like ``slo``, but for the load that is forecast until a new node and a new replica have started."""
 
 from typing import Literal
 

@@ -42,7 +42,7 @@ class SizedState:
 
 
 class SizedPolicy:
-    """A policy that uses a pipeline's profiles. Its arguments choose the signals that it uses beside the windows."""
+    """A policy that uses a pipeline's profiles. Its arguments choose the signals besides the windows."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class SizedPolicy:
             spec: the pipeline.
             forecasts: the forecast options. None: no forecast.
             coupled: whether units behind the ingress are sized by the load at the ingress.
-            saving: replicas move to other pools only if that saves this share of the price. None: the policy does not
-                decide on the split over pools.
+            saving: the share of the price that a move to other pools must save. None: the policy does not decide on
+                the split over pools.
         """
         self._config, self._spec, self._coupled = config, spec, coupled
         self._lanes = lanes_of(spec, over_pools=saving is not None)

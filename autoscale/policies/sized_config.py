@@ -1,4 +1,4 @@
-"""The options that policies share if they size units by their profiles."""
+"""The options shared by all policies that size units by profiles."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from autoscale.policies.base import PolicyOptions
 
 
 class SizedConfig(PolicyOptions):
-    """Options that all policies share if they size units by their profiles.
+    """The options shared by all policies that size units by profiles.
 
     Attributes:
         aim: the predicted p99 may use this share of the objective.
@@ -15,8 +15,8 @@ class SizedConfig(PolicyOptions):
         panic_window_s: the shorter window that detects bursts.
         panic_threshold: a burst begins if the panic window's mean exceeds the ready replicas' capacity by this factor.
             The burst ends one stable window after the last such mean.
-        down_window_s: the highest load in this window counts for steps down.
-        hysteresis: this share is added to the load that counts for steps down.
+        down_window_s: a step down keeps enough capacity for the highest load in this window.
+        hysteresis: this share is added to the load before it enters that window.
         drain_s: a backlog is to be cleared within this time.
         max_added: the largest share that lasting misses add to the load. 0: misses add nothing.
     """

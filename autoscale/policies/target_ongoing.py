@@ -1,4 +1,4 @@
-"""``target_ongoing``: Ray Serve 2.60's default policy, with the same arithmetic. It is the baseline.
+"""``target_ongoing``: Ray Serve 2.60's default policy, with the same arithmetic. It is the tuner's baseline.
 
 It follows ``ray/serve/autoscaling_policy.py`` in Ray 2.60 (Apache-2.0), and a test compares both over random series.
 The look-back window is part of the observation: ``UnitObservation.ongoing_requests`` is averaged over

@@ -12,11 +12,11 @@ from autoscale.registries.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class ByKind:
-    """Marker of such a field: ``Annotated[<base class of the options>, ByKind(<registry>)]``.
+    """Marker for a field with options by kind: ``Annotated[<base class of the options>, ByKind(<registry>)]``.
 
     Attributes:
         registry: the kinds and their option classes.
-        default: the kind if the options name none. None: ``kind`` is required.
+        default: the kind that applies if the options name no kind. None: ``kind`` is required.
     """
 
     registry: Registry[Any]

@@ -47,7 +47,7 @@ class Registry(Generic[Entry]):
             noun: a kind's name in error messages, such as "runtime".
             builtins: targets by kind.
             entry: the descriptor class.
-            options: the base class for their options.
+            options: the base class for the options of all kinds.
             group: the entry-point group for other packages. None: other packages cannot add kinds.
             extra: rankway's extra with the dependencies of the built-in modules.
         """

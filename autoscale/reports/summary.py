@@ -45,7 +45,7 @@ def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
 
 
 def gains(old: Simulation, new: Simulation, trace: str) -> str:
-    """Return the effect of a change on cost, misses and p99, as text about one trace."""
+    """Return the effect of a change on cost, misses and p99 for one trace, as text."""
     cost = (new.cost - old.cost) / old.cost if old.cost else 0.0
     before, after = miss_share(old), miss_share(new)
     if after < before:

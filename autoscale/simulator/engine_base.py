@@ -61,7 +61,7 @@ class SimulationEngine(Protocol):
         ...
 
     def is_idle(self, replica: Replica) -> bool:
-        """Return whether a replica that is no longer routed to has no requests left."""
+        """Return whether a replica has no requests left. Routing to the replica must have stopped."""
         ...
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:

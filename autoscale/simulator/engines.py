@@ -20,7 +20,7 @@ def make_engine(
         spec: the pipeline.
         arrivals: the requests or rates.
         options: the simulation options.
-        known: the steady states from earlier simulations, for the step engine.
+        known: steady states that the step engine shares with other simulations.
     """
     from autoscale.simulator.event_engine.engine import EventEngine
     from autoscale.simulator.step_engine.binning import binned, sizes_of

@@ -59,7 +59,7 @@ class Recorder:
             columns[f"nodes {pool}"].append(paid.count)
 
     def add_rest(self) -> None:
-        """Add requests that ended after the last bin to it, because they arrived by then."""
+        """Add the requests that ended after the last bin to that bin, because they had arrived by its end."""
         totals = self._engine.totals()
         counts = totals - self._totals
         self._columns["misses"][-1] += counts[TOO_LATE:LATENCY_S].sum()

@@ -73,7 +73,7 @@ class UnitTotals:
 
 @dataclass(frozen=True, slots=True)
 class PoolTotals:
-    """Totals for a pool's nodes. A node is paid from its request to its removal, including ``provisioning_s``."""
+    """Totals for a pool's nodes. A node is paid for from its request to its removal, including ``provisioning_s``."""
 
     node_seconds: float
     cost: float

@@ -4,9 +4,9 @@ Hourly bike hires give the shape of real days and weeks, including rain and holi
 bursts. Interpolated hours alone would have no bursts: single arrivals would not be random, and their rate would not
 fluctuate from minute to minute.
 
-1. A day's hourly counts are interpolated with a monotone cubic (Fritsch and Carlson, 1980). For ``walks`` the
-   day's total is spread with that application's own shape. It has bumps at lunch and in the evening, which are assumed
-   and not measured.
+1. A day's hourly counts are interpolated with a monotone cubic (Fritsch and Carlson, 1980). With the shape ``walks``,
+   the day's total is spread as the walks application would see it, with bumps in the morning, at lunch and in the
+   evening. This shape is assumed and not measured.
 2. The rate is multiplied by a lognormal process with mean 1, whose logarithm is a first-order autoregression (a Cox
    process). Its variance and correlation time are as in the purchase rate. They come from the autocovariance at lags
    above 0, which the Poisson noise in single purchases does not affect. ``burstiness`` scales the coefficient of

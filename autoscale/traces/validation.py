@@ -22,7 +22,7 @@ def checked(factor: float) -> float:
 
 
 def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> None:
-    """Check a chunk's order and values.
+    """Check a chunk's order in time and its values.
 
     Args:
         chunk: the requests.

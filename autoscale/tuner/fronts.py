@@ -1,4 +1,4 @@
-"""Pareto fronts over cost and misses, and the choice of configurations by them."""
+"""Pareto fronts over cost and misses, and the choice of configurations from such fronts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

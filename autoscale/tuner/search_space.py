@@ -16,7 +16,8 @@ from autoscale.spec import PipelineSpec
 
 _WIDTH = 5.0
 """A number is searched between its default divided by this and its default times this."""
-# Exceptions. Serve's own policy gets delays far below its defaults, because its long delays are its weakness.
+# Exceptions to ``_WIDTH``. Serve's own policy may get delays far below the defaults, because its long delays are its
+# weakness.
 _RANGES: Mapping[str, tuple[float, float]] = {
     "target_ongoing_requests": (0.2, 50.0),
     "look_back_period_s": (2.0, 60.0),

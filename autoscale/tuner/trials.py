@@ -61,7 +61,7 @@ def simulated(
         spec: the pipeline.
         config: the configuration. None: the pipeline's number of replicas, fixed.
         counts: the trace.
-        part: its start and end. None: the whole trace.
+        part: the part's start and end. None: the whole trace.
         seed: the random seed.
         known: steady states that are shared with other simulations.
         engine: the simulation engine.

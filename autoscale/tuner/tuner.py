@@ -138,8 +138,8 @@ def _explore(
     progress("short", done, options.trials)
     chosen_count, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
     while done < options.trials:
-        # Choose the next group while the last group is simulated, so that workers do not wait. Therefore the choice
-        # does not use the last group's scores.
+        # Choose the next group while the previous group is simulated, so that workers do not wait. Therefore the choice
+        # does not use the previous group's scores.
         while chosen_count < options.trials and len(under_way) < _GROUPS:
             trials = [
                 study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - chosen_count))

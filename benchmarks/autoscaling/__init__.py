@@ -1,1 +1,1 @@
-"""Autoscaling benchmarks: the claim over traces, and the simulator compared with a real local Ray."""
+"""Autoscaling benchmarks: Rankway's policies against Serve's own over traces, and the simulator against a real Ray."""

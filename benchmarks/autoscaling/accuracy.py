@@ -1,8 +1,8 @@
-"""Accuracy: the DLRM at fixed replicas and loads, live, and simulated on the same arrivals from its profile.
+"""Accuracy: a live DLRM service at fixed replica counts and loads, compared with a simulation of the same arrivals.
 
-The profile is taken before, in a separate process, by ``rankway models bench``. Nothing is fitted to the cells. A
-request scores 512 candidates instead of 32. So the model takes nearly all of two cores, and HAProxy and the client,
-which run elsewhere in a real cluster, take little.
+The simulation uses a profile that ``rankway models bench`` measures beforehand, in a separate process. Nothing is
+fitted to the live measurements. A request scores 512 candidates instead of 32. So the model takes nearly all of two
+cores, and HAProxy and the client, which run elsewhere in a real cluster, take little.
 """
 
 import subprocess
@@ -32,9 +32,10 @@ _STRETCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One replica count at one load, which is a share of the highest rate that the profile allows.
+    """One replica count at one load. The load is a share of the highest rate that the profile allows.
 
-    A cell's stretches alternate with the other loads' stretches. All figures are medians over the stretches.
+    A cell is measured in several stretches, which alternate with stretches at other loads. All figures are medians
+    over the cell's stretches.
 
     Attributes:
         rate: requests per second.
@@ -51,12 +52,12 @@ class Cell:
 
     @property
     def difference(self) -> float:
-        """How much the simulated p99 differs, as a share of the live p99."""
+        """Relative error of the simulated p99: simulated / live - 1."""
         return self.median("simulated_p99_ms") / self.median("live_p99_ms") - 1
 
     @property
     def paced_difference(self) -> float:
-        """How much the p99 simulated at the cell's own pace differs, as a share of the live p99."""
+        """Relative error of the p99 that was simulated at the measured pace: simulated / live - 1."""
         return self.median("paced_p99_ms") / self.median("live_p99_ms") - 1
 
 
@@ -70,7 +71,7 @@ def _profile(replicas: int) -> str:
 
 
 def take_profile(home: Path, replicas: int) -> None:
-    """Measure the pipeline as its operators would, and write ``profile_path``.
+    """Measure the pipeline with ``rankway models bench``, as its operators would, and write ``profile_path``.
 
     Raises:
         subprocess.CalledProcessError: the measurement failed. Its messages are on standard error.
@@ -89,7 +90,7 @@ def run_accuracy(
 
 
 def accuracy_config(replicas: int) -> PipelineConfig:
-    """Return the DLRM's pipeline with 512 candidates per request, 4 requests per full batch, and its own profile."""
+    """Return the DLRM's pipeline with 512 candidates per request, 4 requests per full batch, and the profile."""
     data = load_config(_CONFIG).model_dump(mode="json")
     data["candidates"]["count"] = _CANDIDATES
     data["requests"]["default_deadline_ms"] = 5000

@@ -1,9 +1,10 @@
 """Our policies against Serve's own: both tuned with the same budget, and judged on a day that neither was tuned on.
 
 The pipeline is configs/cluster.yaml with its CPU pool alone, since Serve's policy does not know several pools. Two
-searches with the same number of trials tune in the stepped engine. The configurations on their fronts are judged by the
-event engine, request by request, with several seeds. The report compares the costs at equal misses, and the misses at
-equal cost. This uses less traffic than 10^9 requests per day, on smaller nodes at the same price per core.
+searches with the same number of trials, one for our policies and one for Serve's, use the step engine. The event engine
+then judges the configurations on both Pareto fronts, request by request, with several seeds. The report compares the
+costs at equal misses, and the misses at equal cost. The traffic is below 10^9 requests per day. The nodes are smaller
+in proportion, at the same price per core.
 
     python benchmarks/autoscaling/claim.py [--trials 200] [--requests-per-day 5e7] [--seeds 2] [--json]
 """
@@ -44,10 +45,10 @@ _FULL_PER_DAY = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A configuration judged on the other day, with one figure per seed.
+    """A configuration's figures on a day on which it was not tuned, one per seed.
 
     Attributes:
-        chosen: whether the search chose this configuration, on the day that it was tuned on.
+        chosen: whether the search chose this configuration from its front.
         costs: the day's cost.
         misses: share of missed requests.
         violated_s: seconds in which the objective was violated.
@@ -153,7 +154,7 @@ def judged(
 def select_points(tuned: Tuned, limit: int) -> list[JudgedConfig]:
     """Return at most ``limit`` configurations from a front, the cheapest first.
 
-    Configurations are dropped from the front's middle, but never the chosen one.
+    Configurations are dropped from the front's middle. The one that the search chose always stays.
     """
     front = list(tuned.front)
     if tuned.chosen not in front:
@@ -164,17 +165,17 @@ def select_points(tuned: Tuned, limit: int) -> list[JudgedConfig]:
 
 
 def cheapest(front: Sequence[Judged], allowed: float) -> Judged | None:
-    """Return the cheapest configuration that misses at most `allowed`, or None."""
+    """Return the cheapest configuration whose share of missed requests is at most `allowed`, or None."""
     return min((one for one in front if one.missed <= allowed), key=lambda one: one.cost, default=None)
 
 
 def least(front: Sequence[Judged], cost: float) -> Judged | None:
-    """Return the configuration that misses least and costs at most `cost`, or None."""
+    """Return the configuration with the fewest misses among those that cost at most `cost`, or None."""
     return min((one for one in front if one.cost <= cost), key=lambda one: one.missed, default=None)
 
 
 def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]:
-    """Return the costs at equal violations, and the violations at equal cost."""
+    """Return our and Serve's costs at equal shares of missed requests, and both shares at equal cost."""
     at_violations = []
     for allowed in ALLOWED:
         one, other = cheapest(ours, allowed), cheapest(serves, allowed)
@@ -190,7 +191,7 @@ def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]
 
 
 def main() -> None:
-    """Tune both sides, judge both, and print the result."""
+    """Tune and judge our policies and Serve's, and print the comparison."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -36,7 +36,7 @@ _PROFILE, _TRAFFIC = "profile.json", "traffic"
 _EXPECTED_STARTUP_S = 5.0
 _LOOKS_PER_S = 4.0
 _LEAD_S, _TAIL_S = 8.0, 15.0
-"""Seconds before the first request, until the first metrics exist, and seconds after the last request."""
+"""Seconds before the first request, so that metrics exist by then, and seconds after the last request."""
 _DRAIN_S = float(
     local_settings(ServicePorts(*[0] * 7), Path())["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"]
 )
@@ -65,7 +65,7 @@ class Curve:
         return float(np.sum(np.diff(times) * values))
 
     def rises(self) -> list[tuple[float, int]]:
-        """Return, for each rise of the target, when it reached each number on the way up."""
+        """Return each replica count that the target rose to, with the time. A rise from 2 to 4 gives 3 and 4."""
         rises: list[tuple[float, int]] = []
         for at_s, before, after in zip(self.at_s[1:], self.target, self.target[1:], strict=False):
             rises += [(at_s, number) for number in range(before + 1, after + 1)]
@@ -74,11 +74,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The live and the simulated side's results.
+    """The results of the live run and of the simulation.
 
     Attributes:
-        rises: live time, simulated time and replicas for every step up that both sides made.
-        unmatched: steps up that only one side made.
+        rises: live time, simulated time and replicas for every step up that occurred in both runs.
+        unmatched: steps up that occurred in only one of the runs.
         decisions: time, replicas and reason for each decision that changed something, ``live`` and ``simulated``.
     """
 
@@ -101,17 +101,17 @@ class Control:
 
     @property
     def difference(self) -> float:
-        """How much the simulated replica-seconds differ, as a share of the live replica-seconds."""
+        """Relative error of the simulated replica-seconds: simulated / live - 1."""
         return self.simulated_replica_seconds / self.live_replica_seconds - 1
 
     @property
     def worst_rise_s(self) -> float:
-        """The largest difference between the times of a step up, in seconds."""
+        """The largest difference between the live and the simulated time of a step up, in seconds."""
         return max((abs(live - simulated) for live, simulated, _ in self.rises), default=0.0)
 
 
 def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
-    """Return the DLRM's pipeline with one waiting unit, 0.1 CPU per replica and at most 16 replicas."""
+    """Return the DLRM's pipeline for one unit that waits instead of computing: 0.1 CPU each, at most 16 replicas."""
     data = load_config(_CONFIG).model_dump(mode="json")
     data["http"]["port"] = port
     data["requests"]["default_deadline_ms"] = 5000
@@ -136,7 +136,7 @@ def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
 def run_control(
     home: Path, policy: dict[str, Any], seconds: float, peak_per_s: float, report: Callable[[str], None]
 ) -> Control:
-    """Run the live side, then the simulator on the same arrivals."""
+    """Run the live service, then the simulator on the same arrivals."""
     config = control_config(policy, free_port())
     expected = waiting_profile(_EXPECTED_STARTUP_S)
     write_profile(expected, home / _PROFILE)
@@ -243,9 +243,9 @@ def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
 
 
 def startup_s(curve: Curve) -> float:
-    """Return the median time from a step up until its replicas were ready.
+    """Return the median time from a step up until its replicas were ready, or 5 s if there was no such step.
 
-    Steps that were undone before that are left out.
+    Steps are left out if a step down followed before their replicas were ready.
     """
     waits = []
     for at_s, number in curve.rises():
@@ -263,7 +263,11 @@ def startup_s(curve: Curve) -> float:
 def paired(
     live: list[tuple[float, int]], simulated: list[tuple[float, int]]
 ) -> tuple[list[tuple[float, float, int]], int]:
-    """Pair steps up to the same number, the nearest in time first. Return the pairs and the count of unpaired steps."""
+    """Pair each live step up with the nearest simulated step up to the same replica count.
+
+    Returns:
+        The pairs as (live time, simulated time, replica count), and the number of unpaired steps in both runs.
+    """
     remaining, pairs = list(simulated), []
     for at_s, number in live:
         same = [step for step in remaining if step[1] == number]

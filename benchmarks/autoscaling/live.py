@@ -2,13 +2,14 @@
 
     python -m benchmarks.autoscaling.live [--quick] [--json] [control|profile|accuracy]
 
-- Control: units that wait instead of computing are scaled by a policy through the adapter. The simulator runs the same
-  policy on the same arrivals. Replica-seconds and each step up's time are compared.
+- Control: in a live service, a policy scales units that wait instead of computing. The simulator runs the same policy
+  on the same arrivals. Replica-seconds and each step up's time are compared.
 - Accuracy: the DLRM in configs/dlrm.yaml runs at fixed replica counts and loads. The simulator predicts its p99 from
   the profile.
 
-The goals are 10% for replica-seconds, 2 s for each step, and 20% for p99. Missing inputs are made first: the DLRM
-(python -m benchmarks.cases.dlrm) and its profile (``rankway models bench``). ``profile`` only takes the profile again.
+The goals are errors of at most 10% in replica-seconds, 2 s in each step's time, and 20% in p99. Missing inputs are made
+first: the DLRM (python -m benchmarks.cases.dlrm) and its profile (``rankway models bench``). The argument ``profile``
+only measures the profile again.
 """
 
 import argparse

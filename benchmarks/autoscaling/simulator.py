@@ -4,9 +4,9 @@
 
 It reports:
 
-- events per second of the event engine on one core, with the compiled code loaded before
-- seconds for a day of 1e9 requests in the stepped engine, under each policy
-- the stepped engine compared with the event engine, as means over seeds
+- events per second of the event engine on one core, after its compiled code has been loaded
+- seconds for a day of 1e9 requests in the step engine, under each policy
+- the step engine compared with the event engine, as means over seeds
 - the event engine compared with M/M/c and M/D/1
 """
 
@@ -84,7 +84,7 @@ def waves(per_s: float, end_s: float, period_s: float, step_s: float) -> Rates:
 
 
 def speed(spec: PipelineSpec, per_s: float, requests: int, repeats: int = 3) -> dict[str, float]:
-    """Return the median events per second over repeats. The trace is drawn before."""
+    """Return the median events per second over repeats. Drawing the trace is not timed."""
     random = np.random.default_rng(0)
     trace = [(np.cumsum(random.exponential(1 / per_s, requests)), np.full(requests, _CANDIDATES, np.int32))]
     rates = []
@@ -104,7 +104,7 @@ def _utilisation(simulation: Simulation) -> float:
 
 
 def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
-    """Return the seconds that a day of 1e9 requests takes in the stepped engine, and its results."""
+    """Simulate a day of 1e9 requests in the step engine. Return the seconds that this took, and the results."""
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
     policy, rates = make_policy(config, spec), waves(1e9 / 86_400, 86_400, 86_400, 60.0)
@@ -122,8 +122,8 @@ def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
 def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
     """Compare both engines' cost and p99 over an hour of waves under a policy, as means over seeds.
 
-    Some policies amplify chance. The event engine's own seeds differ by ``spread``, so the means' difference is known
-    only up to ``error``.
+    Some policies amplify random differences. The event engine's results differ by ``spread`` between seeds, so the
+    difference between the means has the standard error ``error``.
     """
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
@@ -159,14 +159,14 @@ def _apart(name: str, events: Sequence[float], steps: Sequence[float]) -> dict[s
 
 
 def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_000) -> dict[str, float]:
-    """Return the simulated and the theoretical mean time in the system. A batch is one request, 10 ms on average."""
+    """Return the simulated and the theoretical mean time in the system. Each request takes 10 ms on average, alone."""
     ranker = replace(
         unit("ranker", 1, at_once_ms=10.0, candidate_ms=0.0), max_candidates=1, max_waiting_candidates=10**9
     )
     spec = replace(pipeline(ranker), deadline_ms=1e6)
     rankers = 1
     if servers > 1:
-        # Requests wait only because calls in flight are limited. With so many rankers, two calls never meet at one.
+        # The limit on calls in flight is the only reason to wait: there are so many rankers that each is free.
         front = replace(
             unit("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0, calls=servers), max_candidates=1
         )

@@ -34,9 +34,10 @@ class Stretch:
         late_p99_ms: p99 of the sending delay. Latencies include the delay.
         cores: mean busy cores by role. ``foreign`` stands for processes other than service and client. If it is above
             0.1, the stretch was disturbed.
-        pace: ratio of the measured batch time to the profile's, which was taken some minutes before. On a shared
-            machine the same batch may by then take a tenth more or less.
-        paced_p50_ms: p50 simulated with all batches slower by the pace. The remaining difference is the simulator's.
+        pace: the measured batch time relative to the profile's. The profile was taken some minutes earlier, and on a
+            shared machine batch times change by up to a tenth in that time.
+        paced_p50_ms: p50 simulated with all batch times multiplied by ``pace``. A remaining difference from the live
+            p50 is the simulator's error.
         paced_p99_ms: p99 in that simulation.
     """
 

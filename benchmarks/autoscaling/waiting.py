@@ -1,6 +1,6 @@
-"""Units that wait instead of computing. The service is real except for the model, which sleeps as its profile says.
+"""Units that wait instead of computing. The service is real except for the model, which sleeps for each batch's time.
 
-So a machine with two cores can run sixteen replicas, and the benchmark can compare how they are controlled.
+So a machine with two cores can run sixteen replicas, and their autoscaling can be compared with the simulator's.
 """
 
 import math

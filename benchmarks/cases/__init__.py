@@ -1,1 +1,1 @@
-"""The claims' workloads, the models that they run, and the other side of each ratio."""
+"""The benchmarks' workloads and models, and the systems that Rankway is compared with."""

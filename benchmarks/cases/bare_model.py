@@ -3,9 +3,9 @@
     python -m benchmarks.cases.bare_model [--workload dlrm] [--seconds 1] [--json]
 
 Every runtime that can execute the pipeline's models is tried with several batch sizes, as two processes with one thread
-each and as one process with two threads. The arrays are the service's batches. There are many different arrays, so that
-no result can be cached. Their assembly is not counted. If the pipeline has a reranker, a request is one list through
-both models.
+each and as one process with two threads. The inputs are assembled as in the service, and the assembly is not timed.
+There are many different inputs, so that no result can be cached. If the pipeline has a reranker, each request passes
+through both models.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _Result = list[tuple[int, float, float]] | str
 
 @dataclass(frozen=True, slots=True)
 class BareCell:
-    """One way to run the bare model: all processes' requests per second, and CPU per request."""
+    """The figures for one way to run the bare model: all processes' requests per second, and CPU per request."""
 
     runtime: RuntimeKind
     processes: int

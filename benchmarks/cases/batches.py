@@ -72,7 +72,7 @@ class RuntimeLoader:
 
 
 class BareModels:
-    """The pipeline's models in the order in which a request passes them, run on arrays that were made before."""
+    """The pipeline's models in the order in which a request passes them. They run on prepared inputs."""
 
     def __init__(self, config: PipelineConfig, home: Path, load: RuntimeLoader, catalogue: Catalogue) -> None:
         """Load the ranker and, if the pipeline has one, the reranker."""
@@ -104,5 +104,5 @@ class BareModels:
 
 
 def _owned(inputs: Inputs) -> Inputs:
-    """Copy the inputs. User features are views into packed rows that torch rejects, being strided and read-only."""
+    """Copy the inputs, because user features are strided, read-only views into packed rows, which torch rejects."""
     return {name: values.copy() for name, values in inputs.items()}

@@ -1,9 +1,9 @@
-"""The control: the same application object on plain uvicorn, with one process per service replica.
+"""The control, with which the service is compared: the service's application on plain uvicorn, a process per replica.
 
     python -m benchmarks.cases.control configs/dlrm.yaml --port 8100 --processes 2
 
-Each process has its own listening socket on the same port (SO_REUSEPORT), uvloop and httptools, and no access log. Less
-between a socket and the application is not possible.
+Each process has its own listening socket on the same port (SO_REUSEPORT), uvloop and httptools, and no access log. So
+there is as little as possible between a socket and the application.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python -m benchmarks.cases.dlrm [--rows 100000] [--items 20000] [--users 20000]
 
-Under the home it writes ``dlrm/`` with ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and
+In the data home it writes ``dlrm/`` with ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX and
 the same weights in safetensors). It also writes ``dlrm-store/artifact/``, which reads its dense features from the user
 store. The model has the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091). Like a
-user's own model, it is an artifact and YAML, without code in services/.
+user's own model, it consists of an artifact and YAML, and needs no code in services/.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _BLANK_DETAILS = b'{"type":"Feature","geometry":null,"properties":{}}'
 
 
 def features_of(options: DlrmOptions) -> FeatureSet:
-    """Return both pipelines' features: one reads the item's dense features, the other the user's."""
+    """Return the features of both pipelines. One pipeline reads dense features of items, the other of users."""
     dense = Feature(
         name="dense",
         group="item",

@@ -1,6 +1,7 @@
-"""Feast's side of ``benchmarks/features.py``. It runs in an environment that has Feast and none of our packages.
+"""The Feast process for ``benchmarks/features.py``. Its environment has Feast and none of our packages.
 
-It reads one JSON document from standard input, then one line for each repeat, and answers each with one JSON line.
+The process reads JSON lines from standard input, first the rows and then one line per repeat. It answers each line with
+one JSON line.
 """
 
 import json

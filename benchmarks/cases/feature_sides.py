@@ -1,4 +1,4 @@
-"""The two sides in ``benchmarks/features.py``: our features stage and assembler, and Feast in its own process."""
+"""The two systems that ``benchmarks/features.py`` compares: our features stage and assembler, and Feast."""
 
 import json
 import subprocess
@@ -70,7 +70,7 @@ class Ours:
         self._assemble = InputAssembler(signature, catalogue)
 
     def read(self, user: int, rows: NDArray[np.int64]) -> tuple[float, float]:
-        """Make one request's inputs. Return the seconds for everything, and for the user's part."""
+        """Make one request's inputs. Return the total seconds, and the seconds for the features stage."""
         batch = RaggedBatch(
             offsets=offsets_of(np.array([len(rows)])), rows=rows, user_keys=[f"u{user}".encode()]
         )
@@ -88,7 +88,7 @@ class Ours:
 
 
 class Feast:
-    """Feast in its own environment, as a process that receives its requests by a pipe."""
+    """Feast in its own environment, as a process that receives its requests through a pipe."""
 
     def __init__(self, python: Path, folder: Path, node: str) -> None:
         """Start the process, and let it load the same users and items."""
@@ -102,7 +102,7 @@ class Feast:
         )["feast"]
 
     def read(self, requests: Sequence[tuple[int, NDArray[np.int64]]]) -> dict[str, list[float]]:
-        """Return the seconds for each request, and for its user's part."""
+        """Return each request's total seconds (``whole_s``), and its seconds for the user's features (``user_s``)."""
         documents = [{"user": f"u{user}", "items": [f"i{row}" for row in rows]} for user, rows in requests]
         times: dict[str, list[float]] = self._ask({"requests": documents})
         return times

@@ -134,7 +134,7 @@ def tiny(folder: Path, like: Case) -> Case:
 
 
 def payload(_home: Path, folder: Path) -> Case:
-    """Return a model with hardly any work on 256 KB of inputs. Its time is the shard group's overhead."""
+    """Return a model that does hardly any work on 256 KB of inputs, so that its time is the shard group's overhead."""
     return _next_to_no_work(folder, layers=1, heads=2)
 
 

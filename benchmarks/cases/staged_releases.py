@@ -60,7 +60,7 @@ def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
 
 
 def _copy_artifact(source: Path, target: Path) -> None:
-    """Write the same model as another version, which has one more file."""
+    """Write the artifact's model as another version. An additional file changes the version."""
     artifact = Artifact.read(source)
 
     def write(staging: Path) -> None:

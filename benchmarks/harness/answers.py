@@ -41,8 +41,8 @@ class Batches:
 def read_batches(answers: Sequence[Answered]) -> Batches:
     """Read a window's answers, in the order in which they came.
 
-    A batch's requests share its stage times, to the microsecond, and all were sent before the first was answered. Two
-    answers that fulfil both conditions are counted as one batch.
+    Answers belong to the same batch if their stage times are equal, to the microsecond, and if all their requests were
+    sent before the first of these answers came.
     """
     decode = msgspec.json.Decoder(_Body).decode
     sizes: list[int] = []

@@ -77,11 +77,11 @@ def measure_cell(
 
 
 def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
-    """Return the model's CPU per request: the bare model's cost at the observed batch sizes.
+    """Return the model's CPU per request. It is the bare model's CPU at the batch sizes that were observed.
 
     Args:
         batches: the observed batches.
-        cells: the bare model's figures with one runtime and layout, by batch size. Between two sizes, the cost is
+        cells: the bare model's figures with one runtime and layout, by batch size. Between two sizes, the CPU is
             interpolated.
     """
     by_size = sorted((cell.requests_a_batch, cell.core_ms_a_request) for cell in cells)

@@ -15,7 +15,7 @@ class ClosedLoop:
 
     Attributes:
         answers: the window's answers, head and body.
-        answered: all answers, including the warm-up.
+        answered: the number of all answers, including the warm-up's.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """One keep-alive HTTP/1.1 connection with one request in flight, as light as Python allows.
 
-Requests are bytes that were made before. Only a response's status and length are read.
+Requests are prepared as bytes. Only a response's status and length are read.
 """
 
 import asyncio

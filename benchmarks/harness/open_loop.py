@@ -1,4 +1,4 @@
-"""The open loop: Poisson arrivals, however the server responds.
+"""The open loop: Poisson arrivals, at times that do not depend on the server.
 
 A connection that the server closes is opened again, as real clients do. If it had a request in flight, that request
 counts as an error. Latency counts from the SCHEDULED time, so that a stalled server cannot hide the requests it delayed

@@ -18,7 +18,7 @@ _UNDEGRADED = 0.99
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = math.inf) -> dict[str, Any]:
     """Return the goodput, by rung and by priority, and the latencies for answers and refusals.
 
-    An answer after the deadline, counted from its request's scheduled time, is "late" and not part of the goodput.
+    An answer is "late" if it comes more than ``deadline_s`` after its request was scheduled. The goodput excludes it.
     """
     good: list[float] = []
     refused: list[float] = []
@@ -84,7 +84,7 @@ def _percentile_ms(latencies_s: Sequence[float], share: float) -> float:
 
 
 def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return the claim's figures at the largest multiple: median, smallest and largest value over repeats."""
+    """Return the main figures at the largest multiple of the capacity: their median, least and most over repeats."""
 
     def spread(values: Sequence[float]) -> dict[str, float]:
         return {"median": float(np.median(values)), "least": min(values), "most": max(values)}

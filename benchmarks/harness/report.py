@@ -19,11 +19,12 @@ class Measured:
 
     Attributes:
         bare: every way to run the models, measured once.
-        alike: the service's runtime, one thread per core on all cores, all batch sizes, once per repeat.
-        bare_rps: the fastest way's requests per second, once per repeat.
-        peak_rps: the service's first peak.
-        health: each side's health document.
-        cells: cells by side ("service", "control") and load, one per repeat.
+        alike: the bare model with the service's runtime, as one process per core with one thread, for all batch sizes,
+            once per repeat.
+        bare_rps: requests per second of the fastest way to run the models, once per repeat.
+        peak_rps: the service's closed-loop peak in the first repeat.
+        health: the health documents of service and control.
+        cells: cells by server ("service", "control") and load, one per repeat.
     """
 
     workload: Workload

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 
 class Answered(NamedTuple):
-    """An answer, head and body, with its request's scheduled time and its arrival time."""
+    """An answer (head and body), the time at which its request was scheduled, and the time at which the answer came."""
 
     started_s: float
     answered_s: float

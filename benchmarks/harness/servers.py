@@ -1,4 +1,4 @@
-"""Starts and stops the servers under test: the service as its operators start it, and the control."""
+"""Starts and stops the servers under test: the service, and the control, the same application on plain uvicorn."""
 
 import json
 import os
@@ -109,7 +109,7 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> Non
 
 
 def _wait_until_announced(server: Server) -> None:
-    """Wait until the service itself reports that it is ready. Earlier requests may take Serve's fallback proxy."""
+    """Wait until the service reports that it is ready. Requests before that may go through Serve's fallback proxy."""
     limit_s = time.monotonic() + _START_LIMIT_S
     while _READY not in server.log.read_text(errors="replace"):
         if time.monotonic() > limit_s:
@@ -118,7 +118,7 @@ def _wait_until_announced(server: Server) -> None:
 
 
 def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:
-    meter.read()  # the last chance to see which processes have which parents
+    meter.read()  # finds the child processes, which cannot be told from others once their parents have ended
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:

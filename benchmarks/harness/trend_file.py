@@ -1,4 +1,4 @@
-"""trend.csv: serving.py's figures by release, as ratios, service to control."""
+"""trend.csv: the figures from serving.py by release, each as the service's figure divided by the control's."""
 
 import csv
 import os
@@ -160,7 +160,7 @@ def add_rows(path: Path, rows: Sequence[Row]) -> None:
     """Append rows to the file, either all or none.
 
     Raises:
-        TrendError: the file cannot be read or written, or already has a row.
+        TrendError: the file cannot be read or written, or already has one of these rows.
     """
     recorded = read_trend(path)
     recorded_keys = {row.key for row in recorded}

@@ -1,4 +1,4 @@
-"""The served log's fault: its disk, a file system in memory with a size limit, becomes full."""
+"""A fault of the served log: the log's disk, a file system in memory with a size limit, becomes full."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def disk_fault(folder: Path, dropped: Callable[[], float]) -> Fault:
             try:
                 while file.write(_PART):
                     pass
-            except OSError:  # full
+            except OSError:  # the disk is full
                 pass
 
     def empty() -> None:

@@ -21,12 +21,12 @@ Replaced = Callable[[Sequence[Answered], float], bool]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that breaks.
+    """A fault that a benchmark causes, with its repair.
 
     Attributes:
         what: a description for the report.
         injure: causes the fault.
-        repair: removes the cause. None if the system has to repair itself, until ``replaced``.
+        repair: removes the cause. None if the system has to recover by itself. Then ``replaced`` reports the recovery.
         replaced: returns whether a replacement has taken over.
         notes: returns further figures at the end.
     """
@@ -61,7 +61,7 @@ class Plan:
 def measure_outage(
     fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan
 ) -> Outage:
-    """Load the server, cause the fault, repair it if it has a repair, and return the outage as callers saw it.
+    """Load the server, cause the fault, call its ``repair`` if it has one, and return the outage as callers saw it.
 
     Raises:
         RuntimeError: no replacement took over in time.

@@ -17,7 +17,7 @@ _QUIET_S = 2.0
 
 
 def ingress_fault(server: Server, unit: str) -> Fault:
-    """Return one ingress replica's death. A replica that answers and had not answered before is the replacement."""
+    """Return the fault "an ingress replica dies". A replica that did not answer before it counts as replacement."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         old_replicas = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
@@ -33,7 +33,7 @@ def ingress_fault(server: Server, unit: str) -> Fault:
 
 
 def ranker_fault(server: Server, unit: str) -> Fault:
-    """Return the death of the ranker's only replica. It counts as replaced once answers were whole for a while."""
+    """Return the fault "the ranker's only replica dies". It is over once all answers have been whole for 2 s."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         since_s = time.perf_counter() - _QUIET_S

@@ -42,7 +42,7 @@ class _Writer:
 
 
 class _Full:
-    """The server reaches its memory limit and keeps its rows."""
+    """A fault: the server reaches its memory limit. It keeps its rows, but refuses writes."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -66,7 +66,7 @@ class _Full:
 
 
 class _Garbage:
-    """Every requested row consists of random bytes."""
+    """A fault: every row that requests read is replaced by random bytes."""
 
     def __init__(self, server: RedisServer, keys: Sequence[bytes]) -> None:
         self._server = server

@@ -15,9 +15,9 @@ class Moments:
     """A fault's times, in seconds on the answers' clock.
 
     Attributes:
-        injured_s: the fault happened.
-        repaired_s: its cause was removed. None if the system has to repair itself.
-        replaced_s: the replacement had taken over. None if nothing had to be replaced.
+        injured_s: when the fault happened.
+        repaired_s: when the fault's cause was removed. None if the system has to recover by itself.
+        replaced_s: when the replacement had taken over. None if nothing had to be replaced.
     """
 
     injured_s: float
@@ -74,7 +74,7 @@ def outage_of(
     deadline_s: float,
     notes: dict[str, float],
 ) -> Outage:
-    """Evaluate the answers from an open loop that ran through a fault."""
+    """Evaluate the answers from an open loop during which a fault happened."""
     ended_s = moments.injured_s if moments.repaired_s is None else moments.repaired_s
     statuses: Counter[str] = Counter()
     degraded: Counter[str] = Counter()

@@ -56,7 +56,10 @@ class Candidate:
 
 
 def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MATRIX:
-    """Return the batch's pasts (B, I): 1 for known items among the ``newest`` ones. None means all items."""
+    """Return the batch's pasts, (B, I): 1 for past items that the catalogue has, otherwise 0.
+
+    Only the ``newest`` items of each past are read, or all if it is None.
+    """
     past = batch.requests["user.history"]
     assert isinstance(past, RaggedArray)
     lengths = np.diff(past.offsets)
@@ -69,7 +72,7 @@ def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MAT
 
 
 def popularity(fitting: Fitting) -> Iterator[Candidate]:
-    """Order by how often an item was chosen, ever or in the training period's last days."""
+    """Yield orders by how often an item was chosen, in the whole training period or in its last days."""
     end_s = float(fitting.at_s.max())
     for days in (None, 90, 30, 7):
         late = fitting.at_s > end_s - days * DAY_S if days else np.ones(len(fitting.row), dtype=np.bool_)
@@ -82,7 +85,10 @@ def _by_column(batch: RaggedBatch, column: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def most_bought(fitting: Fitting) -> Iterator[Candidate]:
-    """Order by the items that the user chose before, most often or last, and then by popularity."""
+    """Yield orders that begin with the user's own past items, the most frequent or the latest first.
+
+    The other items follow by popularity.
+    """
     counts = np.bincount(fitting.row, minlength=len(fitting.catalogue)).astype(np.float32)
     share = counts / (counts.max() + 1.0)
 
@@ -100,7 +106,7 @@ def most_bought(fitting: Fitting) -> Iterator[Candidate]:
 
 
 def _fit(model: Any, matrix: MATRIX) -> None:
-    """Fit a model from implicit, which warns about a conversion that it does itself."""
+    """Fit a model from implicit without its warning, which is about a conversion inside implicit."""
     from implicit.utils import ParameterWarning
 
     with warnings.catch_warnings():
@@ -109,7 +115,7 @@ def _fit(model: Any, matrix: MATRIX) -> None:
 
 
 def item_knn(fitting: Fitting) -> Iterator[Candidate]:
-    """Sum an item's similarities to past items. Only each item's nearest neighbours count."""
+    """Yield orders by the sum of an item's similarities to the past items, among each item's nearest neighbours."""
     from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 
     matrix = fitting.matrix()
@@ -154,7 +160,7 @@ def matrix_factorisation(fitting: Fitting, seed: int) -> Iterator[Candidate]:
 
 
 def ease(fitting: Fitting) -> Iterator[Candidate]:
-    """Sum the learned weights from past items to an item."""
+    """Yield orders by the sum of the learned weights from the past items to an item."""
     matrix = fitting.matrix()
     gram = (matrix.T @ matrix).toarray().astype(np.float64)
     for penalty in (100.0, 300.0, 1000.0):

@@ -1,8 +1,8 @@
 """Next-item and next-basket ranking over an event log's full catalogue, with a global temporal split.
 
-The protocol is successive evaluation as in Gusak et al. 2025 (arXiv:2507.16289). A moment is ranked if a user with a
-past chose something then, in the test period. The input is the past just before the moment. Models are not trained
-further.
+The protocol is successive evaluation as in Gusak et al. 2025 (arXiv:2507.16289). The catalogue is ranked at each moment
+of the test period at which a user with a past chose something. The input is the past just before the moment. Models are
+not trained on the test period.
 """
 
 import json
@@ -105,7 +105,7 @@ def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fit
 def search(
     evaluation: EventEvaluation, candidates: Iterator[Candidate], valid: EventSplit
 ) -> tuple[Candidate, float]:
-    """Return the candidate with the best NDCG@10 on the validation moments, and the NDCG@10."""
+    """Return the candidate with the best NDCG@10 on the validation moments, and that NDCG@10."""
     results = ((float(np.nanmean(evaluation.judge(c.rank, valid)["ndcg_at_10"])), c) for c in candidates)
     best, candidate = max(results, key=lambda pair: pair[0])
     return candidate, best
@@ -127,7 +127,7 @@ def events_quality(
 ) -> dict[str, Any]:
     """Train missing models, evaluate models and baselines on the test period, and return the table and the protocol.
 
-    The ranker's row in the table is its first seed, which is the pipeline's own. ``seeds`` has each seed's means.
+    In the table, the ranker was trained with the first seed, the pipeline's own. ``seeds`` has the means for each seed.
 
     Raises:
         ArtifactError: the event set is not installed.

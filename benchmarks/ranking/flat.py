@@ -19,7 +19,7 @@ from models.ragged import RaggedBatch
 from models.signature import InputSpec, Signature
 
 NEAREST = 5
-"""For a candidate, the values (such as a rating or an age) of this many most similar past items are averaged."""
+"""Number of most similar past items whose values, such as rating or age, are averaged for a candidate."""
 
 BLOCK = 512
 _TINY = 1e-6
@@ -29,7 +29,7 @@ class FlatFeatures:
     """Computes rows (N, F) for a batch's candidates from the inputs in ``signature``."""
 
     def __init__(self, signature: Signature, ways: Sequence[Distance], catalogue: Catalogue) -> None:
-        """Sort the signature's inputs by their treatment. ``ways`` are the ranker's distances."""
+        """Group the signature's inputs by how they become columns. ``ways`` are the ranker's distances."""
         self._assembler = InputAssembler(signature, catalogue, whole_lists=True)
         self._ways = [(f"from_{way.origin.replace('.', '_')}", f"to_{way.place}") for way in ways]
         ends = {end for way in self._ways for end in way}
@@ -71,8 +71,8 @@ class FlatFeatures:
     def _likeness(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Summarise the history for each candidate, (B, M, 3 + 2V).
 
-        The first columns are the mean and the largest cosine to the past items, and the past's length. Then each value
-        has two columns: its mean weighted by similarity, and its mean over the NEAREST items alone.
+        The first three columns are the mean and the largest cosine to the past items, and the past's length. Each value
+        then has two columns: its mean weighted by similarity, and its mean over the NEAREST items alone.
         """
         mask = inputs["history_mask"]
         candidates = self._unit(inputs, [s for s in self._items if s.name in self._spread], "")

@@ -7,7 +7,7 @@ _NAME_WIDTH, _WIDTH = 20, 24
 
 
 def text_of(name: str, part: dict[str, Any]) -> str:
-    """Return a set's table: each mean with its 95% interval over users, and the ranker's lead in NDCG@10."""
+    """Return a data set's table: each mean with its 95% interval over users, and the ranker's lead in NDCG@10."""
     methods = part["methods"]
     metrics = [metric for metric in LABELS if metric in methods[0]]
     heads = [*(LABELS[metric] for metric in metrics), "NDCG@10 ranker - method"]

@@ -12,7 +12,7 @@ from models.ragged import RaggedBatch
 
 
 def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking:
-    """Return the ranking by the artifact at ``root``, with any signature.
+    """Return the ranking by the artifact at ``root``. All signatures are supported.
 
     Raises:
         ArtifactError: there is no artifact. Train it first.

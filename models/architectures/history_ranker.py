@@ -94,7 +94,7 @@ class HistoryRanker(Ranker, EncodesHistory):
     def score_through(
         self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, present: Tensor
     ) -> Tensor:
-        """Pass the candidates through some layers. Return them, (R, C, width).
+        """Pass the candidates through some layers. Return the last layer's output, (R, C, width).
 
         Args:
             layers: consecutive layers.

@@ -14,10 +14,10 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureKind(Generic[Options]):
-    """An architecture, as it is registered.
+    """The registry entry of an architecture.
 
     Attributes:
-        config: class of the options, which an artifact stores.
+        config: class of the options. An artifact stores the options.
         build: builds the module with random weights.
     """
 

@@ -60,7 +60,7 @@ class ListwiseReranker(Ranker):
     def _candidates(self, inputs: Mapping[str, Tensor], standing: Tensor, score: Tensor) -> Tensor:
         """Return the embedded candidates, (B, M, width).
 
-        They combine item and request features with the ranker's score, as ``standing`` and as tanh.
+        They combine item and request features with the ranker's score, given as ``standing`` and as tanh(score).
         """
         features = [self.read_candidates(inputs), standing[..., None], torch.tanh(score)[..., None]]
         x: Tensor = self.item_proj(torch.cat(features, dim=-1))

@@ -188,8 +188,8 @@ class SequenceClassifierOptions(BaseModel):
     Attributes:
         config: content of its config.json.
         pair: the two texts, and the maximum pair length in tokens.
-        types: whether the model gets token types, which tell the first text from the second. This depends on the
-            tokenizer class.
+        types: whether the model gets token types, which tell the first text from the second. Some tokenizer classes
+            do not produce them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

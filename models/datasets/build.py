@@ -1,8 +1,8 @@
 """Build a pipeline's training data from an event log: feature definitions, catalogue, and impressions by split.
 
-A moment is the set of items that a user chose at one time. It becomes a list with label 1 for each item. The other
-catalogue items are the negatives, and the reader draws or ranks them (``training.over_catalogue``). A user's first
-moment has no history and is left out.
+A moment is the set of items that a user chose at one time. It becomes a list with label 1 for each item. All other
+catalogue items are negatives. Training draws some of them, and validation ranks all (``training.over_catalogue``). A
+user's first moment has no history and is left out.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Event-time aggregates: features computed from a user's events strictly before a point in time.
 
-Training and serving run the same code, so both get the same bits. Training applies it to a whole event table, for many
-users and times. Serving applies it to the newest events in a batch's stored rows.
+Training and serving run the same code, so both get the same bits. Training runs this code on a whole event table, for
+many users and times. Serving runs it on the newest events in a batch's stored rows.
 """
 
 from typing import Any, Literal, Protocol, Self

@@ -126,7 +126,7 @@ def write_catalogue(
     Derived item features are computed here, so ``columns`` does not need them.
 
     Raises:
-        ArtifactError: ids repeat, a column is missing, or there are not as many rows in a column as ids.
+        ArtifactError: an id occurs twice, or a column is missing or does not have one row per id.
     """
     columns = _with_derived(name, features, columns)
     keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)

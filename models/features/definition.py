@@ -226,7 +226,7 @@ class FeatureSet(BaseModel):
         return _hash_of(self.features)
 
     def hash_of(self, *groups: Group) -> str:
-        """Return 16 hex digits over the supplied features in some groups. Other groups do not affect them."""
+        """Return a hash, 16 hex digits, over the supplied features in some groups. Other groups do not affect it."""
         return _hash_of(tuple(f for group in groups for f in self.supplied(group)))
 
 

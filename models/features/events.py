@@ -1,8 +1,8 @@
 """Event tables: user actions, sorted by user and time.
 
-Event-time aggregates read them. A user's events are ordered by (time, sequence). The sequence is a number that the
-events' source assigns. It orders events with equal times, whenever they arrive, and identifies an event that arrives
-twice.
+Event-time aggregates read these tables. A user's events are ordered by (time, sequence). The sequence is a number that
+the source of the events assigns. It orders events with equal times, in whatever order they arrive, and identifies an
+event that arrives twice.
 """
 
 from collections.abc import Mapping

@@ -2,9 +2,9 @@
 
 There is one current value per item and feature, in a folder with ``keys.npy`` (K,), ``live.<name>.npy`` (K, ...) and
 ``live.json``. The folder is written completely or not at all. Items that are not listed there have the defaults. The
-folder has keys instead of rows, so it is also valid for the next catalogue version. A newer folder replaces it, as for
-overlays. Old values are not stored. Training reads these features from the served log, and uses the defaults for other
-data.
+folder has keys instead of rows, so it is also valid for the next catalogue version. A newer folder replaces an older
+one, as for overlays. Old values are not stored. Training reads these features from the served log, and uses the
+defaults if the data come from elsewhere.
 """
 
 import json

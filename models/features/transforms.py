@@ -35,7 +35,7 @@ class _Transform(BaseModel):
 
 
 class Age(_Transform):
-    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``, and never below 0."""
+    """Time from ``of`` (epoch seconds) to the request, in units of ``unit_s``. A negative time becomes 0."""
 
     kind: Literal["age"] = "age"
     unit_s: float = Field(default=1.0, gt=0)

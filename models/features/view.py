@@ -1,6 +1,6 @@
 """The feature view: reads and computes a batch's feature columns, for each request's time.
 
-Training uses it for impressions and serving for batches, so both see the same numbers.
+Training and serving both use the view, so they compute the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,10 @@ class FeatureView:
             group: UserRowCodec(features, group) for group in ("user", "realtime")
         }
         self.overlay = Overlay.empty() if overlay is None else overlay
-        """A newer overlay may replace it at any time, because a batch reads it once. The same holds for ``live``."""
+        """It may be replaced by a newer overlay at any time, because each batch reads this attribute only once.
+
+        The same holds for ``live``.
+        """
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
         self._live = features.supplied("live")
         self._globals, self._cells = features.supplied("global"), features.supplied("cell")

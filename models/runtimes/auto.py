@@ -1,8 +1,9 @@
 """``runtime: {kind: auto}``: chooses one process, a shard group or dispatch, from weights, devices and the objective.
 
-The choice is a pure function of weights, device and deadline. The model time is the larger of two times: for a
-request's operations at the device's rate, and for reading all weights at its memory bandwidth. The rates are attainable
-orders of magnitude, not a data sheet's best case. A profile (``rankway models bench``) measures a model's real time.
+The choice is a pure function of weights, device and deadline. The estimated model time is the larger of two times: the
+time for a request's operations at the device's rate, and the time for reading all weights at the device's memory
+bandwidth. The rates are attainable orders of magnitude, not a data sheet's best case. A profile (``rankway models
+bench``) has a model's measured time.
 """
 
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class GroupOptions(RuntimeOptions):
     Attributes:
         shards: number of ranks, including the replica itself.
         placement: PACK puts the ranks on as few nodes as possible, SPREAD on as many as possible.
-        timeout_s: maximum seconds that a batch waits for a rank. A group that exceeds this limit is broken.
+        timeout_s: maximum seconds that a batch waits for a rank. A group that exceeds this limit counts as broken.
         transport: the transport between ranks on CPUs. None chooses shared memory if all ranks are on one x86-64
             host, else gloo.
     """
@@ -106,7 +106,8 @@ class RuntimeKind(Generic[Options]):
     """Descriptor of one runtime kind.
 
     Every process that reads a configuration with this kind imports the descriptor's module. So that module must not
-    import the engine. Only the functions below do. If a package is missing there, the error names ``extra``.
+    import the engine, the library that executes models. Only the functions below import the engine. If one of its
+    packages is missing then, the error names ``extra``.
 
     Attributes:
         config: class of the options.

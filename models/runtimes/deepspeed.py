@@ -1,13 +1,13 @@
 """DeepSpeed's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): one rank's part of a model.
 
-All ranks in the group load the model and run the same code. In each layer, attention and feed-forward are pairs of
-products. In a pair, the first product is split by columns, the second by rows. The second result is all-reduced, so
+All ranks in the group load the model and run the same code. In each layer, attention and feed-forward each consist of
+two matrix products. The first product is split by columns, the second by rows. The second result is all-reduced, so
 there are two all-reduces per layer. Every rank has the complete weights outside the layers (embeddings, encoders,
 heads). Weights are views of the mapped file until a layer is split. Then only the rank's part is copied.
 
 DeepSpeed's shared-memory all-reduce is not used, for two reasons. It waits in an endless loop, so that all ranks hang
-if one rank dies during a batch. And it supports only one group per process. The caller's process group may use shared
-memory instead.
+if one rank dies during a batch. And it supports only one group per process. The process group that the caller passes
+may use shared memory in its own way.
 """
 
 import contextlib

@@ -50,7 +50,7 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
         narrow: whether the runtime computes in fewer bits than the model was exported with.
 
     Returns:
-        False if the artifact has no golden requests, such as an imported model.
+        False if the artifact has no golden requests, for example because it was imported.
 
     Raises:
         GoldenMismatch: the scores differ from the stored scores, or are not finite.

@@ -14,7 +14,7 @@ class OnOneDevice(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Move tensors from other devices, then run the operation. A scalar tensor on another device causes no move."""
+        """Move all tensors to the device of the last non-scalar tensor, then run the operation."""
         kwargs = kwargs or {}
         placed = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
         if len(placed) > 1 and any(tensor.device != placed[-1].device for tensor in placed):

@@ -1,6 +1,6 @@
 """Reduced precision: linear layers and attention compute in bfloat16, everything else in 32 bits.
 
-A module that is bfloat16 throughout would read other numbers than in training. With 8 significant bits, a latitude of
+A module with bfloat16 inputs would read other numbers than in training. With 8 significant bits, a latitude of
 60.17 degrees becomes 60.25, which is 9 km away, and an age of 301 days becomes 300. So encoders, distances and norms
 stay in 32 bits.
 """

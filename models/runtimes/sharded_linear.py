@@ -36,7 +36,7 @@ class SummedLinear(nn.Module):
         """Return the product (..., out), the same in all ranks.
 
         Args:
-            x: (..., columns), the same columns.
+            x: (..., columns), the columns of x that belong to this rank's columns of A.
 
         Raises:
             RuntimeError: another rank has ended or does not answer.
@@ -49,7 +49,7 @@ class SummedLinear(nn.Module):
 def lighten(module: nn.Module) -> None:
     """Replace DeepSpeed's split linear layers by faster layers, which support inference only.
 
-    Not replaced are layers that gather their outputs, other layer types, and layers in a group of one rank.
+    Layers that gather their outputs, layers of other types, and layers in a group of one rank stay as they are.
     """
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
 

@@ -19,7 +19,8 @@ Lengths = NDArray[np.int64]
 _LONGEST = 4
 """Maximum number of stored tokens per text, as a multiple of ``PairBatcher.room``.
 
-If both texts in a pair have more tokens, the second text counts as the longer.
+If both texts in a pair exceed this maximum, their true lengths are unknown. The second text is then treated as the
+longer one, which keeps the odd token.
 """
 
 
@@ -41,8 +42,8 @@ def kept_lengths(
 ) -> tuple[Lengths, Lengths]:
     """Return how many tokens are kept of the first and the second texts in P pairs, (P,) each.
 
-    Their sum is at most ``room``. The strategies are as in Hugging Face, with one exception. For only_second, Hugging
-    Face raises an error if the first text alone fills the room. Here the first text is truncated too.
+    A pair keeps at most ``room`` tokens. The strategies are as in Hugging Face, with one exception. For only_second,
+    Hugging Face raises an error if the first text alone fills the room. Here the first text is truncated too.
     """
     if truncation == "only_second":
         first = np.minimum(first, room)
@@ -77,7 +78,7 @@ class PairBatcher:
         self.max_text_tokens = _LONGEST * self.room
         """Maximum number of stored tokens per text.
 
-        It exceeds ``room``, so that the longer text in a pair can be told, which gets the odd token.
+        It exceeds ``room``, so that the longer text in a pair can be recognised. The longer text keeps the odd token.
         """
 
     def __call__(

@@ -1,8 +1,8 @@
 """An artifact's tokenizer.
 
 It tokenises each text separately, and pairs are joined from two texts' tokens. So an item's text is tokenised once
-instead of once per request, and a query once instead of once per candidate. The tokenizer adds tokens around a pair's
-texts, which are found by encoding a sample pair.
+instead of once per request, and a query once instead of once per candidate. The tokens that the tokenizer adds around a
+pair's texts are found by encoding a sample pair.
 """
 
 import os
@@ -46,7 +46,7 @@ class Template:
 
 
 class PairTokenizer:
-    """A ``tokenizer.json``, read by the library ``tokenizers``, without truncation and padding."""
+    """A ``tokenizer.json``, read by the library ``tokenizers``, without truncation or padding."""
 
     def __init__(self, path: Path) -> None:
         """Read the file at ``path``.

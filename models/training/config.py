@@ -84,7 +84,7 @@ class RankerTraining(BaseModel):
 
 
 class DistilledTraining(BaseModel):
-    """A small ranker that learns to order lists like the ranker, for use as a fallback. It reads the same features.
+    """A small ranker for use as a fallback. It learns to order lists as the ranker does, and reads the same features.
 
     Attributes:
         model: its name under ``models``.
@@ -132,8 +132,8 @@ class TrainingConfig(BaseModel):
         data: folder with the impressions ``train`` and ``valid``, relative to the home.
         events: public event log from which data, catalogue and definitions are built first.
         over_catalogue: options for data that contain only chosen items. None: the lists are the shown lists.
-        max_train_lists: a larger training split is thinned evenly over time. None keeps all lists.
-        max_valid_lists: the same for the validation split.
+        max_train_lists: maximum number of training lists. A larger split is thinned evenly over time. None keeps all.
+        max_valid_lists: the same for the validation lists.
         unknown_share: share of training lists, by group (user, realtime), in which the user is treated as unknown. So
             the model learns to rank for unknown users.
         log_valid_share: share of lists in a served log, the latest, that are used for validation.

@@ -1,7 +1,7 @@
 """The walk graph: junctions joined by edges with real geometry, as flat arrays.
 
-Ways are cut at every node that two ways share. Between two junctions there is at most one edge: a parallel edge is
-cut at an inner point. A sequence of junctions therefore identifies a path.
+Ways are cut at every node that two ways share. Between two junctions there is at most one edge, because a second edge
+is cut at an inner point. A sequence of junctions therefore identifies a path.
 """
 
 from dataclasses import dataclass

@@ -54,7 +54,7 @@ def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.flo
 def pick_distinct(
     graph: WalkGraph, routes: Routes, count: int, loop_share: float, max_jaccard: float
 ) -> NDArray[np.int64]:
-    """Return the rows of at most `count` routes with all lengths, no two overlapping more than `max_jaccard`."""
+    """Return the rows of at most `count` routes of all lengths. No two of them overlap by more than `max_jaccard`."""
     covers, revisits = ground(graph, routes)
     length = np.bincount(routes.route_of_edge(), graph.length_m[routes.edges], minlength=len(routes))
     edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)

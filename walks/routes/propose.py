@@ -20,7 +20,7 @@ MOST_TWICE = 0.04  # maximum share of a route's length on edges it has already w
 
 
 def choose_anchors(graph: WalkGraph, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return at most `count` junctions that are spread over the map. None is a dead end."""
+    """Return at most `count` junctions that are spread over the map. Dead ends are left out."""
     degree = np.bincount(np.concatenate([graph.u, graph.v]), minlength=graph.nodes)
     able = np.flatnonzero(degree > 2)
     cell = np.floor(graph.xy[able] / 40.0).astype(np.int64)
@@ -67,8 +67,8 @@ def _chunk(
     loops: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Routes:
-    """Draw waypoints for each route, join the paths between them, and return the good routes."""
-    # (K, 5) anchor numbers. A route with fewer waypoints repeats one.
+    """Draw waypoints for each route, join the paths between them, and return the plausible routes."""
+    # (K, 5) anchor numbers. A route with fewer waypoints repeats a waypoint.
     stops = _waypoints(graph.xy[anchors], loops, rng)
     lengths, edges, forward = [], [], []
     for leg in range(stops.shape[1] - 1):
@@ -133,7 +133,7 @@ def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int
 def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
     """Return whether each route ends where it begins. Each route has at least one edge.
 
-    A route that is meant as a line may do so too, after its spurs are dropped or if its last stop is its first.
+    A point-to-point route may end there too, because its spurs were dropped or its last waypoint is also its first.
     """
     first, last = routes.offsets[:-1], routes.offsets[1:] - 1
     edges, forward = routes.edges, routes.forward

@@ -20,7 +20,7 @@ _DAY_OFF = np.array([0] * 9 + [1, 2, 4, 5, 6, 6, 6, 6, 6, 7, 7, 4, 2, 1, 0], dty
 
 @dataclass(frozen=True)
 class Calendar:
-    """A appointments, ordered by user and then by time."""
+    """The A appointments of all users, ordered by user and then by time."""
 
     user: NDArray[np.int64]
     start_s: NDArray[np.float64]  # epoch seconds, on a quarter of an hour

@@ -69,7 +69,7 @@ def in_order(rounds: Sequence[Round], visits: int) -> Log:
 
 
 def _joined(parts: Sequence[Events]) -> Events:
-    """Return all events by user and then by time. Events at the same time stay in the list's order."""
+    """Return all events by user and then by time. A user's events at the same time keep their order."""
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])]
     order = np.lexsort((columns[1], columns[0]))
     return Events(*(column[order] for column in columns))

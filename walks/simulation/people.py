@@ -31,7 +31,7 @@ CHARACTERS = 6
 """How many hidden dimensions a street's character has."""
 
 WORDINGS = 8
-"""For this many leading dimensions in the summary embeddings, each person has a taste."""
+"""Number of leading dimensions in the summary embeddings for which each person has a taste."""
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     "green": {"park": 1.0, "trees": 0.5, "surface_unpaved": 0.4, "major": -0.5},

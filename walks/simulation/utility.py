@@ -180,7 +180,7 @@ def _mood(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[n
 def _wanted_log_km(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
     """Return the best length in log km, (Q,).
 
-    The person's preferred length is shorter in bad weather and after a long way, and limited by the free time.
+    The person's preferred length is shorter in bad weather and after a long way to the start. The free time limits it.
     """
     rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[users]
     foul = rain + 0.5 * moment.snowing + np.clip((5.0 - moment.temperature_c) / 20.0, 0, 1)

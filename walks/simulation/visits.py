@@ -59,7 +59,7 @@ def draw_visits(
         per_user: mean visits per user, before visits that are too close in time are dropped.
         corners: (2, 2) x, y metres: the map's bounding box.
         rng: random numbers.
-        least: minimum visits per user, also before visits are dropped.
+        least: minimum visits per user, before visits that are too close in time are dropped.
     """
     window = np.arange(*hours)
     off = weather.day_off()

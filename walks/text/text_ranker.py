@@ -1,8 +1,8 @@
 """Trains MiniLM to match a walker's words with a route's text: a cross-encoder for configs/walks-text.yaml.
 
 The real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head. The head and the upper layers are fitted only
-to the synthetic queries from ``walks.text.queries``. Quality is measured on held-out words and routes, and so are BM25
-and the cosine between MiniLM's own embeddings.
+to the synthetic queries from ``walks.text.queries``. The model, BM25 and the cosine between MiniLM's own embeddings are
+all evaluated on held-out words and routes.
 """
 
 import time

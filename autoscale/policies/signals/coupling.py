@@ -20,8 +20,8 @@ def learnt_ratios(
 
     Args:
         spec: the pipeline.
-        seen: observations that include requests that did not reach a unit (``demand.py``). Otherwise a unit that is too
-            small would look like a unit that is rarely called.
+        seen: observations that also count requests that did not reach a unit (``demand.py``). Otherwise a unit with too
+            few replicas would look like a unit that is rarely called.
         before: the previous ratios.
         elapsed_s: time since the previous decision.
     """

@@ -17,9 +17,9 @@ def demanded(
     """Return the observations, with the requests that did not reach a unit added to its arrivals.
 
     The ingress refused these requests, or answered them with a lower rung. The addition is at most the unit's share of
-    the ingress arrivals minus its own arrivals, because a request that was shed after its call had reached the unit is
-    already counted there. It does not matter why a request was shed. Therefore a unit that fails keeps the replicas
-    that its load needs.
+    the ingress arrivals minus the unit's own arrivals. Otherwise a request that was shed after its call had reached the
+    unit would be counted twice. It does not matter why a request was shed. Therefore a unit that fails keeps the
+    replicas that its load needs.
 
     For example, 1,000 candidates/s arrive at the ingress, 30% are shed, and 800 arrive at the ranker. Then 200 are
     added at the ranker.

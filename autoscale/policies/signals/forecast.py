@@ -1,8 +1,8 @@
 """A load forecast: the usual load at that time of the week, corrected by the present, plus a band for recent errors.
 
-The usual load is a seasonal table with exponential smoothing from week to week. The present ratio to it fades with time
-(both in the manner of Holt, 1957, and Winters, 1960). While no season is known, the forecast is a damped trend (Gardner
-and McKenzie, 1985).
+The usual load is a seasonal table with exponential smoothing from week to week. The ratio of the present load to the
+usual load is carried forward, and fades with time (both in the manner of Holt, 1957, and Winters, 1960). While no
+season is known, the forecast is a damped trend (Gardner and McKenzie, 1985).
 
 This is our own implementation because it runs in Serve's controller, whose loop takes 0.1 s. A step takes microseconds,
 and the state has a few thousand bytes. The smoothing in statsmodels would be fitted again at each step, which takes
@@ -147,7 +147,7 @@ def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Return a bin's load. If the bin was never seen, use the same time on the latest day that was seen."""
+    """Return a bin's usual load. If the bin was never seen, use the same time on the latest day that was seen."""
     season, bin_s = state.season, config.bin_s
     bins = len(season)
     # ``_bin`` is inlined for speed: while no day is known, each decision looks up all seven days.

@@ -15,8 +15,8 @@ class LaneLoad:
 
     Attributes:
         up: the load that needs capacity now.
-        down: the load that counts for steps down.
-        why: the load's cause, for the decision's reason.
+        down: the load that limits steps down.
+        why: where the load comes from, as part of the decision's reason.
     """
 
     up: float

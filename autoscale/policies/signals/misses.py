@@ -1,4 +1,4 @@
-"""Misses: answers after the objective, and requests degraded or refused for lack of time, increase capacity.
+"""Misses increase capacity. A miss is an answer after the objective, or a request degraded or refused for lack of time.
 
 Profiles and forecasts may be wrong. Then replicas that should be enough still miss the objective. If misses last for a
 whole window, they add a share to the load that a unit is sized for, at most one step per window.

@@ -1,4 +1,4 @@
-"""Load over time: a stable window, a panic window for bursts, and the highest recent load for steps down.
+"""Load over time: a stable window, a panic window for bursts, and the highest recent load, which limits steps down.
 
 The stable window and the panic window follow knative's ``pkg/autoscaler/scaling``, which also takes no step down in a
 panic. The highest recent load follows the stabilisation window in Kubernetes' horizontal pod autoscaler.
@@ -16,7 +16,7 @@ class WindowState:
 
     Attributes:
         samples: samples in the stable window.
-        highest: loads in the window for steps down. Each is higher than all later loads, so the first is the highest.
+        highest: recent loads that limit steps down. Each is higher than all later loads, so the first is the highest.
         panic: the last time at which the load was above the limit, and the panic's highest load. None: no panic.
     """
 
@@ -55,6 +55,6 @@ def panicked(
 
 
 def heightened(state: WindowState, now_s: float, load: float, window_s: float) -> WindowState:
-    """Return the state after a load that counts for steps down."""
+    """Return the state with this load added to the recent loads that limit steps down."""
     highest = [pair for pair in state.highest if pair[0] > now_s - window_s and pair[1] > load]
     return WindowState(state.samples, (*highest, (now_s, load)), state.panic)

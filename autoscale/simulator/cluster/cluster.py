@@ -19,7 +19,7 @@ from autoscale.simulator.results import Incident
 from autoscale.spec import Key, PipelineSpec
 
 _DRAINS_S = 2.0
-"""The least draining time behind the ingress, Serve's graceful_shutdown_wait_loop_s."""
+"""The least draining time in units behind the ingress, which is Serve's graceful_shutdown_wait_loop_s."""
 _DRAINS_AT_MOST_S = 60.0
 _ROUNDING_S = 1e-6
 

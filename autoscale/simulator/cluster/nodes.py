@@ -1,4 +1,4 @@
-"""Nodes, their replicas, and accounts for both."""
+"""Nodes and their replicas, with accounts of how many there are, and for how long."""
 
 import math
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ class NodeChange:
 
 @dataclass(slots=True)
 class Account:
-    """An account of replicas or nodes.
+    """An account of replicas or nodes: how many there are, and for how long in total.
 
     Attributes:
         seconds: total seconds.

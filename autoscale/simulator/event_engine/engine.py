@@ -109,7 +109,7 @@ class EventEngine:
             self._set_state(with_more_works(self.state))
 
     def is_idle(self, replica: Replica) -> bool:
-        """Return whether a replica that is no longer routed to has no requests left."""
+        """Return whether a replica has no requests left. Routing to the replica must have stopped."""
         slot = self._slots.get(replica.number)
         if slot is None:
             return True

@@ -1,4 +1,4 @@
-"""How work ends, compiled. A request's answer is counted. A batch frees its slot and ends its requests or calls."""
+"""How work ends, compiled. A request's answer is counted. A batch frees its slot, and its requests or calls end too."""
 
 import numpy as np
 
@@ -30,9 +30,9 @@ from autoscale.simulator.event_engine.state import (
 SWEEP_DELAY_S = SWEEP_PERIOD_S / 2
 """Mean delay of a sweep after a request's last moment."""
 _KNOWN_HALF_LIFE_S = 10.0
-"""Half-life of an expected time. The decay stands for a rung's probes, which are not simulated."""
+"""Half-life of an expected batch time. The decay replaces a rung's probes, which are not simulated."""
 _SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
-"""Weights of the newest time. They keep the expected time near the upper quantile that a real replica estimates."""
+"""Weights of the newest batch time. They keep the expected time near the upper quantile that real replicas estimate."""
 
 
 @compiled
@@ -185,7 +185,7 @@ def end(state: int, first: int, outcome: int) -> None:
 
 @compiled
 def _end_batch(state: int, w: int, outcome: int) -> float:
-    """Free the batch's slot at its sender, and return the time that the fallback takes there for its requests."""
+    """Free the batch's slot at its sender, and return the time that the sender's fallback takes for the requests."""
     clock, work = pointers.clock(state), pointers.works(state)[w]
     r = work.sender
     replica = pointers.replicas(state)[r]
@@ -194,7 +194,7 @@ def _end_batch(state: int, w: int, outcome: int) -> float:
     if outcome != ANSWERED and work.level == 1 and clock.promises and outcome != LOST:
         cost_s = clock.fallback_s * work.candidates
         if clock.now_s + cost_s > work.deadline_s - clock.rescue_s:
-            cost_s = 0.0  # answered from memory instead
+            cost_s = 0.0  # the requests are answered from memory instead
         replica.owed_s += cost_s
     if outcome == ANSWERED or (clock.promises and work.level == 1):
         learn(state, r, w, outcome, cost_s)

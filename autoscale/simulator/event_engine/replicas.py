@@ -1,6 +1,6 @@
 """Replicas, compiled: a replica forms a batch as soon as its model thread is idle, and sends calls to the next unit.
 
-It follows ``services/scheduling/runner.py`` and ``executor.py``.
+This module follows ``services/scheduling/runner.py`` and ``executor.py``.
 """
 
 from autoscale.simulator.event_engine import pointers, rules
@@ -162,9 +162,9 @@ def _batch_of(state: int, r: int, u: int, first: int) -> int:
 
 @compiled
 def is_affordable(state: int, r: int, b: int) -> bool:
-    """Return whether the ranker is expected to keep a batch's deadline without making waiting requests late.
+    """Return whether the ranker is expected to meet a batch's deadline without making waiting requests late.
 
-    The most urgent request decides for the whole batch. No time is reserved for a later stage.
+    The whole batch is judged by its most urgent request. No time is reserved for a later stage.
     """
     replica, clock, batch = pointers.replicas(state)[r], pointers.clock(state), pointers.works(state)[b]
     expected = expected_s(state, r, size_of(batch.candidates))

@@ -53,7 +53,7 @@ def spread(
     left, limit = backlog, _NO_LIMIT
     for index, unit in enumerate(spec.units):
         full = max(1.0, unit.max_candidates / candidates)
-        # All calls in flight are used, so the queues of later units fill first.
+        # The earlier unit uses all its calls in flight, so the queues of later units fill first.
         passes = 0.0
         in_flight = replicas[unit.name] * unit.max_calls_in_flight
         if index + 1 < len(spec.units):

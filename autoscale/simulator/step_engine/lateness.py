@@ -23,9 +23,9 @@ _MIDDLES_S = _UPPER_S * np.exp(-0.5 / PER_E)
 def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
     """Return the latency histogram after a delay, with no answer after the deadline, and update ``outcomes``.
 
-    Requests that could not be answered in time are not started, because batches only take requests that still have
-    enough time. Answers that would be after the deadline count at the deadline, and come from the fallback if there is
-    one.
+    A request that could not be answered in time is not started, because batches take only requests that have enough
+    time left. If an answer would be after the deadline, it counts at the deadline, and the fallback gives it if there
+    is a fallback.
 
     Args:
         spec: the pipeline.

@@ -12,7 +12,7 @@ from autoscale.spec import PipelineSpec
 class SteadyCache:
     """The steady states of all pipelines that were simulated with this cache. The cache does not change results.
 
-    A tuner's trials differ only in their policy, so they find most states that the first trial computed.
+    A tuner's trials differ only in their policy, so later trials find most of their states in the cache.
     """
 
     def __init__(self) -> None:

@@ -66,8 +66,8 @@ class SteadyStates:
     def saturation_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
         """Return the requests per second that the replicas can serve, or 0 if the shares go to no replica.
 
-        The rate is measured with arrivals at twice the nominal rate, because both batch times and calls in flight limit
-        it.
+        This rate is measured with arrivals at twice the nominal rate, because it depends on both batch times and calls
+        in flight.
         """
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         if (fewer, rounded) not in self._saturation_per_s:

@@ -44,7 +44,7 @@ class FineTimer:
         )
 
     def clear(self) -> None:
-        """Consume a firing, so that the descriptor is no longer readable."""
+        """Acknowledge that the timer fired, so that the descriptor is no longer readable."""
         try:
             os.read(self.fd, 8)
         except BlockingIOError:

@@ -6,9 +6,9 @@ from models.runtimes.base import RuntimeKind, RuntimeOptions
 
 
 class AutoConfig(RuntimeOptions):
-    """Another runtime kind, in 32 bits.
+    """Options for a runtime whose kind is chosen automatically. The chosen runtime computes in 32 bits.
 
-    It is chosen once, before a pipeline is deployed, so that all replicas have the same runtime.
+    The kind is chosen once, before the pipeline is deployed, so that all replicas have the same runtime.
     """
 
     kind: Literal["auto"]

@@ -69,7 +69,7 @@ def _check(config: PythonConfig) -> None:
     make = _make(config)
     try:
         signature = inspect.signature(make)
-    except (TypeError, ValueError):  # code in C may have none
+    except (TypeError, ValueError):  # a class written in C may have no signature
         return
     try:
         signature.bind(Path(), None, threads=config.threads, **config.options)

@@ -60,7 +60,7 @@ class PipelineRuntime:
 
         Raises:
             BatchFailure: a rank could not execute its part, and all ranks have been told.
-            OutOfMemory: this rank has no memory for the batch.
+            OutOfMemory: this rank has too little memory for the batch.
             RuntimeFailure: a rank has ended or does not answer.
         """
         with torch.inference_mode(), self._arithmetic:
@@ -160,7 +160,7 @@ def _load(
 
 
 def _as_batch_failure(error: RuntimeFailure) -> RuntimeFailure:
-    """Turn a batch's error into a BatchFailure, which all ranks are told of.
+    """Turn a batch's error into a BatchFailure, the kind of error that all ranks are told of.
 
     Raises:
         OutOfMemory: ``error`` is an OutOfMemory. The other ranks are not told, and this rank ends.

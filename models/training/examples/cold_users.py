@@ -1,4 +1,4 @@
-"""Users without stored features in the training lists: input dropout by whole feature groups.
+"""Treats some users in the training lists as unknown: input dropout by whole feature groups.
 
 In a data set every user is known. A service's feature store lacks some users' recent positions, or their whole row. A
 model that was never trained on such users orders their lists badly.
