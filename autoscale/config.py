@@ -135,7 +135,7 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
 
     Args:
         config: the pipeline's autoscaling section.
-        spec: the pipeline. The config may already be applied to it.
+        spec: the pipeline, with or without ``config`` already applied.
 
     Raises:
         PolicyError: shares or bounds do not fit the pipeline, or a plug-in's policy cannot be created.

@@ -1,10 +1,10 @@
-"""Merging at the ranker: candidates per batch with 8 ingresses, compared with 1 ingress.
+"""Merging at the ranker: candidates per batch with 8 ingress replicas, compared with 1.
 
     python -m benchmarks.merging [--workload dlrm] [--ingresses 8] [--clients 100] [--json]
 
-The question is whether calls from many ingresses merge as well as calls from one ingress. The pipeline is split as in
-configs/walks-split.yaml. The ingress unit reads features and reranks, and one ranker replica scores. The ranker reports
-the batch size itself, in its histogram ``rankway_batch_candidates``.
+The question is whether calls from many ingress replicas merge into batches as well as calls from one. The pipeline is
+split as in configs/walks-split.yaml. The ingress unit reads features and reranks, and one ranker replica scores. The
+ranker reports the batch size itself, in its histogram ``rankway_batch_candidates``.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _CALLS_IN_FLIGHT = 2
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The figures for one number of ingresses under a closed loop. Batches are the ranker's."""
+    """The figures for one number of ingress replicas under a closed loop. Batches are the ranker's."""
 
     ingresses: int
     candidates_a_batch: float

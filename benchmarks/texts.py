@@ -86,7 +86,7 @@ def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
 
 
 def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> list[Inputs]:
-    """Return the model calls that the way ``side`` makes for a request."""
+    """Return the model calls for one request if it is scored as ``side`` says."""
     if side == "by length":
         return list(workload.calls(request, max_tokens))
     (whole,) = workload.calls(request, sys.maxsize)

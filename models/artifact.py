@@ -62,7 +62,7 @@ class Artifact(BaseModel):
     def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
         """Read the artifact at ``root`` and verify its files.
 
-        The feature hashes are compared only if ``feature_hash`` is given and the model has one.
+        If ``feature_hash`` is given and the model has a feature hash too, the two are compared.
 
         Raises:
             ArtifactError: there is no artifact, its manifest cannot be read, or a file is missing or altered.

@@ -173,7 +173,7 @@ def _poisson(means: NDArray[np.float64], deviates: NDArray[np.float64]) -> NDArr
 
 @functools.lru_cache(maxsize=1 << 16)
 def _p99_s(queue: BatchQueue, requests_per_s: float) -> float:
-    """Return the cached 99th percentile. ``load_per_s`` bisects the same range for every objective."""
+    """Return the 99th percentile, from the cache if possible. ``load_per_s`` asks for the same loads repeatedly."""
     return queue.quantile_s(requests_per_s, 0.99)
 
 

@@ -172,7 +172,7 @@ def _trimmed(
 def _most_nodes(
     packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
 ) -> float:
-    """Return the largest useful number of nodes with this packing. So many nodes alone serve all units in it."""
+    """Return the largest useful number of nodes with this packing. These nodes alone can serve each unit in it."""
     pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
         math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0

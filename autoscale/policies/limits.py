@@ -1,4 +1,4 @@
-"""Limits around any policy: bounds, scaling to and from zero, step sizes, cool-downs, and missing metrics."""
+"""Limits that apply to any policy: bounds, scaling to and from zero, step sizes, cool-downs, and missing metrics."""
 
 import math
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ class LimitsConfig(BaseModel):
     """Limits on how fast replica counts may change.
 
     Attributes:
-        max_up_ratio: a step up multiplies the replicas by at most this. It may always add one replica.
-        max_down_ratio: a step down divides the replicas by at most this. It may always remove one replica.
+        max_up_ratio: a step up multiplies the replicas by at most this. A step up by one replica is always allowed.
+        max_down_ratio: a step down divides the replicas by at most this. A step down by one is always allowed.
         up_cooldown_s: the least time between two steps up.
         down_cooldown_s: the least time from the last step, up or down, to a step down.
         to_zero_after_s: a unit that may scale to zero does so after this idle time.

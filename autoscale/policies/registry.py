@@ -1,4 +1,4 @@
-"""The policy kinds that a pipeline may use. A new kind needs one module and one line here."""
+"""The registry of policy kinds. A new kind needs a module in this folder and a line here."""
 
 from typing import Annotated
 

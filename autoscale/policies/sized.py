@@ -1,4 +1,4 @@
-"""The policy behind ``slo``, ``predictive``, ``coupled`` and ``cheapest``. It computes replicas from load and profiles.
+"""The policy for ``slo``, ``predictive``, ``coupled`` and ``cheapest``. It computes replicas from load and profiles.
 
 Load is counted in candidates. Each lane (``lanes.py``) is sized separately. Requests that were shed before they reached
 a unit count as arrivals at that unit.

@@ -1,8 +1,8 @@
 """A lazy registry: it maps a kind's name to a descriptor, which it loads at first use.
 
 The built-in kinds are a table of targets. Other packages add kinds as entry points of the registry's group. Such a kind
-is looked up only if a configuration names it, and loaded only if the configuration trusts its package. A built-in kind
-takes precedence, so no package can replace it.
+is looked up when a configuration names it, and loaded if the configuration trusts its package. A built-in kind takes
+precedence, so no package can replace it.
 """
 
 from collections.abc import Mapping

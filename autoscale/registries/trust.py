@@ -1,7 +1,7 @@
-"""Trust: external code is loaded only if the configuration that names it lists its package under ``trust``.
+"""Trust: a configuration that names external code must list the code's package under ``trust``.
 
-The list applies while that configuration is validated. Without a list nothing is trusted. Therefore code that forgets
-to pass a list rejects plug-ins instead of loading them.
+The list applies while the configuration is validated. Code from packages that are not listed is rejected. Without a
+list nothing is trusted. Therefore a caller that forgets to pass a list rejects plug-ins instead of loading them.
 """
 
 import re

@@ -40,7 +40,7 @@ class SimulationOptions(BaseModel):
             one machine.
         failures: failures to simulate.
         spot: whether spot nodes are reclaimed, at random times at their pool's rate.
-        decisions: whether to record all decisions or only those that change a target.
+        decisions: ``all`` records every decision, ``changes`` only the decisions that change a target.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

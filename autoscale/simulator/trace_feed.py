@@ -77,6 +77,6 @@ class Feed:
         self.position = 0
 
     def end_s(self, until_s: float) -> float:
-        """Return when the last request arrives if that is before ``until_s``, otherwise infinity."""
+        """Return the arrival time of the last request, or infinity if it does not arrive before ``until_s``."""
         self.read_to(until_s)
         return self.last_s if self._is_over and self.last_s < until_s else math.inf

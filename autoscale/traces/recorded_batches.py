@@ -1,4 +1,4 @@
-"""Batches that a cluster recorded one by one, with their times and concurrent batches on other replicas."""
+"""Batches that a cluster recorded one by one, with their times, and with the load of other replicas at those times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -107,7 +107,7 @@ def searched(
     options: TuneOptions,
     folder: Path,
 ) -> tuple[Tuned, float]:
-    """Tune on a day. Return the result and the seconds spent."""
+    """Tune policies of these kinds on a day. Return the result, and the seconds that the search took."""
     base = AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
     console, started_s = Console(stderr=True), time.monotonic()
     with console.status("tuning") as status:

@@ -58,7 +58,7 @@ def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator
 
 @contextmanager
 def control(config: Path, processes: int) -> Iterator[Server]:
-    """Run the same application on plain uvicorn."""
+    """Run the control: the service's application on plain uvicorn."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.cases.control", str(config), "--port", str(port)]
     with _running([*command, "--processes", str(processes)], port, {}) as server:

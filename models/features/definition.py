@@ -1,7 +1,7 @@
 """Feature definitions: training, serving and the stores share one declaration of each feature.
 
 A set of definitions has a content hash, which artifacts contain. Stored rows and overlays contain the hash of their own
-groups. So a model never reads numbers with another meaning than in its training.
+groups. So a model never reads numbers that mean something else than they did in training.
 
 The groups are:
 

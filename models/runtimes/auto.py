@@ -58,7 +58,7 @@ class Device:
     Attributes:
         memory_bytes: GPU memory, or main memory if the rank has no GPU.
         ranks: number of ranks that fit on a node.
-        host_bytes: main memory beside a GPU.
+        host_bytes: main memory, if the rank has a GPU.
     """
 
     memory_bytes: int

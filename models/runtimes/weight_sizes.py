@@ -55,7 +55,7 @@ class Weights:
     def of_a_stage(self, ranks: int) -> int:
         """Return an upper bound for the bytes on a pipeline rank: its layers, and all weights outside layers.
 
-        With fewer layers than ranks, it is ``whole_bytes``.
+        With fewer layers than ranks, the bound is ``whole_bytes``.
         """
         if self.layers < ranks:
             return self.whole_bytes

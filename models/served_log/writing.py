@@ -105,7 +105,7 @@ def feedback_table(feedback: Feedback) -> pa.Table:
 def write_log_file(table: pa.Table, path: Path | str, filesystem: AbstractFileSystem | None = None) -> None:
     """Write one file completely or not at all, on the local file system by default.
 
-    Readers see the file only after it is complete.
+    Readers never see an incomplete file.
 
     Raises:
         OSError: the file cannot be written. Nothing is left behind.

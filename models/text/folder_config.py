@@ -79,7 +79,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
     """Return the maximum number of tokens in a pair.
 
-    It is ``wanted`` if given. Otherwise it is the lower limit of model and tokenizer, at most 512.
+    It is ``wanted`` if given. Otherwise it is the lower of the model's and the tokenizer's limit, at most 512.
 
     Raises:
         ArtifactError: ``wanted`` is above the limit of model or tokenizer.

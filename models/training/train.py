@@ -56,7 +56,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """A model to train. Options are computed and lists are read only when it is trained.
+    """A model to train. Its options are computed and its lists are read when the training begins.
 
     Attributes:
         name: model name.
@@ -78,7 +78,7 @@ class _Recipe:
 
 
 class Trainer:
-    """Trains the models in one pipeline that are out of date."""
+    """Trains those models of a pipeline that are out of date."""
 
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, progress: Progress

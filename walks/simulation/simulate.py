@@ -1,8 +1,9 @@
 """SIMULATED behaviour: shown lists, opened and walked routes, and ratings.
 
 Lists come from a logging policy that prefers near and charming routes, with random noise. People look at a list from
-the top (position bias) and open some routes they look at. They walk at most one opened route, and rate it and some
-others. The simulation keeps three event types: the top of each list, the opened routes, and the ratings.
+the top (position bias) and open some routes they look at. They walk at most one opened route, and rate it and some of
+the other opened routes. The simulation records three event types: the top of each list, the opened routes, and the
+ratings.
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 Profiles and forecasts may be wrong. Then replicas that should be enough still miss the objective. If misses last for a
 whole window, they add a share to the load that a unit is sized for, at most one step per window.
 
-A unit gets a step only if it is settled, which means that nearly all its requested replicas are ready, and if its load
-is high enough to explain misses. Without misses the addition fades.
+A unit gets a step if it is settled, and if its load is high enough to explain misses. Settled means that nearly all its
+requested replicas are ready. Without misses the addition fades.
 """
 
 import math

@@ -32,7 +32,7 @@ def sampled(state: WindowState, now_s: float, load: float, window_s: float) -> W
 
 
 def mean(state: WindowState, now_s: float, window_s: float) -> float:
-    """Return the mean sample in the window. There is at least one."""
+    """Return the mean of the samples in the window. The window must have at least one sample."""
     loads = [load for time_s, load in state.samples if time_s > now_s - window_s]
     return sum(loads) / len(loads)
 

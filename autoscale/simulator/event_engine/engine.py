@@ -59,7 +59,7 @@ class EventEngine:
         return self._feed.start_s
 
     def end_s(self, until_s: float) -> float:
-        """Return when the last request arrives if that is before ``until_s``, otherwise infinity."""
+        """Return the arrival time of the last request, or infinity if it does not arrive before ``until_s``."""
         return self._feed.end_s(until_s)
 
     def advance(self, until_s: float) -> None:

@@ -14,7 +14,8 @@ def note(state: int, at_s: float, kind: int, index: int, stamp: int) -> None:
         at_s: when the event is due.
         kind: event kind, such as ``BATCH_DONE``.
         index: the work or replica.
-        stamp: its stamp. The event is ignored if the record has another stamp by then.
+        stamp: the present stamp of that work or replica. If the stamp has changed when the event is due, the event is
+            ignored.
     """
     heap, clock = pointers.heap(state), pointers.clock(state)
     position = clock.heap

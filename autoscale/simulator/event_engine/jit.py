@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Mark a function that compiled code calls. It is compiled with its caller, and cached on disk only with it."""
+    """Mark a function that compiled code calls. It is compiled and cached on disk as part of its caller."""
     return cast(Function, numba.njit(error_model="numpy")(function))
 
 
@@ -36,9 +36,9 @@ def sources(module: str) -> int:
 
 
 def imported(module: str) -> list[Path]:
-    """Return the sorted files of a module and its direct and indirect imports by absolute names.
+    """Return the files of a module and of the modules that it imports, directly or indirectly, sorted.
 
-    Only files inside the root package's folder count.
+    Imports by relative names, and files outside the root package's folder, are left out.
     """
     top = Path(__file__).parents[len(__name__.split(".")) - 1]
     paths, left = set[Path](), [module]

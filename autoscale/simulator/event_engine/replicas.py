@@ -136,7 +136,8 @@ def set_idle(state: int, r: int) -> None:
 def _idle_share(state: int, k: int) -> float:
     """Return the share of a key's other replicas that are idle when a replica starts a batch.
 
-    The key's replicas stand for the replicas on the same node, and the batch's start for its whole duration.
+    This is an approximation in two ways. All of the key's replicas count as if they were on the same node, and the
+    share at the batch's start applies to the whole batch.
     """
     key = pointers.keys(state)[k]
     others = max(key.open - 1, key.neighbours)

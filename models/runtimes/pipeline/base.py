@@ -13,7 +13,7 @@ FEWEST_ROWS = 32
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A part of a batch that passes the stages as one.
+    """A part of a batch. Each stage computes the part in one step.
 
     Attributes:
         shape: activation shape between any two stages.
