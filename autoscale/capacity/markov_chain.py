@@ -1,4 +1,4 @@
-"""The Markov chain of a replica's queue: the number of requests that wait when a service ends."""
+"""The Markov chain of a replica's queue: the number of requests that wait when a batch ends."""
 
 import functools
 

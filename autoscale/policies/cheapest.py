@@ -15,7 +15,7 @@ class CheapestConfig(SizedConfig):
     """Options for a pipeline with units that may run in several pools.
 
     Attributes:
-        forecast: None: no load forecast.
+        forecast: the forecast options, or None to size units without a forecast.
         saving: the share of the price that a move to other pools must save. Otherwise replicas stay in their pools.
     """
 

@@ -13,7 +13,7 @@ class CoupledConfig(SizedConfig):
     """Options for a pipeline with several units.
 
     Attributes:
-        forecast: None: no load forecast.
+        forecast: the forecast options, or None to size units without a forecast.
     """
 
     kind: Literal["coupled"]

@@ -33,7 +33,7 @@ class Rates:
         """Validate the series.
 
         Raises:
-            TraceError: it is empty, has different lengths, or has negative or infinite values.
+            TraceError: the series is empty, its arrays differ in length, or a value is negative or infinite.
         """
         rates, candidates = np.asarray(self.requests_per_s), np.asarray(self.candidates)
         if rates.ndim != 1 or not rates.size:

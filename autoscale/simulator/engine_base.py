@@ -45,7 +45,7 @@ class SimulationEngine(Protocol):
 
     @property
     def start_s(self) -> float:
-        """When the first request arrives, or the requested start."""
+        """The time at which the first request arrives, or the requested start time."""
         ...
 
     def end_s(self, until_s: float) -> float:

@@ -28,7 +28,7 @@ class SimulationOptions(BaseModel):
 
     Attributes:
         engine: ``events`` simulates every request. ``steps`` is an approximation that simulates days in seconds.
-        seed: the seed for everything random.
+        seed: the seed for all random choices.
         start_s: start on the trace's clock. None: the trace's start. Costs count from here.
         end_s: end on the trace's clock. None: the trace's end.
         bin_s: bin width in the timeline.

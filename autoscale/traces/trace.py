@@ -82,7 +82,7 @@ class BinnedTrace:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalTrace:
-    """A trace with single requests. Each pass reads and validates them again.
+    """A trace with single requests. Each pass over the trace reads and validates the requests again.
 
     Attributes:
         name: the trace's name in reports.

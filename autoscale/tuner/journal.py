@@ -10,8 +10,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 class Journal(JournalFileBackend):
     """Optuna's journal file, written through the operating system's cache.
 
-    The lines survive if the process ends. If the machine crashes, the last seconds may be lost, and a search resumes
-    from before them. Optuna's own class waits for the disk at each write, which takes a sixth of a second per trial.
+    The lines survive if the process ends. If the machine crashes, the lines of the last seconds may be lost, and the
+    search repeats their trials. Optuna's own class waits for the disk at each write, which takes a sixth of a second
+    per trial.
     """
 
     def __init__(self, path: Path) -> None:

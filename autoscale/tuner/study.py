@@ -34,7 +34,7 @@ class TuneOptions(BaseModel):
         middle_s: simulated time on the middle rung.
         step_s: bin width in the simulated trace.
         workers: number of processes.
-        seed: the seed for everything random.
+        seed: the seed for all random choices.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

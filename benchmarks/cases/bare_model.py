@@ -1,4 +1,4 @@
-"""The bare model: the requests per second that these cores score if they do nothing else.
+"""The bare model: the requests per second that this machine's cores score if they do nothing else.
 
     python -m benchmarks.cases.bare_model [--workload dlrm] [--seconds 1] [--json]
 

@@ -17,7 +17,7 @@ from walks.simulation.utility import Moment
 from walks.simulation.visits import Visits
 
 PRIOR_RATINGS = 5.0
-"""In a route's popularity, the overall mean counts as much as this many ratings."""
+"""Weight of the overall mean rating in each route's popularity, as a number of ratings."""
 
 
 def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
@@ -33,7 +33,7 @@ def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
 def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
     """Return the context that a caller would send with each of Q lists.
 
-    If there is no next appointment, its position is the default, as if the caller had not sent it.
+    If there is no next appointment, its position has the default value, as if the caller had sent no position.
     """
     next_position = projection.to_latlon(moment.next_xy).astype(np.float32)
     next_position[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()

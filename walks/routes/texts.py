@@ -100,7 +100,7 @@ class Writer:
         return bool(self._facts.column("loop")[row] > 0)
 
     def _ends(self, row: int) -> tuple[str, str] | tuple[()]:
-        """Return the streets where a walk begins and ends, if both have a name and they differ."""
+        """Return the names of the streets where a walk begins and ends, or () if they are equal or one has no name."""
         names = self._graph.names
         first, last = names[self._facts.first_street[row]], names[self._facts.last_street[row]]
         return (first, last) if first and last and first != last else ()

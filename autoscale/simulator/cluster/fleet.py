@@ -12,7 +12,7 @@ CLOSED_BEFORE_LOSS_S = 5.0
 
 
 class Fleet:
-    """Nodes by pool, and their accounts.
+    """The nodes in each pool, and an account of their number and cost.
 
     Attributes:
         nodes: nodes by pool, including those that are starting.

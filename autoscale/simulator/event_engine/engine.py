@@ -55,7 +55,7 @@ class EventEngine:
 
     @property
     def start_s(self) -> float:
-        """When the first request arrives, or the requested start."""
+        """The time at which the first request arrives, or the requested start time."""
         return self._feed.start_s
 
     def end_s(self, until_s: float) -> float:

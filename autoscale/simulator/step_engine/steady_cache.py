@@ -28,7 +28,7 @@ class SteadyCache:
 
 
 def _queues_of(spec: PipelineSpec) -> Hashable:
-    """Return the parts of a pipeline that its steady states depend on: not bounds, prices and intervals."""
+    """Return the parts of a pipeline on which its steady states depend. Bounds, prices and intervals are left out."""
     units = tuple(
         (
             unit.name,

@@ -92,7 +92,7 @@ class SteadyStates:
         )
 
     def _calls_per_s(self, key: Key, shares: Mapping[Key, float]) -> float:
-        """Return the requests/s that a replica's calls to the next unit allow, with empty queues there."""
+        """Return the requests/s that a replica's calls to the next unit allow if the next unit's queues are empty."""
         limits = {to.pool: limit for to, limit in self._calls[key].items() if shares[to] > 0}
         if not limits:
             return math.inf

@@ -1,8 +1,7 @@
 """A pipeline stage for the history ranker.
 
 The history passes the stages first, and the candidates follow. Each stage stores the history's keys and values, which
-the candidates need.
-Candidates do not attend to each other. So a batch can be cut between chunks, or inside all chunks.
+the candidates need. Candidates do not attend to each other. So a batch can be cut between chunks, or inside all chunks.
 """
 
 from collections.abc import Mapping
