@@ -236,7 +236,7 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
         f"  {name:36s} {s['events_per_s'] / 1e6:6.2f} M at {s['utilisation']:.0%} utilisation"
         for name, s in measured["speed"].items()
     ]
-    lines.append(f"stepped engine, a day of 1e9 requests      seconds (at most {WANTED_DAY_S:g})")
+    lines.append(f"step engine, a day of 1e9 requests      seconds (at most {WANTED_DAY_S:g})")
     lines += [
         f"  {name:36s} {d['seconds']:6.2f}    cost {d['cost']:.1f}, misses {d['misses']:.2%}, p99 {d['p99_ms']:.1f} ms"
         for name, d in measured["day"].items()
