@@ -19,11 +19,11 @@ from services.paths import home_directory
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One file's findings.
+    """The result of checking one file.
 
     Attributes:
         faults: problems that prevent the pipeline from being served, one per line.
-        warnings: problems that do not prevent it.
+        warnings: problems with which the pipeline can still be served, one per line.
         runtimes: the chosen runtimes by model name. Empty if there are faults.
         idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
     """

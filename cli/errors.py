@@ -1,9 +1,8 @@
 """How commands report errors, and with which exit status.
 
 - **0**: success.
-- **1**: the call was valid, but something failed later, such as a service that does not start or a store that
-  is lost. Also a negative result: findings from ``k8s lint``, a failed gate in ``autoscale replay``, a "no" at
-  a prompt.
+- **1**: the call was valid, but something failed later, for example a service did not start, or a store was lost. Also
+  a negative result: findings from ``k8s lint``, a failed gate in ``autoscale replay``, a "no" at a prompt.
 - **2**: the command cannot run as called. An argument, a configuration, data, a model or a path is missing or
   invalid. Nothing was changed. ``rankway k8s scale`` also exits with 2 if the API server refuses.
 - **130**: Ctrl-C ended ``rankway serve`` before it was ready.
@@ -27,7 +26,7 @@ FAILED, BAD_INPUT = 1, 2
 def exit_on_error(
     console: Console, *more: type[Exception], remedy: str = "", exit_code: int = BAD_INPUT
 ) -> Iterator[None]:
-    """Print an error from our packages with its notes, without a traceback, and exit with its status.
+    """Print an error from Rankway's packages with its notes but no traceback. Exit with the error's status.
 
     Args:
         console: the console to print to.

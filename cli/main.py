@@ -24,7 +24,7 @@ class Command:
     Attributes:
         target: ``module:attribute``, where the attribute is a function or a ``typer.Typer``.
         panel: the heading in ``rankway --help`` under which the command is listed.
-        summary: its line in ``rankway --help``, at most 64 characters.
+        summary: the command's line in ``rankway --help``, at most 64 characters.
     """
 
     name: str

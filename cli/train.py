@@ -98,7 +98,7 @@ def _train(
 
 
 def _recover(folders: "TrainingFolders") -> None:
-    """Restore complete data, models and checkpoints that killed writers had moved aside."""
+    """Restore complete data, models and checkpoints that a killed process had moved aside."""
     models = [model for model in (folders.ranker, folders.reranker, folders.distilled) if model is not None]
     checkpoints = [model.with_name(f"{model.name}.training") for model in models]
     splits = [folders.data / "train", folders.data / "valid"]

@@ -78,7 +78,7 @@ def text_ranker(
 ) -> None:
     """Train MiniLM to match words with routes, on synthetic queries.
 
-    The model is written for configs/walks-text.yaml.
+    The pipeline configs/walks-text.yaml uses the trained model.
     """
     console = Console(stderr=True)
     with _exit_on_error(console):
@@ -114,7 +114,7 @@ def simulate_events(
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
-    """Simulate people from the world's present on. Print their positions and feedback, ordered by time."""
+    """Simulate people, beginning at the world's present time. Print their positions and feedback, ordered by time."""
     console = Console(stderr=True)
     if not events:
         raise typer.BadParameter("nothing to simulate; add --events")

@@ -40,11 +40,12 @@ def specified(config: PipelineConfig) -> PipelineSpec:
 
 
 def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig | None:
-    """Read ``autoscaling:`` from a patch, which has no other part, or from a whole pipeline.
+    """Read ``autoscaling:`` from a whole pipeline, or from a patch, which is a file with no other part.
 
     Args:
         path: the patch or the pipeline.
-        trust: the packages whose policies a patch may name: ``trust`` in the pipeline that the patch is for.
+        trust: the packages whose policies a patch may name. They are listed under ``trust`` in the pipeline that the
+            patch is for.
 
     Raises:
         ConfigError: the file is neither a patch nor a pipeline.

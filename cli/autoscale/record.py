@@ -50,7 +50,7 @@ def record(
         until_s = None
         if seconds is not None:
             since_s, until_s = time.time(), time.time() + seconds
-            # A file is written when its roll_s is over. By then the last traffic of the period is in a file.
+            # The service writes a file every roll_s. So after this wait, the last traffic of the period is in a file.
             waited = int(seconds + recording.roll_s) + 1
             for _ in track(range(waited), "recording", console=console, transient=True):
                 time.sleep(1)

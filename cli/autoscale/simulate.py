@@ -52,7 +52,7 @@ def simulate(
 
 
 def name_of(autoscaling: AutoscalingConfig | None) -> str:
-    """Return the policy that the autoscaling has, or "fixed" if there is no autoscaling."""
+    """Return the policy's kind, or "fixed" if there is no autoscaling."""
     return "fixed" if autoscaling is None else autoscaling.policy.kind
 
 
@@ -60,7 +60,7 @@ def name_of(autoscaling: AutoscalingConfig | None) -> str:
 def progress_over(
     console: Console, trace: Trace, options: SimulationOptions, name: str
 ) -> Iterator[Callable[[float], None]]:
-    """Show a simulation's progress on the trace's clock."""
+    """Show a progress bar for a simulation. The yielded function sets the bar to a time within the trace."""
     counts = coarse(trace)
     start_s = counts.start_s if options.start_s is None else options.start_s
     end_s = counts.end_s if options.end_s is None else options.end_s

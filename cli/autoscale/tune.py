@@ -1,4 +1,4 @@
-"""``rankway autoscale tune``: search for an autoscaling with few misses and low cost."""
+"""``rankway autoscale tune``: search for autoscaling settings with few misses and low cost."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Random seed for the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Search for an autoscaling with few misses and low cost. Write it and show the gain."""
+    """Search for autoscaling settings with few misses and low cost. Write them and show the gain."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)

@@ -1,6 +1,6 @@
 """Checks for a pipeline before it is rendered.
 
-They find values that Kubernetes and KubeRay would refuse, or with which a pod would wait forever.
+They find values that Kubernetes or KubeRay would refuse, and values with which a pod would wait forever.
 """
 
 import re
@@ -25,7 +25,7 @@ def check_renderable(config: PipelineConfig) -> None:
     """Check the pipeline against the limits of its Kubernetes objects.
 
     Raises:
-        ConfigError: a name, a pool or a replica count is not possible.
+        ConfigError: a name, a pool or a shard group's size breaks a rule of Kubernetes, KubeRay or Ray.
         SpecError: a replica does not fit a node in its pool.
     """
     _check_name("name", config.name, _LONGEST_NAME)

@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets: how many of a group's pods an eviction must leave.
+"""PodDisruptionBudgets: how many pods of a group must keep running during evictions.
 
 ``minAvailable`` is a whole number, because Kubernetes cannot find out how many pods a RayCluster wants. It is
 at least one, so that a pool's last node is drained only after the pool was given another node.
@@ -15,7 +15,7 @@ from services.config.pipeline import PipelineConfig
 def disruption_budgets(config: PipelineConfig) -> list[dict[str, Any]]:
     """Return one budget for the head, and one for each pool.
 
-    A pool's budget keeps all but one of its permanent nodes, and at least one node.
+    A pool's budget keeps at least one node, and all of the pool's permanent nodes but one.
     """
     return [
         _budget(config, HEAD, 1, pod_labels(config, HEAD)),

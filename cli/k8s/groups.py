@@ -37,8 +37,8 @@ def head_group(config: PipelineConfig) -> dict[str, Any]:
 def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
     """Return a pool's worker group, with one pod per node.
 
-    Ray counts all the node's CPUs, like the pool and the simulator. The request to Kubernetes is a little
-    lower. There is no CPU limit, because a throttled model thread misses deadlines.
+    Ray counts all the node's CPUs, like the pool and the simulator. The pod requests slightly fewer CPUs from
+    Kubernetes. There is no CPU limit, because a throttled model thread misses deadlines.
     """
     pool = config.pools[name]
     template = pod_template(config, WORKER, {POOL_LABEL: name}, _resources(pool), pool=pool)
@@ -127,7 +127,7 @@ def _node_labels(pool: PoolConfig) -> dict[str, str]:
 def _ray_resources(pool: PoolConfig) -> dict[str, str]:
     """Return the resources that Ray schedules by.
 
-    If a group has no node yet, the autoscaler knows nothing else about its nodes.
+    If a group has no node yet, the autoscaler knows only these resources.
     """
     resources = {"CPU": str(math.floor(pool.cpus))}
     if pool.gpus:

@@ -1,4 +1,4 @@
-"""kubectl as an API server's client, with the user's own contexts, credentials and plug-ins."""
+"""Requests to the API server, made by kubectl with the user's own contexts, credentials and plug-ins."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _INVALID = re.compile(r"^The .*\bis invalid\b", re.MULTILINE)
 
 
 class KubernetesError(ServiceError):
-    """The API server cannot be reached, or refuses the request. Nothing was changed."""
+    """The API server cannot be reached, or it refuses the request. Nothing was changed."""
 
     title = "Kubernetes error"
     exit_code = 2
@@ -69,16 +69,17 @@ class Kubectl:
 
         Raises:
             Missing: the object does not exist.
-            KubernetesError: the server cannot be reached, or forbids it.
+            KubernetesError: the server cannot be reached, or forbids the request.
         """
         return self._run("get", kind, name)
 
     def patch(self, kind: str, name: str, operations: Sequence[Object]) -> Object:
-        """Apply a JSON patch (RFC 6902) and return the patched object.
+        """Apply a JSON patch (RFC 6902) and return the patched object. After an error, the object is unchanged.
 
         Raises:
-            Conflict, Rejected: nothing was changed.
-            Missing, KubernetesError: as ``get``.
+            Conflict: another writer changed the object at the same time.
+            Rejected: the patch does not apply to the object as it is now, or the result is not valid.
+            Missing, KubernetesError: as for ``get``.
         """
         return self._run("patch", kind, name, "--type=json", f"--patch={json.dumps(operations)}")
 

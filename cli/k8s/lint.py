@@ -1,4 +1,4 @@
-"""``rankway k8s lint``: check a build for KubeRay against rules that the API server does not know."""
+"""``rankway k8s lint``: check the objects of a kustomize build against rules that the API server does not know."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
-"""The RayCluster that serves now: find it by its RayService, compare its groups, and patch them.
+"""Find a RayService's live RayCluster, compare its groups with a configuration, and patch them.
 
-Other writers may change the cluster at the same time. A patch is applied only to the cluster that was
-compared.
+Other writers may change the cluster at the same time. A patch is applied only if the cluster has not changed since the
+comparison.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ class Scaling:
 
     @property
     def is_needed(self) -> bool:
-        """Return whether anything differs."""
+        """Return whether any group differs from the configuration."""
         return any(group.changes for group in self.groups)
 
     def same_changes(self, other: "Scaling | None") -> bool:
@@ -90,11 +90,11 @@ class LiveScaler:
         self._kubectl, self._service, self._wanted, self._pending = kubectl, service, wanted, pending
 
     def read(self) -> Scaling:
-        """Return the current difference.
+        """Compare the live cluster with the configuration.
 
         Raises:
             KubernetesError: the API server cannot be reached.
-            ConfigError: as ``differences``.
+            ConfigError: as for ``differences``.
         """
         service = self._read_service()
         name = service.target(pending=self._pending)
@@ -103,7 +103,7 @@ class LiveScaler:
         return Scaling(service, name, cluster["metadata"]["generation"], groups)
 
     def scale(self, agree: Callable[[Scaling], bool], tell: Callable[[str], None]) -> tuple[Outcome, Scaling]:
-        """Patch the cluster that serves. Read again if it or its RayService changed meanwhile.
+        """Patch the serving cluster. If the cluster or its RayService changed meanwhile, read and compare again.
 
         Args:
             agree: called before a patch, and again if the changes differ from the agreed changes.

@@ -1,11 +1,11 @@
 """Names that the rendered objects share with the hand-written objects under k8s/."""
 
 PIPELINE_LABEL = "rankway/pipeline"
-"""Every pod's label for the pipeline that it serves. Policies, budgets and monitors select by it."""
+"""Every pod's label for the pipeline that it serves. Network policies, budgets and monitors select pods by it."""
 ROLE_LABEL = "rankway/role"
 """Every pod's label for its role: ``head`` or ``worker``."""
 POOL_LABEL = "rankway/pool"
-"""The label on a pool's pods and their Ray nodes. The pool's deployments are placed by it."""
+"""The label on a pool's pods and their Ray nodes. This label decides on which nodes the pool's deployments run."""
 ACCELERATOR_LABEL = "rankway/accelerator"
 """The label on Kubernetes nodes with GPUs: Ray's name for the GPU type. It must be set when nodes are created."""
 

@@ -28,7 +28,7 @@ from services.deployment.ray_settings import throughput_settings
 from services.stores.kinds.redis import RedisConfig
 
 DRAIN_S = 30
-"""Seconds that a replica and HAProxy still answer after they must stop: remote load balancers notice late."""
+"""Seconds for which a replica and HAProxy still answer after a stop command: remote load balancers react late."""
 FORGOTTEN_S = DRAIN_S + 10
 """Seconds that a deleted pod runs on unchanged. It has left the Service's endpoints, but not every client knows."""
 _WARMING_S = 60
@@ -50,7 +50,7 @@ def pod_template(
     """Return metadata and spec for a group's pods.
 
     Args:
-        config: the pipeline in pods.
+        config: the pipeline's configuration in its pods (``in_pods``).
         role: ``head`` or ``worker``.
         labels: labels in addition to the role's labels.
         resources: the Ray container's resources.
@@ -98,9 +98,9 @@ def pod_template(
 def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
     """Return the command that a pod runs before it stops, and its grace period in seconds.
 
-    A pod first runs unchanged for ``FORGOTTEN_S``, until clients have forgotten it. Then its replicas move to
-    other nodes, to a new node if necessary. On spot nodes there is not enough time for two steps, so both
-    happen together.
+    A pod first runs unchanged for ``FORGOTTEN_S``, until clients send it no more requests. Then its replicas move to
+    other nodes, or to a new node if necessary. On spot nodes there is not enough time for two steps, so both happen
+    together.
 
     Args:
         pool: a worker's pool. None for the head, which has no replicas.
@@ -128,7 +128,7 @@ def container_security() -> dict[str, Any]:
 
 
 def writes_home(config: PipelineConfig) -> bool:
-    """Return whether replicas write below the home: a served log or recorded traffic that is not a URL."""
+    """Return whether replicas write below the data home: a served log or recorded traffic whose path is not a URL."""
     return any(part is not None and "://" not in part.path for part in (config.log, config.record))
 
 

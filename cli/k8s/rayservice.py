@@ -31,8 +31,8 @@ _AUTOSCALER_RESOURCES = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits":
 def in_pods(config: PipelineConfig) -> PipelineConfig:
     """Return the pipeline's configuration in its pods.
 
-    The endpoint binds all addresses. Each pool's nodes have the label ``POOL_LABEL``. ``http`` in the YAML
-    describes one machine. In a pod, the port is the port that network policies and routes name.
+    The endpoint binds all addresses. Each pool's nodes have the label ``POOL_LABEL``. The YAML's ``http`` is meant for
+    a single machine. In pods, the endpoint's port is the port that network policies and routes name.
     """
     pools = {
         name: pool.model_copy(update={"labels": {**pool.labels, POOL_LABEL: name}})
@@ -46,11 +46,11 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
     """Return the Serve config that the operator passes to the cluster, with every deployment's options.
 
     Args:
-        config: the pipeline in pods.
+        config: the pipeline's configuration in its pods (``in_pods``).
         home: the folder with the profiles.
 
     Raises:
-        ConfigError: Serve's schema does not have a field.
+        ConfigError: the config has a field that Serve's schema lacks.
         AutoscaleError: a profile is missing or invalid.
     """
     document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
@@ -66,7 +66,7 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
 
 def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Return the RayService for a pipeline in pods. ``serve_document`` has the same arguments.
+    """Return a pipeline's RayService. The arguments are as for ``serve_document``.
 
     Raises:
         ConfigError, AutoscaleError: as for ``serve_document``.

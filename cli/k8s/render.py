@@ -36,11 +36,11 @@ def render(
 
 
 def rendered(config_path: Path, home: Path) -> dict[str, str]:
-    """Return each file's text, by name.
+    """Return the text of each file to write, by file name.
 
     Args:
         config_path: the pipeline's YAML file.
-        home: the folder with the profiles, and with the artifacts for models whose kind is auto.
+        home: the folder with the profiles, and with the artifacts of models whose runtime is ``auto``.
 
     Raises:
         ConfigError: the pipeline cannot be read, or cannot run on Kubernetes.
@@ -67,7 +67,7 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
 
 
 def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
-    """Read a pipeline as it runs in its pods. ``rendered`` has the same arguments and errors."""
+    """Read a pipeline's configuration in its pods. The arguments and errors are as for ``rendered``."""
     from cli.k8s.checks import check_renderable
     from cli.k8s.rayservice import in_pods
     from services.config.runtimes import resolved
@@ -101,7 +101,7 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
 
 
 def warnings(config: PipelineConfig) -> list[str]:
-    """Return warnings about a pipeline that works, but perhaps not as expected."""
+    """Return warnings about a pipeline that can run, but perhaps not as its author expects."""
     from cli.k8s.groups import nodes_to_update, used_pools
 
     lines = []
@@ -128,7 +128,7 @@ def _is_rendered(path: Path) -> bool:
 
 
 def _path_in_repository(config: Path) -> str:
-    """Return the path for the header: the same for every user and every current directory."""
+    """Return the configuration's path for the header. It is the same for every user and every current directory."""
     return f"configs/{config.name}" if config.parent.name == "configs" else config.name
 
 

@@ -105,7 +105,7 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
 
 
 def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
-    """Yield further steps for the user: the patch changes neither the policy nor the next cluster."""
+    """Yield the steps that the user still has to do. The patch changes neither the RayService nor a pending cluster."""
     service = scaling.service
     applied = {group["groupName"]: group for group in service.applied}
     behind = [

@@ -1,4 +1,4 @@
-"""The difference between a live RayCluster's groups and a configuration's, and the patch that removes it.
+"""The difference between a live RayCluster's groups and a configuration's, and the patch that removes this difference.
 
 KubeRay ignores four fields in a RayService while its cluster runs: replicas, minReplicas, maxReplicas and
 tolerations. If these fields are patched in the RayCluster instead, KubeRay does not revert them:
@@ -64,8 +64,8 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
     """Compare the groups by name, in the live cluster's order.
 
     Raises:
-        ConfigError: a group exists on one side only, or would be cut below its running nodes. Then nothing
-            can be patched.
+        ConfigError: a group exists only in the cluster or only in the configuration, or its new maximum is below its
+            running nodes. Then nothing can be patched.
     """
     by_name = {group["groupName"]: group for group in wanted}
     live_names = [group["groupName"] for group in live]
@@ -79,9 +79,9 @@ def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[st
     """Return a JSON patch (RFC 6902) with all changes. The server applies the whole patch or nothing.
 
     Args:
-        generation: the cluster's ``metadata.generation`` when it was read. It counts changes to the spec, so
-            the patch is refused if the cluster has changed since. A resourceVersion would also count changes
-            to the status, which the operator writes many times while pods start.
+        generation: the cluster's ``metadata.generation`` when it was read. This number counts changes to the spec, so
+            the server refuses the patch if the spec has changed since. A resourceVersion would also count changes to
+            the status, which the operator writes many times while pods start.
         groups: the compared groups. The patch addresses groups by position, so it also tests their names.
     """
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
@@ -94,7 +94,7 @@ def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[st
                     "op": "add",
                     "path": f"{path}/{_PATHS[change.field]}",
                     "value": change.wanted,
-                }  # also replaces
+                }  # "add" also replaces a value
                 for change in group.changes
             ]
     return operations

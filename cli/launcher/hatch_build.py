@@ -1,6 +1,7 @@
 """The wheel's build hook.
 
-A wheel includes the package ``rankway``. An editable install finds it in this folder, by a path entry.
+A wheel includes the package ``rankway``. An editable install finds this package in the source folder, through a path
+entry.
 """
 
 from typing import Any

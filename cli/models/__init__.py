@@ -62,7 +62,7 @@ def import_folder(
         from models.text.hugging_face import (
             load_folder,
             write_text_artifact,
-        )  # imported here, they load torch
+        )  # imported here, because they load torch
         from models.text.tokenizer import TOKENIZER
 
         loaded = load_folder(

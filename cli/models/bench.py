@@ -40,7 +40,7 @@ def bench(
     home = home_directory()
     with exit_on_error(console):
         pipeline = load_config(config)
-        # Autoscaling may need the profiles that this command is about to measure, so it is not checked.
+        # Autoscaling may need the profiles that this command is about to measure, so autoscaling is not checked.
         unscaled = pipeline.model_copy(update={"autoscaling": None})
         faults = check_artifacts(unscaled, home)
         if faults:
@@ -60,7 +60,7 @@ def bench(
 
 
 def _write(pipeline: str, placement: Placement, profile: Profile, folder: Path) -> Path:
-    """Write the profile under the name in the configuration, or else as ``<pipeline>-<deployment>.json``."""
+    """Write the profile under the file name in the configuration, or else as ``<pipeline>-<deployment>.json``."""
     file_name = (
         Path(placement.profile).name if placement.profile else f"{pipeline}-{placement.deployment}.json"
     )

@@ -1,4 +1,4 @@
-"""The policy for a KubeRay build: rules that the API server does not know. Each is a function of all objects."""
+"""The policy for a KubeRay build: rules that the API server does not know. Each rule is a function of all objects."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol

@@ -29,7 +29,7 @@ _PROBED_PORT = 8000
 
 
 def name_is_valid(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require a short name, because KubeRay derives longer names from it."""
+    """Require a short RayService name, because KubeRay derives longer names from it."""
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
@@ -52,7 +52,7 @@ def old_cluster_is_kept_after_switch(objects: Sequence[Object]) -> Iterator[Faul
 
 
 def head_receives_no_requests(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that the endpoint does not route to the head, because such requests are lost with the head."""
+    """Require that the endpoint does not route to the head, because requests at the head are lost if it fails."""
     for service, _ in clusters(objects):
         if service["spec"].get("excludeHeadPodFromServeSvc") is not True:
             yield Fault(
@@ -101,7 +101,7 @@ def node_count_is_limited(objects: Sequence[Object]) -> Iterator[Fault]:
 def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require autoscaler v2.
 
-    Only v2 knows node labels, and requests pods of the group that a waiting replica needs.
+    Only v2 knows node labels. It also requests its new pods from the group that a waiting replica needs.
     """
     for service, cluster in clusters(objects):
         version = (cluster.get("autoscalerOptions") or {}).get("version")
@@ -142,7 +142,7 @@ def head_state_is_in_redis(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def redis_is_configured_once(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Refuse other Redis settings, as KubeRay does if gcsFaultToleranceOptions are set."""
+    """Refuse Redis settings outside gcsFaultToleranceOptions, because KubeRay does not accept both."""
     for head in heads(objects):
         settings = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
         settings += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
@@ -166,9 +166,10 @@ def no_alpha_fields(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def token_comes_from_secret(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that the token comes from a secret.
+    """Require that Ray's authentication token comes from a secret.
 
-    A token that the operator makes changes with each cluster. RayServices cannot use Kubernetes' own tokens.
+    If the operator makes the token, every new cluster gets a different token. RayServices cannot use Kubernetes' own
+    tokens.
     """
     for service, cluster in clusters(objects):
         options = cluster.get("authOptions")
@@ -191,7 +192,7 @@ def serve_config_is_readable(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require a proxy on every node: KubeRay's readiness probe of a worker calls the proxy on its own node."""
+    """Require a proxy on every node: KubeRay's readiness probe of a worker calls the proxy on the worker's own node."""
     for service, _ in clusters(objects):
         document = serve_document(service)
         location = None if document is None else document.get("proxy_location")
@@ -204,7 +205,7 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def endpoint_address_matches_probes(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require port 8000 on all addresses, because KubeRay's probes connect there."""
+    """Require that the endpoint listens on port 8000 of all addresses, because KubeRay's probes connect there."""
     for service, _ in clusters(objects):
         document = serve_document(service)
         if document is None:

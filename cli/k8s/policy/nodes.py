@@ -92,7 +92,7 @@ def group_bounds_are_valid(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Refuse restarts: Ray has already given up such a node, and autoscaler v2 makes a new pod."""
+    """Refuse container restarts: Ray has already given up the pod's node, and autoscaler v2 makes a new pod."""
     for group in groups(objects):
         policy = group.pod.get("restartPolicy")
         if policy != "Never":
@@ -152,7 +152,7 @@ def pods_are_spread_over_zones(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def memory_request_equals_limit(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require equal memory request and limit.
+    """Require that a container's memory request equals its memory limit.
 
     A pod that uses more than its request is evicted first, or harms other pods on the node.
     """
@@ -168,9 +168,9 @@ def memory_request_equals_limit(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_have_time_to_drain(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require a shutdown of the right length.
+    """Require that a pod's shutdown has the right length.
 
-    A stopping pod answers until load balancers have forgotten it, and ends before Kubernetes kills it.
+    A stopping pod must answer until load balancers send it no more requests, and end before Kubernetes kills it.
     """
     for group in groups(objects):
         drain = environment(group.container).get(_DRAIN)
@@ -188,7 +188,7 @@ def pods_have_time_to_drain(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def _stay_s(command: Sequence[str]) -> tuple[float, float]:
-    """Return the seconds that a command sleeps, and its longest duration.
+    """Return how long a command sleeps, and the longest time that it may run, in seconds.
 
     ``services.deployment.drain`` has its own limit, ``--limit-s``.
     """

@@ -149,7 +149,7 @@ def namespace_of(each: Object) -> str | None:
 
 
 def environment(container: Object) -> dict[str, Any]:
-    """Return a container's environment by name. A value that is not given directly is None."""
+    """Return a container's environment by name. A value from elsewhere, such as a secret, is None."""
     return {each["name"]: each.get("value") for each in container.get("env") or []}
 
 

@@ -14,8 +14,7 @@ _NO_SECRET = {"RAY_AUTH_MODE"}
 def ray_version_is_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the pinned Ray version in images and cluster.
 
-    Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one
-    version.
+    Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one Ray version.
     """
     for service, cluster in clusters(objects):
         version = cluster.get("rayVersion")
@@ -39,7 +38,7 @@ def ray_version_is_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
 def pods_have_rankway_labels(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require Rankway's labels on pods.
 
-    Budgets, policies and monitors select by them. KubeRay's labels change with every cluster.
+    Budgets, network policies and monitors select pods by these labels. KubeRay's labels change with every cluster.
     """
     for group in groups(objects):
         name = group.service["metadata"]["name"]
@@ -116,7 +115,7 @@ def only_head_has_api_token(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def priority_classes_and_accounts_exist(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require the named priority classes and service accounts: otherwise the pod is never created."""
+    """Require that a pod's priority class and service account exist. Otherwise the pod is never created."""
     named = {kind: {each["metadata"]["name"] for each in of_kind(objects, kind)} for kind in _NAMED_BY}
     for group in groups(objects):
         for kind, field in _NAMED_BY.items():

@@ -17,8 +17,8 @@ from cli.k8s.policy.objects import (
 )
 
 _OWN = {"app.kubernetes.io/name": "rankway"}
-# HAProxy's statistics, Serve's fallback proxies (HTTP, gRPC), the head's store and Ray's client. Each of
-# these ports exposes or changes what runs.
+# HAProxy's statistics, Serve's fallback proxies (HTTP, gRPC), the head's store and Ray's client. Each of these ports
+# exposes or changes the running service.
 _PRIVATE = {8404, 8500, 9500, 6379, 10001}
 _HAPROXY_METRICS, _DASHBOARD = 9101, 8265
 
@@ -43,7 +43,7 @@ def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
 def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require exactly one budget for each group.
 
-    Without one a drain can remove all pods of a group. With two the eviction of a pod is refused.
+    Without a budget, a drain can remove all pods of a group. With two budgets, Kubernetes refuses to evict a pod.
     """
     for group in groups(objects):
         namespace = namespace_of(group.service)
@@ -88,7 +88,7 @@ def _selectors(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
 
 
 def unknown_callers_are_blocked(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that every pod is closed to unknown callers, because Ray and HAProxy bind every address.
+    """Require a network policy that restricts the callers of every pod, because Ray and HAProxy bind every address.
 
     A policy that opens a port must name the callers and the ports.
     """
@@ -154,7 +154,7 @@ def _names_pods(caller: Object) -> bool:
 
 
 def _number(port: Any, pods: Pods) -> int:
-    """Return a port's number. A name is looked up in the pod, and is 0 if the pod does not declare it."""
+    """Return a port's number. A named port is looked up in the pod. The result is 0 if the pod does not declare it."""
     if isinstance(port, int):
         return port
     declared = {
