@@ -1,1 +1,1 @@
-"""The code that runs in the cluster, in the order of a request. ``app.py`` composes it."""
+"""The code that runs in the cluster. ``app.py`` composes a pipeline from it."""

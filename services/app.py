@@ -40,7 +40,8 @@ class PipelineArgs(BaseModel):
     Attributes:
         config: the pipeline.
         home: the data home.
-        policy_beside: the Serve config names an application-level policy. Otherwise each deployment has its own.
+        policy_beside: whether the Serve config names an application-level policy. If not, each deployment has its own
+            policy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,9 +70,9 @@ def build(args: PipelineArgs) -> Application:
 class StandaloneApp:
     """A one-unit pipeline as a plain ASGI application, for a server such as uvicorn instead of Serve.
 
-    The pipeline is loaded at the first call, the server's start-up message, which comes before any request. Loading it
-    earlier is impossible, because a server imports its application before its event loop runs. The engine's threads
-    need the loop, to pass answers to it.
+    The pipeline is loaded at the first call. This is the server's start-up message, which comes before any request. The
+    pipeline cannot be loaded earlier, because the engine's threads pass answers to the event loop, and a server imports
+    its application before this loop runs.
     """
 
     def __init__(

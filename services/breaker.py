@@ -29,7 +29,10 @@ class BreakerConfig(BaseModel):
 
 
 class State(Enum):
-    """A breaker's states. Closed lets all calls through, open lets none, and half-open lets one at a time."""
+    """A breaker's states.
+
+    A closed breaker lets all calls through, an open one none, and a half-open one a single call at a time.
+    """
 
     CLOSED = "closed"
     OPEN = "open"

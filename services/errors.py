@@ -4,8 +4,8 @@ ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── ReleaseError              a release cannot be staged, loaded or activated
 ├── StoreFailed               data cannot be loaded into a feature store
-│   └── StoreLost             it lost rows while a load was running
-├── RequestError 400          the caller can correct it
+│   └── StoreLost             the store lost rows while a load was running
+├── RequestError 400          the caller can correct the request
 │   ├── BodyTooLarge 413
 │   ├── BodyTooSlow 408
 │   ├── NotFound 404
@@ -164,7 +164,7 @@ class StageFailed(ServiceError):
 
 
 class ShardLost(StageFailed):
-    """A rank of a shard group is gone, or hangs. The group cannot run anything any more."""
+    """A rank of a shard group is gone, or hangs. The group cannot run another batch."""
 
     title = "Shard lost"
 

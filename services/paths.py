@@ -1,4 +1,4 @@
-"""The data home, and files that ship with Rankway. This module imports nothing heavy."""
+"""The data home, and files that ship with Rankway. This module imports no large package."""
 
 import os
 from pathlib import Path
@@ -20,6 +20,9 @@ def home_directory() -> Path:
 
 
 def shipped(home: Path, path: str) -> Path:
-    """Return a file in the home. If only Rankway ships a file with this path, return that file."""
+    """Return the path of a file in the home.
+
+    If the home has no such file but Rankway ships one, return the path of the shipped file.
+    """
     own = home / path
     return own if own.exists() or not (PACKAGES / path).exists() else PACKAGES / path

@@ -11,7 +11,8 @@ logger = logging.getLogger("ray.serve")
 class PeriodicThread:
     """Runs ``task`` every ``period_s`` seconds on a daemon thread. By default, the first run comes after one period.
 
-    If the task raises, the error is logged and the thread continues. ``stop`` and ``close`` interrupt a running period.
+    If the task raises, the error is logged and the thread continues. ``stop`` and ``close`` end the wait for the next
+    run.
     """
 
     def __init__(

@@ -140,10 +140,10 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
 
 
 def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[RaggedBatch]:
-    """Yield the batch in pieces, in candidate order. Each packs to less than ``max_bytes``.
+    """Yield the batch in pieces, in candidate order. Each piece packs to less than ``max_bytes``.
 
     Raises:
-        StageFailed: one user's features alone are over the limit.
+        StageFailed: the features of a single user already exceed the limit.
     """
     size_bytes = packed_bytes(_arrays_of(batch), batch.release)
     if size_bytes < max_bytes:

@@ -1,4 +1,4 @@
-"""Values that a pipeline's policy keeps in Ray's internal key-value store: pool weights and its own state.
+"""Values that a pipeline's policy keeps in Ray's internal key-value store: pool weights and the policy's state.
 
 A policy runs in Serve's controller. It must not block there, and it cannot change a deployment's
 ``user_config``. Still, every ingress replica must learn the weights, including replicas that start later.

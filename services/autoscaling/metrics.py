@@ -5,11 +5,12 @@
     rankway_autoscaling_candidates_per_s{pipeline, unit, pool, of}  of: arriving, served, as observed
     rankway_autoscaling_waiting_candidates{pipeline, unit, pool}
     rankway_autoscaling_shed_requests_per_s{pipeline, unit, pool}
-    rankway_autoscaling_missed_requests_per_s{pipeline, unit, pool}  only of an ingress
+    rankway_autoscaling_missed_requests_per_s{pipeline, unit, pool}  ingress only
     rankway_autoscaling_metrics_age_s{pipeline, unit, pool}
     rankway_autoscaling_decisions_total{pipeline, unit, pool, outcome}  up, down, same, error
 
-The reason for a decision is a line in the controller's log. As a label, each reason would be a new series.
+The reason for a decision is a line in the controller's log. If the reason were a label, each new reason would start a
+new series.
 """
 
 from ray.util import metrics

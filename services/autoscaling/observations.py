@@ -31,7 +31,7 @@ class Sample(Protocol):
 
 
 class Context(Protocol):
-    """The fields that are read here from Serve's ``AutoscalingContext``. Serve makes a context per deployment."""
+    """The fields of Serve's ``AutoscalingContext`` that this module reads. Serve makes one context per deployment."""
 
     @property
     def current_num_replicas(self) -> int:
@@ -83,8 +83,8 @@ def observe(contexts: Mapping[Key, Context], now_s: float, window_s: float) -> O
         window_s: the time over which rates are measured.
 
     Returns:
-        The observation. Its age is the longest time since any deployment's newest sample. It is infinite if replicas
-        are ready but no replica has recorded a value.
+        The observation. Each deployment's newest sample has an age, and the largest of them is the observation's age.
+        The age is infinite if replicas are ready but no replica has recorded a value.
     """
     newest_s = [newest for context in contexts.values() if (newest := _newest_s(context)) is not None]
     some_ready = any(context.current_num_replicas for context in contexts.values())

@@ -70,7 +70,8 @@ class Scaler(Generic[State]):
         current = {name: context.target_num_replicas for name, context in contexts.items()}
         if now_s < self._next_s:
             return current
-        # Set the time before anything can fail, so that an error repeats only after the interval, not in every loop.
+        # Set the next decision's time before anything can fail. An error then repeats only after the interval, not in
+        # every loop.
         self._next_s = now_s + self._spec.decision_interval_s
         contexts_here = {name: context for name, context in contexts.items() if name in self._placed}
         observation = observe(

@@ -1,4 +1,4 @@
-"""Serve's autoscaling options that apply our policy's target unchanged: no delay, no smoothing, only bounds."""
+"""Serve's autoscaling options. Serve applies Rankway's target without delay or smoothing, only within bounds."""
 
 import warnings
 from typing import Any
@@ -15,7 +15,7 @@ _WINDOW_S = 30.0
 def serve_options(
     config: PipelineConfig, spec: PipelineSpec, key: Key, policy: dict[str, Any] | None
 ) -> AutoscalingConfig:
-    """Return Serve's autoscaling options for a deployment. Its delays and factors have no effect.
+    """Return Serve's autoscaling options for a deployment. Delays and smoothing are switched off.
 
     Args:
         config: the pipeline.
@@ -25,8 +25,9 @@ def serve_options(
             application.
 
     Returns:
-        The options. Their look-back window is the policy's own, if it has one. For example, ``target_ongoing``
-        averages requests over its window. Otherwise the window covers the records for two decisions.
+        The options. If the policy has a window of its own, this is the look-back window. For example,
+        ``target_ongoing`` averages requests over its window. Otherwise the look-back window covers the records for two
+        decisions.
     """
     placed = spec.placed(key)
     assert config.autoscaling is not None

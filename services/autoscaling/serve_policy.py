@@ -1,4 +1,4 @@
-"""Policies for Ray Serve. Serve imports them by name, makes them in its controller and calls them in each loop.
+"""Policies for Ray Serve. Serve imports them by name, makes them in its controller and calls them in each control loop.
 
 An exception here would freeze every application in the cluster, so none is raised. If the scaler cannot be
 made, or its policy fails, the targets stay as they are. Serve pickles this module by value, and a controller
@@ -101,7 +101,7 @@ class UnitPolicy:
 
 
 def policy_arguments(config: Any, profiles: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the arguments of either policy as JSON."""
+    """Return the arguments that both policies take, as JSON."""
     return {
         "config": config.model_dump(mode="json"),
         "profiles": [profile.model_dump(mode="json") for profile in profiles.values()],

@@ -1,4 +1,4 @@
-"""Turn a pipeline's YAML into its spec, which policies, simulator, tuner and planner use (``autoscale.spec``)."""
+"""Turn a pipeline's YAML into the spec (``autoscale.spec``) that policies, simulator, tuner and planner use."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +17,10 @@ _MOST_REPLICAS = 10_000
 
 
 def spec_of(config: PipelineConfig, home: Path) -> PipelineSpec:
-    """Return the pipeline's spec with its profiles. If the pipeline has ``autoscaling``, that is applied.
+    """Return the pipeline's spec with its profiles, and with the pipeline's ``autoscaling`` if there is one.
 
     Raises:
-        ProfileError: a unit names no profile, or one that cannot be read or belongs to another unit or pool.
+        ProfileError: as for ``profiles_of``.
         SpecError: a replica does not fit a node of its pool.
         PolicyError: ``autoscaling`` does not fit the pipeline.
     """
@@ -53,7 +53,7 @@ def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
 
 
 def lowered(config: PipelineConfig, profiles: Mapping[Key, Profile]) -> PipelineSpec:
-    """Return the pipeline's spec with these profiles. A unit without a profile gets times that have no meaning.
+    """Return the pipeline's spec with these profiles. A unit without a profile gets meaningless times.
 
     Raises:
         SpecError: a replica does not fit a node of its pool.

@@ -73,7 +73,7 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
 def _field(location: tuple[int | str, ...], data: Any) -> str:
     """Return the path of a field in the data.
 
-    If the field is a union of kinds, Pydantic adds the ``kind`` to the location. It is left out here.
+    If the field is a union of kinds, Pydantic adds the ``kind`` to the location. The kind is left out here.
     """
     path = []
     for part in location:

@@ -89,7 +89,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
 
 
 def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
-    """Return the units that run the model, each with the candidate count per request on which it runs the model."""
+    """Return the units that run the model, and how many candidates per request the model scores in each unit."""
     users = []
     if config.ranker.model == name:
         users.append((config.unit_of("ranker"), config.candidates.count))
@@ -101,7 +101,7 @@ def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
 
 
 def _device(config: PipelineConfig, placement: Placement) -> Device:
-    """Return one rank's device: its GPUs, or a share of the node's memory that matches its share of the CPUs."""
+    """Return one rank's device: its GPUs, or a share of the node's memory that matches the rank's share of the CPUs."""
     cpus = placement.cpus or 1.0
     if placement.key.pool == LOCAL_POOL and LOCAL_POOL not in config.pools:
         return _this_machine(cpus)

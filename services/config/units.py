@@ -10,7 +10,7 @@ StageName = Literal["features", "ranker", "reranker"]
 # Serve joins the names of applications, deployments and replicas with "#" and "/".
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 LOCAL_POOL = "local"
-"""The pool for a unit that names no pools. ``pools`` may describe it."""
+"""The pool for a unit that names no pools. The part ``pools`` of the YAML may describe this pool."""
 
 
 class PlacedUnitConfig(BaseModel):

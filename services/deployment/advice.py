@@ -23,7 +23,7 @@ def scaling_warnings(pipeline: Preflight) -> list[str]:
 
 
 def idle_policies(pipeline: Preflight) -> dict[str, str]:
-    """Return the other policies that would add nothing to a simpler policy in this pipeline, and why."""
+    """Return the unused policies that would do no better than a simpler policy in this pipeline, and the reasons."""
     scaling = pipeline.config.autoscaling
     if scaling is None:
         return {}

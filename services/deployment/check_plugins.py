@@ -79,7 +79,10 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
 def prepared(
     config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path, batch: RaggedBatch
 ) -> RaggedBatch:
-    """Return the batch with the columns from custom stages before the ranker. If a stage fails, it is unchanged."""
+    """Return the batch with the columns from custom stages before the ranker.
+
+    If a stage fails, return the batch unchanged.
+    """
     try:
         return CustomStages(config.stages, StageContext(catalogue, definitions, home)).prepare(batch)
     except PLUGIN_ERRORS:

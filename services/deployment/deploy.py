@@ -33,7 +33,7 @@ def deploy(
     Args:
         config: the pipeline.
         home: the data home.
-        on_status: called with the progress.
+        on_status: called with a text about the progress.
         document: the Serve config. The default is ``serve_config``'s result.
 
     Returns:
@@ -62,7 +62,7 @@ def deploy(
 
 
 def _running(states: Mapping[Any, int]) -> int:
-    """Return the count of running replicas. The states are strings: their type is a private enumeration in Serve."""
+    """Return the number of running replicas. States are compared as strings, because their type is private in Serve."""
     return next((count for state, count in states.items() if state == "RUNNING"), 0)
 
 
@@ -70,7 +70,7 @@ def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
     """Wait until HAProxy routes to the replicas. Until then Serve's fallback proxy answers.
 
     Returns:
-        Whether HAProxy routes to the replicas before the limit.
+        Whether HAProxy began to route to the replicas within the time limit.
     """
     limit_s = time.monotonic() + _ROUTE_LIMIT_S
     host = "127.0.0.1" if http.host == "0.0.0.0" else http.host

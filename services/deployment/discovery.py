@@ -53,10 +53,10 @@ def connect_to_service(config: PipelineConfig, home: Path) -> Iterator[bool]:
             yield False
             return
         address = address_file.read_text()
-        # A cluster that `rankway serve` starts requires the token. Ray itself reads the token only if it finds a local
-        # cluster. For a given address it only looks at RAY_AUTH_MODE, which it reads once, at import.
+        # A cluster that `rankway serve` starts requires Ray's token. Ray itself reads the token only if it finds a
+        # local cluster. For a given address it only looks at RAY_AUTH_MODE, which it reads once, at import.
         use_local_token()
-    os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # a command waits for the results of its calls
+    os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # because a command waits for the results of its calls
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -1,9 +1,8 @@
 """Drain a node in order: its replicas start elsewhere before they stop here.
 
-Kubernetes evicts a pod without telling Ray, and the replicas would end with their requests. So before the pod
-stops, it runs ``python -m services.deployment.drain``, which asks Ray to drain its node. Serve then
-starts a replacement for each replica, lets the old ones finish their requests, and removes them from all
-routes.
+Kubernetes evicts a pod without telling Ray, so the pod's replicas would stop in the middle of their requests. Before
+the pod stops, it therefore runs ``python -m services.deployment.drain``, which asks Ray to drain its node. Serve then
+starts a replacement for each replica, lets the old ones finish their requests, and removes them from all routes.
 """
 
 import argparse
@@ -21,7 +20,7 @@ async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
     After ``limit_s`` seconds Serve stops the remaining replicas on the node.
 
     Raises:
-        RuntimeError: Ray refuses.
+        RuntimeError: Ray refuses to drain the node.
     """
     until_s = time.time() + limit_s
     drain_node(gcs, node, "the pod is being deleted", int(until_s * 1000))

@@ -58,7 +58,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
 
 
 def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
-    """Return the maximum replica count on this machine: the bound, but at most as many as the cores allow."""
+    """Return the maximum replica count on this machine: the configured bound, or fewer if the cores limit it."""
     if config.autoscaling is None:
         return placement.replicas
     fitting = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas

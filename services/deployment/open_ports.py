@@ -8,7 +8,7 @@ _LOOPBACK = ("127.", "::1")
 
 
 def exposed_ports() -> list[tuple[int, str]]:
-    """Return the port and process name of each listener in a child process that is not bound to loopback."""
+    """Return the port and process name of each child process's listener, except listeners bound to loopback."""
     ports: set[tuple[int, str]] = set()
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:

@@ -1,20 +1,20 @@
 """Ray Serve's settings for throughput, and one service's ports and files.
 
-They are environment variables, and must be set on every node before Ray starts. The reasons for the settings:
+The settings are environment variables. They must be set on every node before Ray starts. The reasons for the settings:
 
-- HAProxy and the throughput settings together reduce the no-op path from 4.9 to 0.6 ms.
+- HAProxy and the throughput settings together reduce the latency of a request that does nothing from 4.9 to 0.6 ms.
 - One HAProxy thread suffices for two cores.
-- HAProxy sends a datagram per request for its metrics. They are off, because our own metrics replace them.
+- HAProxy's metrics are off. They would take a datagram per request, and Rankway's own metrics replace them.
 - A request that fits HAProxy's buffer is sent again if its replica dies before answering. HAProxy copies the
   whole buffer with each request. A buffer of 64 KiB took a sixth of its time. 32 KiB hold a thousand candidate ids.
 - The controller runs its loop twice per second. Ten times per second took 3.5% of a core in an idle service.
-- Ray starts workers at niceness 15. Then any other process on the node, even the load generator, would run
-  before an answer.
+- Workers run at niceness 0. With Ray's default of 15, any other process on the node, even the load generator, would run
+  before a replica.
 
 A silent client is disconnected. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for a request's complete head, and
-``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits how long an
-answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s. Without the
-first limit, connections that never finish their head would hold slots of ``maxconn`` for an hour.
+``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither setting limits how
+long an answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s.
+Without the first limit, a client that never completes its request's head would hold a slot of ``maxconn`` for an hour.
 """
 
 import os
@@ -78,7 +78,7 @@ def throughput_settings() -> dict[str, str]:
 
 
 def _balance() -> str:
-    """Return Ray's default algorithm, followed by lines with two settings for which Ray has no variable.
+    """Return Ray's default balancing algorithm, followed by lines with two settings for which Ray has no variable.
 
     Ray writes this value once, unchanged, as the last line in HAProxy's section ``defaults``. So the additional lines
     become settings in that section. A test renders the installed Ray's template to verify this.
@@ -90,10 +90,10 @@ def _balance() -> str:
 
 
 def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:
-    """Return settings that let several services run on one machine, and let one stop quickly."""
+    """Return settings with which several services can run on one machine, and each can stop quickly."""
     return {
-        # Serve's 30 s let remote load balancers forget a replica. Here HAProxy is the only load balancer, and is told
-        # directly.
+        # Serve's default of 30 s lets remote load balancers stop using a replica. Here HAProxy is the only load
+        # balancer, and Serve tells it directly.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replica_http),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replica_http + _REPLICA_PORTS - 1),
@@ -126,7 +126,7 @@ def runtime_directory() -> Path:
 
 
 def free_ports() -> ServicePorts:
-    """Find ports on which nothing listens, including complete ranges.
+    """Find ports on which nothing listens, including two whole ranges for the replicas.
 
     Raises:
         OSError: there are not enough free ports.

@@ -24,7 +24,7 @@ def serve_config(
         config: the pipeline.
         home: the folder with the profiles.
         served_home: the folder with the pipeline's data in the cluster. The default is ``home``.
-        proxy_location: Serve's setting. On one machine the only node has the proxy.
+        proxy_location: Serve's setting for the nodes that run a proxy. By default, only the head does.
 
     Raises:
         ConfigError: as for ``refuse_unknown_fields``.

@@ -21,8 +21,8 @@ FAST_PATH = "rankway.fast_path"
 def request_cycle(channel: Receive | Send) -> Any:
     """Return uvicorn's request cycle behind ``receive`` or ``send``. Behind another server, return None.
 
-    Its attribute ``disconnected`` tells whether the client has left, and ``more_body`` whether more body is due.
-    With ASGI alone, only a task that waits in ``receive`` can detect that the client has left.
+    The cycle's attribute ``disconnected`` tells whether the client has left, and ``more_body`` whether more body is
+    due. With ASGI alone, only a task that waits in ``receive`` can detect that the client has left.
     """
     cycle: Any = getattr(channel, "__self__", None)
     return cycle if hasattr(cycle, "disconnected") and hasattr(cycle, "more_body") else None

@@ -22,7 +22,8 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         Disconnected: the client left.
     """
     cycle = request_cycle(receive)
-    # Nearly every body arrives together with its headers. A timer costs as much as parsing the body.
+    # Nearly every body arrives together with its headers, and then needs no timer. A timer costs as much as parsing the
+    # body.
     if cycle is not None and not cycle.more_body:
         return await _read(scope, receive, max_bytes)
     try:

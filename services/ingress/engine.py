@@ -171,7 +171,8 @@ class Engine:
         loaded = self.live.enter()
         try:
             release, limits, now_s = loaded.release, self.config.requests, self._clock()
-            # Another unit queues the call by this deadline. Here the batch starts at once and has no time limit.
+            # Another unit uses this deadline for the call's place in its queue. Here the batch starts at once and has
+            # no time limit.
             deadline_s = now_s + limits.default_deadline_ms / 1e3
             queries = [
                 Query(b"", release.layout.sample(), None, deadline_s, 0, limits.max_k)

@@ -60,7 +60,7 @@ class FastPath:
 
 
 def find_target(app: Any) -> ReplicaTarget[RankApp] | None:
-    """Return the replica behind Serve's wrapper. None if there is none, or if it differs from the expected class."""
+    """Return the replica behind Serve's wrapper. None if there is no replica, or if it has an unexpected class."""
     replica = find_replica(app)
     if replica is None:
         return None

@@ -1,6 +1,6 @@
 """The route table and its handlers. Each handler returns a complete answer or raises a ``ServiceError``.
 
-To add a route, add one line to ``ROUTES`` and one method to ``Handlers``, which may call another class.
+To add a route, add one line to ``ROUTES`` and one method to ``Handlers``. The method may call another class.
 """
 
 import time

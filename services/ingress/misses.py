@@ -1,6 +1,6 @@
 """Misses: requests that more replicas could have answered completely and in time. Autoscaling policies use the count.
 
-A miss with another cause is not counted: an error, a slow feature store, or a caller's short deadline.
+A request is not counted if the cause of its failure was an error, a slow feature store, or its own short deadline.
 """
 
 from services.config.pipeline import PipelineConfig

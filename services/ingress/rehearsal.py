@@ -20,7 +20,7 @@ class Rehearsal:
     """The rehearsal of one replica.
 
     Attributes:
-        waits_for: the other units, until they have answered every shape.
+        waits_for: the other units until they have answered every shape, then empty.
     """
 
     def __init__(
@@ -50,10 +50,11 @@ class Rehearsal:
     async def start(self) -> None:
         """Rehearse, and return as soon as the replica may start.
 
-        A replica that waits for other units repeats the first rung instead of raising.
+        If the first rung calls other units, each of its batches is repeated until it succeeds. After the start limit,
+        this continues in the background.
 
         Raises:
-            ServiceError: a stage failed.
+            ServiceError: a stage failed on a rung that calls no other unit.
         """
         for rung in reversed(range(self._rungs)):
             if rung == 0 and self.waits_for:

@@ -1,4 +1,7 @@
-"""Routes map a request's method and path to the function that answers it. Their errors name the routes."""
+"""Routes map a request's method and path to the function that answers the request.
+
+An error about an unknown path names the routes. An error about a wrong method names the methods of the route.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,7 +14,7 @@ from services.errors import MethodNotAllowed, NotFound
 from services.ingress.asgi import Receive, Scope
 
 Reply = tuple[int, bytes, bytes, str | None]
-"""An answer: status, content type, body, and the reasons for which it is degraded, joined by commas, or None."""
+"""An answer: status, content type, body, and the reasons why it is degraded, joined by commas, or None."""
 Answer = Callable[[Scope, Receive, str], Awaitable[Reply]]
 """Answers one request. The string is the request's id."""
 
@@ -28,8 +31,8 @@ class Route:
         path: the path, and the route's label in metrics. A part ``{name}`` is a parameter, which is put into
             ``scope["path_params"]``. It ends at the next slash, but a parameter at the end takes the rest of the path.
         handler: a method that takes scope, receive and the request's id. HEAD is answered like GET.
-        body: the JSON document that comes in, if its fields are fixed.
-        answer: the JSON document that goes out, if its fields are fixed.
+        body: the type of the request's JSON document, if its fields are fixed.
+        answer: the type of the answer's JSON document, if its fields are fixed.
         status_while_waiting: replaces the answer's status while the replica waits for another unit. With None, the
             status stays.
     """

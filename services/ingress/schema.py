@@ -27,7 +27,7 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Urgency(msgspec.Struct, gc=False):
-    """The fields by which a request may be refused before it is parsed. Other fields are skipped and not checked."""
+    """The fields that can lead to a refusal before the request is parsed. Other fields are skipped and not checked."""
 
     priority: int = 0
     deadline_ms: float | None = None
@@ -60,7 +60,7 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
 
     Raises:
         RequestError: the body is not JSON. Broken UTF-8, NaN and too deep nesting are not JSON either.
-        Unprocessable: a field is missing, unknown, of another type or out of range. The error names it.
+        Unprocessable: a field is missing, unknown, of another type or out of range. The error names the field.
     """
     try:
         return decoder.decode(body)
@@ -98,7 +98,7 @@ class RankResponse(msgspec.Struct, gc=False):
 
     Attributes:
         models: the model versions by name, and the release's name as ``release``.
-        degraded: why the answer is degraded, as reasons joined by commas. None if it is not.
+        degraded: why the answer is degraded, as reasons joined by commas. None if the answer is not degraded.
         timings_ms: milliseconds in the queue and in each stage.
     """
 

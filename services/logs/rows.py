@@ -65,7 +65,7 @@ class ListsMaker:
         )
 
     def table(self, rows: Sequence[ShownRow]) -> pa.Table:
-        """Return lists as a table. Their batches must fit."""
+        """Return lists as a table. ``fits`` must be true for the batch of each list."""
         parts = []
         for _, group in itertools.groupby(rows, key=lambda row: id(row.batch)):
             batch_rows = list(group)

@@ -21,7 +21,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class LogConfig(BaseModel):
-    """Where lists and feedback are logged, and which share.
+    """Where lists and feedback are logged, and which share of them.
 
     A file is written when its rows take ``roll_bytes`` in memory, or when its first row has waited ``roll_s``.
 
@@ -119,7 +119,8 @@ class LogWriter:
         maker = self._makers.get(release)
         if maker is None:
             maker = ListsMaker(rows[0].features)
-            self._makers = {release: maker}  # one is enough: releases alternate only during a short swap
+            # One maker is enough, because releases alternate only during a short swap.
+            self._makers = {release: maker}
         fitting = [row for row in rows if maker.fits(row.batch)]
         if len(fitting) < len(rows):
             self._counts.dropped("unfit", len(rows) - len(fitting))

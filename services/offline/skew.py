@@ -66,7 +66,7 @@ class SkewReport:
 
     Attributes:
         lists: the count of compared lists.
-        unread: the count of lists that were not compared, because the store did not return their users.
+        unread: the count of lists that were not compared, because the store did not return their users' features.
         features: a comparison for each feature.
     """
 

@@ -1,7 +1,8 @@
 """Time a unit's batches in this process, by request count and candidate count.
 
 A batch does the same work as on a replica's model thread: it merges queries, reads features and runs models. Batches
-start on a schedule that keeps the process busy half the time. Back to back, caches would be warmer than in a service.
+start on a schedule that keeps the process busy half the time. If they ran back to back, caches would be warmer than in
+a service.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Contention: the batch time while sibling replicas run, relative to the isolated profile."""
+"""Contention: how much longer batches take while the unit's other replicas on the machine (siblings) run."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Contention:
     Attributes:
         ratio: the batch time in the service while no sibling runs, relative to the isolated time.
         contention: the relative increase in batch time while all siblings run.
-        neighbours: the sibling count.
+        neighbours: the number of siblings.
         sigma: the standard deviation of ln(measured batch time / fitted batch time).
     """
 

@@ -65,8 +65,8 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
     """Serve the pipeline and measure each deployment.
 
     First, requests are sent one at a time for ``seconds``. Then the service is saturated with all its
-    replicas, and loaded to most of its capacity. Only this shows how much replicas slow each other down, and how
-    much it costs to read and answer requests. Finally, another replica of each unit is started.
+    replicas, and loaded to most of its capacity. Only a loaded service shows how much replicas slow each other down,
+    and how much it costs to read and answer requests. Finally, another replica of each unit is started.
 
     Raises:
         ServiceError: the service does not start, or does not answer.
@@ -188,7 +188,7 @@ def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def _start_replica(config: PipelineConfig, home: Path, deployment: str) -> float:
-    """Request one more replica, which restarts nothing. Return the seconds until it runs."""
+    """Request one more replica, without a restart of the others. Return the seconds until it runs."""
     count = config.units[deployment].replicas + 1
     document = serve_config(config, home)
     application = document["applications"][0]

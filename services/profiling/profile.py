@@ -1,4 +1,7 @@
-"""Profile a pipeline's units on this machine. Batches are timed in this process, and the rest in the service."""
+"""Profile a pipeline's units on this machine.
+
+Batches are timed in this process. All other costs are measured in a running service.
+"""
 
 import os
 import platform
@@ -27,7 +30,7 @@ def profiles(
 ) -> list[tuple[Placement, Profile]]:
     """Measure every unit in this machine's ``pool``. Two units take less than two minutes.
 
-    ``pool`` may be None if every unit is in one pool. ``say`` is called with the progress.
+    ``pool`` may be None if every unit is in one pool. ``say`` is called with a text about the progress.
 
     Raises:
         ConfigError: a unit is in several pools, and ``pool`` is None.
@@ -68,8 +71,8 @@ def _placement_here(config: PipelineConfig, unit: str, pool: str | None) -> Plac
 def _without_pools(config: PipelineConfig, placed_here: list[Placement]) -> PipelineConfig:
     """Return the pipeline with one replica for each unit, without pools, on its own port.
 
-    If there is only one unit, it has its configured replica count, limited by this machine's cores. In production its
-    replicas share a machine too.
+    If there is only one unit, it has its configured replica count, limited by this machine's cores. In production, this
+    unit's replicas share a machine too.
     """
     data = config.model_dump(mode="json")
     data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}

@@ -1,4 +1,4 @@
-"""Saturate a service and load it partly, in turns. Measure the time per request and the batches.
+"""Alternate between full and partial load on a service. Measure the time per request and the batches.
 
 A shared machine's speed changes from second to second. The turns let both loads be measured in the same minutes.
 """

@@ -94,10 +94,10 @@ def find_own_node(gcs: Gcs) -> Node:
 
 
 def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
-    """Ask Ray to move all work off a node until ``deadline_ms``, in milliseconds since 1970.
+    """Ask Ray to move all work off a node by ``deadline_ms``, in milliseconds since 1970.
 
     Raises:
-        RuntimeError: Ray refuses.
+        RuntimeError: Ray refuses to drain the node.
     """
     from ray.core.generated.autoscaler_pb2 import DrainNodeReason  # type: ignore[attr-defined]
 

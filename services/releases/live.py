@@ -28,7 +28,7 @@ _SWITCH_S, _NICENESS = 0.0003, 10
 _SHARE = 0.25
 """The share of a core that a load may use while requests are answered."""
 _LOCK_LIMIT_S = 60.0
-"""How long a load waits for the loads of other replicas on this machine. After that it starts anyway."""
+"""How long a load waits for the loads of other replicas on this machine. After this time it starts anyway."""
 Status = dict[str, Any]
 """The answer to a command about releases: the active release, the loaded ones, and the last load that failed."""
 
@@ -88,7 +88,7 @@ class LiveReleases:
         return loaded
 
     def enter(self, name: str | None = None) -> LiveRelease:
-        """Count a request that starts to use the named release, or the active one for None. ``leave`` must follow.
+        """Count a request that starts to use the release ``name``, or the active one by default. ``leave`` must follow.
 
         Raises:
             ReleaseMismatch: the named release is not loaded.

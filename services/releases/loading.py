@@ -91,7 +91,7 @@ def release_steps(
         shared: the parts that releases in this process share.
 
     Raises:
-        ConfigError: the configuration names something that does not exist or does not fit.
+        ConfigError: the configuration names data or code that does not exist, or that does not fit the rest.
         ModelError: an artifact cannot be used.
     """
     definitions = load_definitions(home / config.features.definitions)
@@ -117,7 +117,7 @@ def release_steps(
     memory: MemoryAnswers | None = None
     if config.fallback is not None and "features" in stages:
         fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout)
-    # The versions of all models, including models in other units, so that all units name the release alike.
+    # The versions of all models, including models in other units, so that every unit computes the same release name.
     versions = {
         name: loader.models[name].artifact.version
         if name in loader.models

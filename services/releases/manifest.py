@@ -16,9 +16,10 @@ class StagedRelease(BaseModel):
         staged_at: when the release was staged, in ISO 8601 and UTC.
         catalogue: the catalogue's folder.
         feature_hash: the feature definitions' content hash.
-        features: the configuration's ``features`` when the release was staged. Only their field ``definitions`` is
-            always used. See ``features_of``.
-        files: the sha256 of each file in the catalogue, and of the definitions. The artifacts have the models' hashes.
+        features: the configuration's ``features`` when the release was staged. Their field ``definitions`` is always
+            used, and the other fields only in the cases that ``features_of`` describes.
+        files: the sha256 of each file in the catalogue, and of the definitions. The models' hashes are in the
+            artifacts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

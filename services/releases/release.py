@@ -53,7 +53,7 @@ class Release:
         stages: the stages that this unit runs.
         fallbacks: the stages' lower rungs.
         memory: the answers from memory. None in a unit that does not answer from memory.
-        refresher: opens the view's folders again when they change.
+        refresher: opens the folders behind the view again when they change.
     """
 
     config: PipelineConfig

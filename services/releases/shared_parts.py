@@ -1,4 +1,4 @@
-"""Parts that several releases in a process use are loaded once, and kept while a release uses them.
+"""Parts that several releases in a process use are loaded once. They are kept as long as a release uses them.
 
 A swap then loads only the parts that differ. This matters because a load competes with requests for the processor and
 for the GIL. Two parts are the same if their files are the same. Staging makes hard links, so a catalogue or model that
@@ -75,7 +75,7 @@ class SharedParts:
         return self._catalogues.get(root, (), partial(Catalogue.open, root))
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
-        """Return the model that uses this catalogue object, and load the model if necessary.
+        """Return the model's scorer for this catalogue object, and load the model if necessary.
 
         Raises:
             ModelError: as for ``ModelScorer``.
@@ -88,7 +88,7 @@ class SharedParts:
 
 
 class _LoadedParts(Generic[Shared]):
-    """Loaded parts by their files and by an origin, which is a key for everything else that they were made from."""
+    """Loaded parts by their files and origin. An origin is a key for everything else that a part was made from."""
 
     def __init__(self) -> None:
         self._by_key: weakref.WeakValueDictionary[Hashable, Shared] = weakref.WeakValueDictionary()
@@ -100,6 +100,6 @@ class _LoadedParts(Generic[Shared]):
             part = load()
             if (
                 files_of(root) == files
-            ):  # otherwise the folder changed during the load: the files may be a mixture
+            ):  # otherwise the folder changed during the load, and the part may mix old and new files
                 self._by_key[files, origin] = part
         return part

@@ -19,11 +19,14 @@ from services.stages.features import FeaturesConfig, load_definitions
 from services.stores.kinds.registry import STORES, StoreConfig
 
 _NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms", "breaker"}
-"""Fields that change no answer, so that differences need no report."""
+"""Fields without a report: ``definitions``, which always come from the release, and fields that change no answer."""
 
 
 def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> FeaturesConfig:
-    """Return the configuration's features with a release's definitions.
+    """Return the features with which a release is served: its definitions, and the configuration's other fields.
+
+    If the configuration defines the stored features or the overlay's features differently, the store's or the
+    overlay's recorded location is used.
 
     Args:
         recorded: the release's features, as they were when it was staged.

@@ -125,7 +125,7 @@ class ReleaseFolder:
         Raises:
             ReleaseError: a manifest cannot be read.
         """
-        # A writer may have folders here too. They are named after the release, with a dot and a suffix.
+        # A writer may have temporary folders here too, named after the release, with a dot and a suffix.
         names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{MANIFEST}")}
         releases = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
         return sorted(releases, key=lambda release: (release.staged_at, release.name))
@@ -191,7 +191,7 @@ class ReleaseFolder:
 
 
 def _with_present_runtime(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
-    """Return a staged model. If its runtime is ``auto``, use the runtime that the pipeline has now."""
+    """Return a staged model's configuration. If its runtime is ``auto``, use the runtime that the pipeline has now."""
     if staged.runtime.kind != "auto" or present is None:
         return staged
     return staged.model_copy(update={"runtime": present.runtime})

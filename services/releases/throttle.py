@@ -1,4 +1,4 @@
-"""Throttling: work during requests is done in steps with pauses between them, and so uses only a share of a core.
+"""Throttling: background work runs in steps with pauses between them, so it uses only a share of a core.
 
 A lower thread priority is not enough: the thread still uses every idle cycle, evicts caches and competes for the GIL.
 Under load, requests queue up during a step. The next pause lets the queue drain.

@@ -53,7 +53,7 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
         batch = sample_batch(
             release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )
-        if "features" not in release.stages:  # their columns come from another unit
+        if "features" not in release.stages:  # in service, the custom columns come from another unit
             batch = release.custom.prepare(batch)
         for ladder in ladders:
             incoming = batch

@@ -1,6 +1,6 @@
 """Admission decides whether a request is queued or refused, and how much time the queue leaves to a batch.
 
-Both follow from recent batch times. The present is an argument.
+Both follow from recent batch times. The present time is an argument.
 """
 
 from typing import Any
@@ -30,14 +30,14 @@ class Admission:
         promises: bool,
         horizon_s: float = float("inf"),
     ) -> None:
-        """Decide for the queue of ``batcher``.
+        """Prepare to decide about requests for the queue of ``batcher``.
 
         Args:
             batcher: the queue.
             max_candidates: candidates in a full batch.
             max_in_flight: batches that may be in flight at once.
-            promises: every admitted request gets an answer, if necessary from memory.
-            horizon_s: the default deadline as a duration. Work that is due later does not lower quality.
+            promises: whether every admitted request gets an answer, if necessary from memory.
+            horizon_s: the default deadline as a duration. Waiting work that is due later takes no time from a batch.
         """
         self._batcher = batcher
         self._max_candidates, self.max_in_flight = max_candidates, max_in_flight
@@ -68,8 +68,8 @@ class Admission:
         Args:
             priority: the request's priority.
             deadline_s: when the answer becomes worthless.
-            now_s: the present.
-            due_s: the deadline that decides its place in the queue. Default: ``deadline_s``.
+            now_s: the present time.
+            due_s: the deadline that decides the request's place in the queue. Default: ``deadline_s``.
         """
         batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
         left_s = deadline_s - now_s
@@ -86,11 +86,11 @@ class Admission:
         )
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Return the time that a batch of this priority may take. All waiting batches get equal parts.
+        """Return the time that a batch of this priority may take: an equal part of the horizon for each waiting batch.
 
-        The queue is to be served within the horizon, whatever deadlines callers send. Otherwise one request with a
-        short deadline would lower the quality for others, and long deadlines would keep the queue long. The result is
-        0 for a short time after a refusal that shows an overload.
+        The aim is to serve the queue within the horizon, whatever deadlines callers send. Otherwise one request with a
+        short deadline would lower the quality for others, and long deadlines would keep the queue long. The result is 0
+        for a short time after a refusal that shows an overload.
         """
         batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
         return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

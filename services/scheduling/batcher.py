@@ -1,8 +1,8 @@
 """The batcher forms batches from waiting requests. Their size is counted in candidates.
 
 Higher priority goes first, then the earlier deadline, then the earlier arrival. A batch has one release and at most
-``max_candidates``. A larger request goes alone. Work that cannot meet its deadline is returned to the caller, not
-served. Time is an argument: the batcher has no clock and no thread.
+``max_candidates``. A larger request forms a batch of its own. Work that cannot meet its deadline is returned to the
+caller, not served. Time is an argument: the batcher has no clock and no thread.
 """
 
 import heapq
@@ -108,9 +108,9 @@ class Batcher(Generic[Payload]):
         with time left is served anyway. Otherwise a wrong expectation would never be corrected.
 
         Args:
-            now_s: the present.
+            now_s: the present time.
             expected_service_s: work with less time left than this is late.
-            release: the batch's release. Default: the one with the most urgent work.
+            release: the batch's release. Default: the release with the most urgent work.
 
         Returns:
             The batch, and the work that is not worth serving.

@@ -18,8 +18,8 @@ class Consumer(Generic[Payload]):
     Attributes:
         wake: a condition of the work queue's lock.
         ready: the jobs that the executor runs next.
-        in_flight: the number of unfinished batches, without calls that take longer than the horizon.
-        is_asleep: the executor waits for work.
+        in_flight: the number of unfinished batches, except calls that have taken longer than the horizon.
+        is_asleep: whether the executor waits for work.
     """
 
     max_in_flight: int
@@ -34,7 +34,7 @@ class Consumer(Generic[Payload]):
         return self.in_flight < self.max_in_flight
 
     def begin(self, works: list[Work[Payload]], now_s: float) -> None:
-        """Add a job that runs these works as a batch in flight."""
+        """Add a job that runs these works as one batch, which counts as in flight."""
         self.in_flight += 1
         self.ready.append(Job(works, now_s))
 

@@ -6,7 +6,7 @@ from services.scheduling.work import Payload, Work
 
 
 def last_moment_s(work: Work[Payload]) -> float:
-    """Return when a request without an answer is answered from memory. This is shortly before its deadline."""
+    """Return the time, shortly before the deadline, at which a request without an answer is answered from memory."""
     return work.deadline_s - rescue_s(work.deadline_s - work.arrived_s)
 
 

@@ -10,8 +10,8 @@ class Queued(Protocol):
 
     Attributes:
         priority: higher is more urgent.
-        due_s: the deadline that decides its place in the queue.
-        queued: False once it has left the queue.
+        due_s: the deadline that decides the entry's place in the queue.
+        queued: whether the entry is still in the queue.
     """
 
     priority: int
@@ -24,7 +24,10 @@ Entry = TypeVar("Entry", bound=Queued)
 
 
 class LeastUrgent(Generic[Entry]):
-    """A heap with the lowest priority, latest deadline and last arrival on top. ``pop`` skips entries that left."""
+    """A heap with the lowest priority, latest deadline and last arrival on top.
+
+    ``pop`` skips entries that have left the queue.
+    """
 
     def __init__(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Build the heap. Each entry comes with its arrival number."""
@@ -46,5 +49,5 @@ class LeastUrgent(Generic[Entry]):
         return popped
 
     def is_stale(self, waiting: int) -> bool:
-        """Return whether most entries have left the queue, in which ``waiting`` requests remain."""
+        """Return whether most of the heap's entries have left the queue, which still has ``waiting`` requests."""
         return len(self._heap) > 2 * waiting + 64

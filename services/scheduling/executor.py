@@ -7,8 +7,8 @@ Each kind of stage runs in its own place:
 - A ``WaitingStage`` blocks on a socket and runs on an I/O thread, which saves the loop two wake-ups per batch.
 
 After the loop or an I/O thread, a batch returns to the model thread for its next stage. The batches in flight are
-bounded. If a stage fails or would be late for a request, the request gets the next rung. If no rung is left, it is
-answered from memory.
+bounded. If a stage fails or would be late for a request, the request gets the next rung. If no rung is left, the
+request is answered from memory.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Executor(Generic[Payload]):
             queue: the queue to take batches from.
             merge: merges payloads for one release into a ragged batch.
             ladders_of: returns a release's ladders, one per stage.
-            on_done: is called on the event loop with a finished job, and with its error or None.
+            on_done: called on the event loop with a finished job, and with the job's error or None.
             max_in_flight: batches that may be in flight at once.
             memory: answers requests that no rung can serve. With None, they get an error.
             clock: the clock of all deadlines, in seconds.
@@ -76,7 +76,7 @@ class Executor(Generic[Payload]):
 
     @property
     def batches_in_flight(self) -> int:
-        """The number of unfinished batches, without calls that take longer than the default deadline."""
+        """The number of unfinished batches, except calls that have taken longer than the default deadline."""
         return self._consumer.in_flight
 
     @property
@@ -102,7 +102,7 @@ class Executor(Generic[Payload]):
                 self._finish(job, too_late())
             else:
                 self._run(job)
-            del job  # otherwise an idle thread would keep the batch in memory, and the release
+            del job  # otherwise an idle thread would keep the batch and its release in memory
 
     def _run(self, job: Job[Payload]) -> None:
         try:
@@ -119,7 +119,8 @@ class Executor(Generic[Payload]):
             try:
                 batch = None if rung is None else self._begin(job, rung)
             finally:
-                for leaving_job in leaving:  # they run first on this thread, because they have less time
+                # The leaving jobs run first on this thread, because they have less time.
+                for leaving_job in leaving:
                     self._run(leaving_job)
             if rung is None:
                 self._last_resort(job, job.error)

@@ -47,14 +47,15 @@ class Job(Generic[Payload]):
         next_stage: the index of the first unfinished stage.
         rung: the index of that stage's next rung.
         why: why ``rung`` is not the best rung. None if it is.
-        is_settled: ``rung`` was chosen for exactly these requests.
-        is_probe: ``rung`` was chosen to check its expected time.
+        is_settled: whether ``rung`` was chosen for exactly these requests.
+        is_probe: whether ``rung`` was chosen to check its expected time.
         error: the last failed rung's error.
-        is_degraded: a lower rung or memory has answered a stage.
-        in_flight: the job counts as a batch in flight.
-        is_part: its requests left another batch.
-        is_late: its requests are refused before any stage.
-        rehearsed: in a rehearsal, the rung index for every stage. Nothing is learned, and the first failure ends it.
+        is_degraded: whether a lower rung or memory has answered a stage.
+        in_flight: whether the job counts as a batch in flight.
+        is_part: whether the job's requests have left another batch.
+        is_late: whether the job's requests are refused before any stage.
+        rehearsed: in a rehearsal, the rung index for every stage. No expected times are learned, and the first failure
+            ends the job.
         timings_ms: milliseconds by stage.
         size: the number of requested candidates. Stage times are learned by this size.
     """
@@ -104,19 +105,19 @@ class Job(Generic[Payload]):
         return self.batch is not None and "score" in self.batch.candidates
 
     def reserve_s(self, now_s: float) -> float:
-        """Return the expected time that the stages after the next need, each at its cheapest working rung."""
+        """Return the expected time for all stages after the next one, each at its cheapest working rung."""
         return sum([ladder.cheapest_s(self.size, now_s) for ladder in self.ladders[self.next_stage + 1 :]])
 
     def settle(self, share_s: float, now_s: float) -> list[Self]:
         """Choose the rung for the next stage. Return the requests that need a lower rung as new jobs.
 
         Args:
-            share_s: the time that this batch may take from dispatch to end, given the queue.
-            now_s: the present.
+            share_s: the time that the queue leaves to this batch, from dispatch to end.
+            now_s: the present time.
         """
         reserve_s = self.reserve_s(now_s)
         share_s -= now_s - self.dispatched_s + reserve_s
-        if self.is_ranked:  # ordering it costs no more than an answer from memory
+        if self.is_ranked:  # to order the batch costs no more than an answer from memory
             share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
         if self._last_moments_s is None:
             self._last_moments_s = [last_moment_s(work) for work in self.works]
@@ -180,7 +181,7 @@ class Job(Generic[Payload]):
         Args:
             batch: the result.
             elapsed_s: the time that the rung took.
-            now_s: the present.
+            now_s: the present time.
             size: the number of candidates that the rung ran on. Default: the job's size.
         """
         ladder = self.ladder
@@ -205,7 +206,7 @@ class Job(Generic[Payload]):
         self.use_rung_below("load" if isinstance(error, Overloaded) else "failed")
 
     def abandoned(self, elapsed_s: float, now_s: float, *, size: int) -> None:
-        """Record that no request waits any more for the present rung, which ran on ``size`` candidates."""
+        """Record that the last request has stopped waiting for the present rung, which ran on ``size`` candidates."""
         if self.rehearsed is None:
             self.ladder.rungs[self.rung].abandoned(size, elapsed_s, now_s, is_probe=self.is_probe)
         self.error = too_late()

@@ -3,9 +3,9 @@
 A rung is skipped if its circuit breaker is open, if it is expected to miss the deadline, or if it would make the
 waiting requests late. Each request has its own deadline, so one batch may be divided among several rungs.
 
-A rung's expected time may come from one slow batch. If only that time excludes the rung, it is run again from time to
-time, as a probe. A probe runs if the expected time is at least one second old, and if the rung below would still meet
-the deadline. Each probe is followed by a pause of nine times its duration. Time is an argument.
+A rung's expected time may come from one slow batch. If a rung is skipped just because of its expected time, it is run
+from time to time as a probe. A probe runs if the expected time is at least one second old, and if the rung below would
+still meet the deadline. Each probe is followed by a pause of nine times its duration. Time is an argument.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from services.stages.base import AnyStage, Why
 
 PROBE_AFTER_S = 1.0
 _PAUSE_PER_PROBE_TIME = 9.0
-"""A probe's pause, as a multiple of its duration. Probes therefore take at most a tenth of the time."""
+"""The pause after a probe, as a multiple of the probe's duration. Probes therefore take at most a tenth of the time."""
 _HUNG_FACTOR, _HUNG_MIN_S = 4.0, 0.1
 """A batch hangs if it takes this many times its expected time, and at least this many seconds."""
 
@@ -28,8 +28,8 @@ class Rung:
 
     Attributes:
         name: the rung's name in degraded answers.
-        latency: its expected time.
-        breaker: whether it works.
+        latency: the rung's expected time.
+        breaker: whether the rung works.
         probe_from_s: no probe begins before this time.
     """
 
@@ -54,10 +54,10 @@ class Rung:
         self.breaker = self.breaker.failed(now_s)
 
     def abandoned(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
-        """Learn from a batch that no request waits for any more, after ``elapsed_s``.
+        """Learn from a batch that ran for ``elapsed_s`` before its last request stopped waiting.
 
-        It is a failure only if it ran for far longer than its expected time. Otherwise, a caller with a short deadline
-        could open the breaker for all callers.
+        The batch counts as a failure only if it ran for far longer than expected. Otherwise, a caller with a short
+        deadline could open the breaker for all callers.
         """
         expected_s = self.latency.expected_s(size)
         if elapsed_s >= max(_HUNG_FACTOR * expected_s, _HUNG_MIN_S):
@@ -85,10 +85,10 @@ class Part:
     """The requests in a batch that take one rung.
 
     Attributes:
-        rung: the rung's index. None if no remaining rung can serve them in time.
+        rung: the rung's index. None if no remaining rung can serve the requests in time.
         members: the request indices in the batch, ascending.
-        why: why they do not take a better rung. None if there is no better rung.
-        is_probe: the rung runs to check its expected time.
+        why: why the requests do not take a better rung. None if there is no better rung.
+        is_probe: whether the rung runs to check its expected time.
     """
 
     rung: int | None
@@ -117,9 +117,9 @@ class Ladder:
 
         Args:
             sizes: the candidate count per request.
-            left_s: the time per request that its deadline leaves to this stage.
+            left_s: for each request, the time that its deadline leaves to this stage.
             share_s: the time that the waiting requests leave to this stage.
-            now_s: the present.
+            now_s: the present time.
             first: the index of the best allowed rung.
 
         Returns:

@@ -4,8 +4,8 @@ Sizes are grouped by powers of two. Each group keeps its last 16 times, and the 
 rounded down. Once two times are known, the slowest is never expected, because one slow batch (a cold cache, another
 process on the core) tells little about the next. A lasting change is learned within 16 batches.
 
-A group without times gets bounds from the other groups. It takes no longer than a larger size, and at most
-proportionally longer than a smaller size, because batching never costs more. The smallest bound is the expected time.
+A group without times gets bounds from the other groups. A batch takes no longer than a larger batch, and at most
+proportionally longer than a smaller batch, because batching never costs more. The smallest bound is the expected time.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Latency:
         return expected_s
 
     def age_s(self, size: int, now_s: float) -> float:
-        """Return the age of the newest time behind ``expected_s``. Infinite if there is no time."""
+        """Return how long ago the newest batch behind ``expected_s`` ended. Infinite if no batch has run yet."""
         _, window = self._estimate(size)
         return float("inf") if window is None else now_s - window.last_s
 

@@ -41,7 +41,7 @@ class RemoteCalls(Generic[Payload]):
         Args:
             queue: the queue that the jobs return to.
             consumer: the executor's part of the queue.
-            rescues: requests can be answered from memory.
+            rescues: whether requests can be answered from memory.
             clock: the clock of all deadlines, in seconds.
         """
         self._queue, self._consumer = queue, consumer
@@ -110,10 +110,10 @@ class RemoteCalls(Generic[Payload]):
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
-        """Return how long each work waits for the call: its expected time or longer, if the deadline allows.
+        """Return how long each work waits for the call: its expected time, or longer if the work's deadline allows.
 
-        If there is nothing else to try, all works wait until their last deadline, so a call that hangs does not stay
-        in flight.
+        If there is nothing else to try, all works wait until the latest of their deadlines. Even a call that hangs ends
+        then.
         """
         if job.rehearsed is not None:
             return [_REHEARSAL_LIMIT_S] * len(job.works)
@@ -132,7 +132,7 @@ class _Call(Generic[Payload]):
 
     Attributes:
         waiting: the batch indices of the requests that still wait.
-        patience_s: how long each remaining work waits.
+        patience_s: for how many seconds each remaining work waits.
     """
 
     def __init__(

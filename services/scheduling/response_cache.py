@@ -42,7 +42,7 @@ class CacheCounts(Protocol):
 
 
 class TtlCache(Generic[Value]):
-    """Entries with the same lifetime. At the limit, the oldest is evicted. Time is an argument and never runs back."""
+    """Entries with the same lifetime. At the limit, the oldest is evicted. Time is an argument and never falls."""
 
     def __init__(self, ttl_s: float, max_entries: int) -> None:
         """Start empty."""
@@ -93,18 +93,19 @@ class ResponseCache:
             config: how long answers are kept, and how many.
             counts: counts the results of look-ups.
             clock: the clock of all deadlines, in seconds.
-            with_features: answers keep the columns that the served log needs.
+            with_features: whether answers keep the columns that the served log needs.
         """
         self._cache: TtlCache[Answer] = TtlCache(config.ttl_s, config.max_entries)
         self._counts = counts
         self._clock = clock
         self._with_features = with_features
-        # The first of several identical requests, until its answer is there. The result is None if the request failed.
+        # The first of several identical requests, until it is answered. The future's result is None if the request
+        # failed.
         self._pending: dict[Hashable, asyncio.Future[Answer | None]] = {}
 
     @property
     def pending(self) -> int:
-        """The number of requests that are being answered, without those that wait to share an answer."""
+        """The number of requests that are being answered, except those that wait to share an answer."""
         return len(self._pending)
 
     async def answer(
@@ -119,7 +120,7 @@ class ResponseCache:
 
         Args:
             key: equal for identical requests.
-            deadline_s: how long to wait for an identical request.
+            deadline_s: until when to wait for an identical request.
             make: computes the answer.
             urgency: concurrent requests share an answer only if their urgency is equal, too.
 
@@ -166,7 +167,7 @@ class ResponseCache:
         return answer
 
     def _own_copy(self, answer: Answer) -> Answer:
-        """Copy one answer out of its batch, without its times, which later requests do not have."""
+        """Copy one answer out of its batch. The timings are left out, because they do not apply to later requests."""
         batch, first = answer.batch, answer.first
         if self._with_features:
             return Answer(batch.take(np.array([first])), 0, 0.0, {})

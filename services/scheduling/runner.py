@@ -80,7 +80,7 @@ class Runner(Generic[Payload]):
 
     @property
     def batches_in_flight(self) -> int:
-        """The number of unfinished batches, without calls that take longer than the default deadline."""
+        """The number of unfinished batches, except calls that have taken longer than the default deadline."""
         return self._executor.batches_in_flight
 
     @property
@@ -115,14 +115,17 @@ class Runner(Generic[Payload]):
                 return await future
             finally:
                 del self._futures[work]
-                # Work that was cancelled or answered while it waited. Work in a batch keeps its position there.
+                # This removes work that was cancelled or answered while it waited. Work in a batch keeps its position
+                # there.
                 self.queue.cancel(work)
         except Overloaded:
             self._metrics.shed(work.request_count)
             raise
 
     async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
-        """Run the works as one batch, and wait for their answers. Each stage uses the rung ``rung``, or its last rung.
+        """Run the works as one batch, and wait for their answers.
+
+        Each stage uses its rung with the index ``rung``, or its last rung if it has fewer.
 
         Raises:
             ServiceError: a stage failed.
@@ -175,7 +178,7 @@ class Runner(Generic[Payload]):
             future = self._futures.get(work)
             if future is not None and not future.done():
                 future.set_result(Answer(batch, first, (dispatched_s - work.arrived_s) * 1e3, timings_ms))
-            # A request whose client left still advances the index, or later requests would get wrong answers.
+            # A request whose client has left is counted too. Otherwise later requests would get wrong answers.
             first += work.request_count
 
     def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:

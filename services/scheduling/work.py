@@ -17,7 +17,7 @@ class Work(Generic[Payload]):
         deadline_s: when an answer becomes worthless, on the clock that ``Batcher.take`` uses.
         priority: higher is more urgent.
         release: the release that answers it.
-        arrived_s: its arrival, on the same clock.
+        arrived_s: the time of its arrival, on the same clock.
         is_abandoned: returns whether the client has gone. It must not raise.
         urgent_s: the deadline that decides its place in the queue. Default: ``deadline_s``.
         queued: whether the work is waiting. The batcher sets it.

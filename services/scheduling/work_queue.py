@@ -46,7 +46,7 @@ class WorkQueue(Generic[Payload]):
 
         Args:
             config: the limits of the queue and of batches.
-            promises: every admitted request gets an answer, if necessary from memory.
+            promises: whether every admitted request gets an answer, if necessary from memory.
             horizon_s: the default deadline as a duration.
             clock: the clock of all deadlines, in seconds.
         """
@@ -137,7 +137,7 @@ class WorkQueue(Generic[Payload]):
                     self._form(consumer)
                 if consumer.ready:
                     if self._batcher.waiting_requests:
-                        self._wake_one()  # this executor may not take the work that it was woken for
+                        self._wake_one()  # this executor may have been woken for that work, and now runs another job
                     return consumer.ready.popleft()
                 consumer.sleep()
         return None
@@ -163,7 +163,7 @@ class WorkQueue(Generic[Payload]):
             consumer.wake_up()
 
     def widen(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
-        """Add waiting work to a job that is answered from memory. That work is late, too, and adds little cost."""
+        """Add waiting work to a job that is answered from memory. The added work is late, too, and adds little cost."""
         with self._lock:
             for _ in range(_BATCHES_FROM_MEMORY - 1):
                 now_s = self._clock()

@@ -1,4 +1,4 @@
-"""A replica's ranks as Ray actors: how they are started, the resources they need, and the check that these fit.
+"""A replica's ranks as Ray actors: their start, their resources, and a check that the cluster has these resources.
 
 A bundle is Ray's word for resources that are reserved together on one node. Each rank has one bundle.
 """
@@ -49,7 +49,7 @@ def group_options(config: PipelineConfig, placement: Placement) -> dict[str, Any
         "placement_group_strategy": sharded.placement,
         "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": _HEALTH_CHECK_TIMEOUT_S,
-        # The labels are selected once for all bundles below, not for each actor.
+        # The node labels are selected once for all bundles, further down, not for each actor.
         "ray_actor_options": {"num_cpus": placement.cpus, "num_gpus": placement.gpus},
     }
     if placement.pool.labels:
@@ -105,7 +105,7 @@ class Shard:
     """The actor for a rank other than 0."""
 
     def follow(self, spec: RankSpec) -> None:
-        """Execute rank 0's commands until it has ended."""
+        """Execute rank 0's commands until rank 0 has ended."""
         follow(spec, _own_address())
 
 

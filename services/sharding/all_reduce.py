@@ -25,7 +25,7 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
 
         Args:
             memory: the memory that all ranks have mapped.
-            limit_s: seconds to wait for each rank in each step.
+            limit_s: seconds to wait for each rank in each round.
         """
         super().__init__(memory.rank, memory.size)  # type: ignore[call-arg]
         self._memory, self._limit_s = memory, limit_s

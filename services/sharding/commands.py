@@ -16,7 +16,7 @@ class Command(IntEnum):
     LOAD = 1
     UNLOAD = 2
     SYNC = 3
-    """Check that all ranks have the same fault, or none: then they are ready for the same next command."""
+    """Check that all ranks have the same fault or none has a fault. Then all are ready for the same next command."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _NICENESS = 10
 def follow(spec: RankSpec, own_address: str) -> None:
     """Execute rank 0's commands until rank 0 ends.
 
-    An error that only this rank may have ends the process.
+    If this rank has an error that the other ranks may not have, the process ends.
 
     Args:
         spec: this rank and its group.
@@ -64,7 +64,7 @@ def _follow(collectives: "Collectives") -> None:
             except OutOfMemory:
                 raise
             except RuntimeFailure as error:
-                fault = str(error)  # if rank 0 failed too, it sends SYNC next. Other errors end this rank
+                fault = str(error)  # if rank 0 has failed too, it sends SYNC next
         elif command is Command.LOAD:
             request = bytes(payload)
             threading.Thread(target=_load, args=(collectives, number, request, models), daemon=True).start()

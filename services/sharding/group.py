@@ -41,7 +41,7 @@ class ShardGroup:
 
     Attributes:
         size: the rank count, including rank 0.
-        broken: why no batch can run any more. None while the group works.
+        broken: the reason why no further batch can run. None while the group works.
         heartbeats: rank 0's connections that show whether the other ranks are alive.
     """
 
@@ -74,7 +74,7 @@ class ShardGroup:
             transport=config.transport,
         )
         self._collectives: Collectives | None = None
-        self._lock = threading.Lock()  # all ranks get the commands in the same order
+        self._lock = threading.Lock()  # so that all ranks get the commands in the same order
         self._unloaded: deque[int] = deque()
         self._number = 0
         launcher.start(self._spec)
@@ -169,14 +169,14 @@ class ShardGroup:
                 raise
 
     def unload(self, number: int) -> None:
-        """Drop a model from all ranks before the next command. They are not told at once, since a batch may run."""
+        """Drop a model from all ranks before the next command. This sends nothing, because a batch may be running."""
         self._unloaded.append(number)
 
     def check(self) -> None:
         """Probe all ranks. This takes at most 0.7 s.
 
-        If no batch runs, the check then also drops the models that are due to be dropped from all ranks. Each command
-        for this waits up to ``timeout_s`` for a rank that does not respond.
+        If no batch is running, the check then also tells all ranks to drop the unloaded models. Each such command waits
+        up to ``timeout_s`` for a rank that does not respond.
 
         Raises:
             ShardLost: a rank has ended or does not answer.
@@ -207,7 +207,7 @@ class ShardGroup:
             self._collectives = None
 
     def _send(self, command: Command, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
-        """Drop the models that are due to be dropped, then send a command. The caller holds the lock.
+        """Send the commands that drop unloaded models, then a command. The caller holds the lock.
 
         Args:
             command: the command.

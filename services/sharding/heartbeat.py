@@ -113,7 +113,7 @@ class HeartbeatMonitor:
     def _beat(self) -> None:
         while not self._closed.wait(_BEAT_S):
             for connection in self._ranks.values():
-                with suppress(OSError):  # the next probe reports it
+                with suppress(OSError):  # the next probe reports the lost connection
                     connection.send(b".")
 
 
@@ -122,7 +122,7 @@ def answer_heartbeats(
 ) -> None:
     """Connect to rank 0, and answer its probes in a thread. This process ends when rank 0 ends or hangs.
 
-    Rank 0 hangs if it sends no beat for 3 s, counted from the first beat.
+    After the first beat, rank 0 is said to hang if it sends no further beat for 3 s.
 
     Args:
         host: rank 0's address.

@@ -40,7 +40,7 @@ class MemoryHost:
         """Wait until all other ranks have connected, send them the memory, and map it in this process.
 
         Raises:
-            OSError: no rank connects for 10 s while one is missing.
+            OSError: a rank is missing, and none has connected for 10 s.
         """
         to_rank_0: dict[int, socket.socket] = {}
         while len(to_rank_0) < self._size - 1:

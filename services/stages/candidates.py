@@ -1,4 +1,4 @@
-"""Candidate sources for requests that name no candidates: near the user, or a random sample.
+"""Candidate sources for requests that name no candidates: the items near the user, or a random sample.
 
 The model thread draws the rows for a whole batch at once.
 """
@@ -85,7 +85,7 @@ def candidate_source(
     """Return the configured source.
 
     Raises:
-        ConfigError: the catalogue is too small or has no positions, or requests have none.
+        ConfigError: the catalogue is too small or has no positions, or requests have no position.
     """
     if config.count > len(catalogue):
         raise ConfigError(
@@ -98,7 +98,7 @@ def candidate_source(
 
 
 class CheckedSource:
-    """Checks the rows from another package's source. A wrong row would be another item, or none."""
+    """Checks the rows from another package's source. A wrong row number would name another item or no item."""
 
     def __init__(self, source: CandidateSource, config: CandidatesConfig, item_count: int) -> None:
         """Wrap ``source``. It must draw ``config.count`` rows from a catalogue with ``item_count`` items."""

@@ -1,4 +1,4 @@
-"""A check around another package's stage: its result must still belong to the batch that it got."""
+"""A check around another package's stage: the stage's result must still belong to the batch that the stage got."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -30,8 +30,8 @@ class CheckedStage:
             name: the stage's name in timings, metrics and errors.
             stage: the other package's function.
             item_count: the number of rows in the catalogue.
-            is_ranked: the stage's batches have scores.
-            waits: the stage blocks on another process.
+            is_ranked: whether the stage's batches have scores.
+            waits: whether the stage blocks on another process.
         """
         self.name, self.waits = name, waits
         self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
@@ -134,7 +134,7 @@ def _returned_columns(
 
 
 class SkippedStage:
-    """Replaces a custom stage that fails or would be late: it returns the batch unchanged."""
+    """Replaces a custom stage that fails or would be late. It returns the batch unchanged."""
 
     name = "skipped"
 

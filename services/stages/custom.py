@@ -1,6 +1,6 @@
-"""Stages of other packages: functions from ragged batch to ragged batch, after the features or after the ranker.
+"""Stages from other packages: functions from ragged batch to ragged batch. They run after the features or the ranker.
 
-They run in the ingress, for every batch. In ``timings_ms``, each has its time under its own name.
+They run in the ingress, for every batch. In ``timings_ms``, each stage's time is under the stage's own name.
 """
 
 import re
@@ -32,7 +32,7 @@ class StageOptions(BaseModel):
 
     Attributes:
         kind: the registered kind.
-        after: the stage that it follows.
+        after: the stage after which the custom stage runs.
         name: the name in timings, metrics and degraded answers. Default: ``kind``.
     """
 
@@ -69,7 +69,8 @@ class StageKind(Generic[Options]):
     Attributes:
         config: the options class.
         open: makes a release's stage.
-        waits: the stage blocks on another process. It then runs on an I/O thread, and its calls may overlap.
+        waits: whether the stage blocks on another process. Such a stage runs on an I/O thread, and its calls may
+            overlap.
     """
 
     config: type[Options]

@@ -1,7 +1,7 @@
-"""Answers for requests that the ranker cannot serve in time: from a smaller model, or else from memory.
+"""Answers to requests that the ranker cannot serve in time. They come from a smaller model, or else from memory.
 
 Two kinds of lists are in memory: precomputed lists for some users, and the popular items in every cell. Neither needs a
-model or a store. The rules that are the same for every user apply: closed items are left out, and the cap holds.
+model or a store. The rules that are the same for every user apply: closed items are left out, and lists obey the cap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class FallbackConfig(BaseModel):
         model: the name of a model that replaces the ranker.
         output: the model output that is the score.
         lists: Parquet file with the columns ``user_id`` and ``items`` (a list of item ids, best first).
-        popular: how popular items are found.
+        popular: how to find the popular items.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class FallbackConfig(BaseModel):
 
 
 class OrderStage(Stage, Protocol):
-    """Orders an answer from memory. Besides scores it reads only ``columns``, the same for every user."""
+    """Orders an answer from memory. Besides scores, it reads only ``columns``, which are the same for every user."""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -70,7 +70,7 @@ class MemoryAnswers:
         Args:
             lists: catalogue rows by user, best first.
             popular: the popular items in every cell.
-            source: finds the cell of a request without candidates, if it is a ``NearSource``.
+            source: finds the cell of a request without candidates, if the source is a ``NearSource``.
             layout: the layout of the context features.
             view: the release's features.
             order: orders the candidates.

@@ -81,7 +81,7 @@ def refuse_other_features(catalogue: Catalogue, definitions: FeatureSet) -> None
     """Check that the catalogue was built with these definitions.
 
     Raises:
-        ConfigError: it was built with others.
+        ConfigError: the catalogue was built with other definitions.
     """
     actual, expected = catalogue.manifest.feature_hash, definitions.content_hash
     if actual != expected:
@@ -95,7 +95,7 @@ def refuse_other_features(catalogue: Catalogue, definitions: FeatureSet) -> None
 def open_watched_view(
     config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
 ) -> tuple[FeatureView, list[WatchedFolder]]:
-    """Return the view as ``open_view`` does, and the folders behind it, for watching."""
+    """Return the view as ``open_view`` does, and the folders behind the view, so that they can be watched."""
     try:
         view = FeatureView(features, catalogue)
     except ArtifactError as error:
@@ -104,7 +104,7 @@ def open_watched_view(
     folders = watched_folders(view, overlay, live)
     for folder in folders:
         if folder.name == "live" and folder.identity is None:
-            continue  # no item has changed yet
+            continue  # no live item feature has been set yet
         try:
             folder.open()
         except ArtifactError as error:
@@ -117,7 +117,7 @@ class FeaturesStage:
 
     A user also gets the defaults if the store could not read the row, or if the row cannot be decoded because it is
     damaged or was written with other definitions. Then only that user's request is marked as missing "features".
-    Undecodable rows are counted. The first and then about every 1000th is logged.
+    Undecodable rows are counted. The first of them is logged, and then about every 1000th.
     """
 
     name = "features"

@@ -12,10 +12,10 @@ from services.errors import ConfigError
 
 
 class PopularConfig(BaseModel):
-    """How popular items are found.
+    """How to find the popular items.
 
     Attributes:
-        column: the item column whose number is an item's popularity. None: the catalogue's order.
+        column: the item column whose number is an item's popularity. With None, the catalogue's order decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +24,7 @@ class PopularConfig(BaseModel):
 
 
 class PopularItems:
-    """Each cell's most popular items, followed by the catalogue's most popular ones. They are computed once."""
+    """Each cell's most popular items, followed by the catalogue's most popular ones. The lists are computed once."""
 
     def __init__(self, config: PopularConfig, catalogue: Catalogue, count: int) -> None:
         """Build lists of ``count`` items. A catalogue without the column "cell" has one list.

@@ -13,7 +13,7 @@ class RankerConfig(BaseModel):
     Attributes:
         model: the model's name in ``models``.
         output: the model output that is the score.
-        history_cache: the limits of the cache. None: no cache.
+        history_cache: the limits of the cache. With None, there is no cache.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

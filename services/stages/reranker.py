@@ -54,8 +54,8 @@ class RuledStage:
 
         Args:
             rules: the release's rules.
-            has_user_features: batches have all columns that the rules read. Otherwise, batches have only ``columns``,
-                and only the rules that are the same for every user apply.
+            has_user_features: whether batches have all columns that the rules read. If not, batches have only
+                ``columns``, and only the rules that are the same for every user apply.
         """
         self.columns = rules.columns
         self._rules = rules
@@ -69,7 +69,7 @@ class RuledStage:
 
 
 class RerankerStage:
-    """Orders each request's best candidates by the model, and keeps at most k. "score" becomes the model's score."""
+    """Orders each request's best candidates with the model, and keeps at most k. "score" becomes the model's score."""
 
     name = "reranker"
 

@@ -54,8 +54,8 @@ class FeatureStore(Protocol):
 class StoreWriter(Protocol):
     """Writes rows by key.
 
-    A load is written in parts. The store keeps a mark for each part, which shows later whether it still has the part. A
-    store that was emptied, replaced or reset to an earlier state lacks marks.
+    A load is written in parts. The store keeps a mark for each part. The mark shows later whether the store still has
+    the part. A store that was emptied, replaced or reset to an earlier state lacks marks.
     """
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:

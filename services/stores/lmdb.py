@@ -1,7 +1,7 @@
 """LMDB as a feature store: embedded, memory-mapped, and read by many processes at the same time.
 
 A reader takes no locks, and a serving process opens an environment only once. Do not write to an environment that is
-served. Load new rows into another folder. When the load is complete, replace the served folder with it.
+served. Load new rows into another folder. When the load is complete, replace the served folder with the new one.
 """
 
 import logging

@@ -48,8 +48,8 @@ class LoadReport:
     Attributes:
         written: written by this call.
         resumed: done by an earlier call.
-        lost: done by an earlier call and again by this call, because the store had lost some rows or an earlier
-            source starts over.
+        lost: done by an earlier call and again by this call, because the store had lost some rows, or because an
+            earlier source was loaded from its beginning.
         refused: refused by this call or an earlier one.
         faults: a line for each of the first 20 rows that this call refused.
     """
@@ -133,8 +133,8 @@ def load_all(
         A report for each source.
 
     Raises:
-        StoreFailed: the store accepts no more rows. The same call continues from there.
-        StoreLost: the store has lost rows that were written before. The same call starts over.
+        StoreFailed: the store accepts no more rows. A further call with the same sources continues from there.
+        StoreLost: the store has lost rows that were written before. A further call with the same sources starts over.
     """
     loads: list[LoadReport] = []
     through: list[tuple[LoadProgress, LoadCheckpoint]] = []
@@ -142,7 +142,7 @@ def load_all(
     try:
         for source, checkpoint, progress in sources:
             # Later sources' rows replace those of earlier sources. If a source is loaded from its beginning, all later
-            # sources must be too.
+            # sources must also be loaded from theirs.
             loaded, reached = _load(source, writer, checkpoint, progress, begins=begins)
             begins = begins or not loaded.resumed
             loads.append(loaded)

@@ -1,7 +1,7 @@
 """The open stores in one process. Releases that use the same store share it.
 
-A process can open an LMDB environment only once, and one connection pool is enough. A store is closed with the last
-reference to it, when no release and no running batch uses it any more.
+A process can open an LMDB environment only once, and for a server one connection pool is enough. A store is closed with
+the last reference to it, when no release and no running batch uses it any more.
 """
 
 import weakref

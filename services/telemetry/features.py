@@ -63,7 +63,7 @@ class StoreMetrics:
         self._left_alone = left_alone
 
     def flush(self) -> None:
-        """Pass the current number to Ray."""
+        """Pass the current count to Ray."""
         self._series.set(self._left_alone())
 
 

@@ -38,5 +38,5 @@ class Flusher:
         for source in self._sources:
             try:
                 source.flush()
-            except Exception:  # without this, the notes of the other sources would pile up
+            except Exception:  # otherwise the notes of the other sources would pile up
                 logger.exception(_FAILURE)

@@ -1,10 +1,9 @@
 """Exact histograms in Ray's Prometheus export.
 
-Ray's own histogram is replayed by its agent one observation at a time, at the middle of each bucket. At 2,800
-requests per second that took 7% of a core in the agent, and the sum was only an estimate. Here the replica
-counts. It exports the series that make up a Prometheus histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``.
-They are gauges, because Ray would add ``_total`` to a counter's name. ``rate`` and ``histogram_quantile``
-work on gauges too.
+Ray's agent replays Ray's own histograms one observation at a time, at the middle of each bucket. At 2,800 requests per
+second that took 7% of a core in the agent, and the sum was only an estimate. Here the replica itself counts. It exports
+the series that make up a Prometheus histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``. These series are
+gauges, because Ray would add ``_total`` to a counter's name. ``rate`` and ``histogram_quantile`` work on gauges too.
 """
 
 from bisect import bisect_left

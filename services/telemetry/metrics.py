@@ -21,9 +21,9 @@
 
 All series also have the label ``replica``. Histograms are described in ``services.telemetry.histogram``.
 
-A call into Ray releases the GIL. On the event loop, the
-model thread then takes the GIL, and 3 µs become 30. So the event loop only takes notes, and a thread passes them to
-Ray twice per second. Outside a Ray process the same calls have no effect.
+A call into Ray releases the GIL. If the event loop makes the call, the model thread then takes the GIL, and the call
+takes 30 µs instead of 3. So the event loop only takes notes, and a thread passes them to Ray twice per second. Outside
+a Ray process the same calls have no effect.
 """
 
 from collections import Counter as Tally
@@ -40,7 +40,7 @@ _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 
 
 class Traffic(Protocol):
-    """Records the events in a unit, such as the traffic log does."""
+    """Records the events in a unit, as the traffic log does."""
 
     def note(
         self,

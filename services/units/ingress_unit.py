@@ -39,7 +39,7 @@ class IngressUnit(ReleaseCommands):
         Args:
             config: the pipeline's configuration as plain data.
             home: the folder that the configuration's relative paths start from.
-            rankers: the ranker unit's deployments by pool. None if this unit runs the ranker itself.
+            rankers: handles of the ranker unit's deployments, by pool. None if this unit runs the ranker itself.
         """
         self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
@@ -69,7 +69,7 @@ class IngressUnit(ReleaseCommands):
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return load and queue for the autoscaling policy. Serve does not see requests that wait in the batcher."""
+        """Return the load and the queue length for the autoscaling policy. Serve does not see the batcher's queue."""
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class RankerUnit(ReleaseCommands):
         return await self._service.score(payload)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return load and queue for the autoscaling policy. Serve does not see requests that wait in the batcher."""
+        """Return the load and the queue length for the autoscaling policy. Serve does not see the batcher's queue."""
         return recorded(self._runner.waiting_candidates, self._metrics)
 
     async def __del__(self) -> None:

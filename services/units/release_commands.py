@@ -13,7 +13,7 @@ logger = logging.getLogger("ray.serve")
 class ReleaseCommands:
     """A unit's calls that change its releases.
 
-    If loading fails, the call does not raise. It returns the replica's status, with the failure.
+    If loading fails, the call raises no error. It returns the replica's status, which describes the failure.
     """
 
     def __init__(self, live: LiveReleases, replica: str, group: ShardGroup | None = None) -> None:

@@ -18,7 +18,7 @@ _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class RankerHandle(Protocol):
-    """Calls a ranker unit, in this process or in another."""
+    """Calls a ranker unit in this process or in another one."""
 
     async def __call__(self, payload: bytes, candidates: int) -> bytes:
         """Send a packed batch with this many candidates, and return the packed scores."""
@@ -122,8 +122,8 @@ class RankerService:
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
-            # A call may wait as long as its most patient request. Its place in the queue follows the median deadline,
-            # so that no single request decides for the others.
+            # A call may wait until the latest deadline of its requests. Its place in the queue follows the median
+            # deadline, so that no single request decides for the others.
             deadline_s=float("inf") if remaining_s is None else now_s + float(remaining_s.max()),
             urgent_s=None if remaining_s is None else now_s + float(np.median(remaining_s)),
             priority=0 if priorities is None else int(priorities.max()),

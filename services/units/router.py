@@ -1,7 +1,7 @@
 """The router splits an ingress's calls over a unit's pools, by weights that can change at any time.
 
 It uses nginx's smooth weighted round robin, counted in candidates. In any series of calls, each pool gets candidates in
-proportion to its weight, and one pool's calls are spread out.
+proportion to its weight, and the calls to one pool are spread out.
 
 A pool is skipped if it has no replicas or if it fails. Its calls go to the other pools. A call is also sent to another
 pool if the first pool has not answered for much longer than usual.
@@ -40,10 +40,10 @@ class _Route:
 
     Attributes:
         breaker: skips the pool after failures.
-        weight: relative to the other pools' weights.
+        weight: the pool's weight, relative to the other pools' weights.
         credit: the candidates that the pool should have got so far, minus the candidates that it got.
-        answered_s: the time of its last answer.
-        usual_s: its smoothed answer time in seconds. None before its first answer.
+        answered_s: the time of the pool's last answer.
+        usual_s: the pool's smoothed answer time in seconds. None before the first answer.
     """
 
     name: str
@@ -141,15 +141,15 @@ class PoolRouter:
         """Wait for an answer. Return None if the caller should send the batch to another pool, too.
 
         That is the case if the last pool failed, or if it answered no call at all for longer than usual. The second
-        case is needed because a call to a lost node does not fail: Serve keeps it for the replica that replaces the
-        lost one. A pool that answers other calls in the meantime is only busy, so the call waits for it.
+        case is needed because a call to a lost node does not fail: Serve keeps the call for the replica that replaces
+        the lost replica. A pool that answers other calls in the meantime is only busy, so the call waits for it.
 
         The first call goes on for a while after the batch was sent to another pool (Dean and Barroso, The Tail at
-        Scale, 2013). Its pool counts as failing until it answers.
+        Scale, 2013). The first call's pool counts as failing until the pool answers.
 
         Args:
-            calls: the calls that run.
-            route: the last call's pool.
+            calls: the calls that are still running.
+            route: the pool of the last call.
             untried: the pools to which the batch has not been sent.
         """
         since_s = self._clock()

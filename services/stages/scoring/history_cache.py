@@ -1,8 +1,9 @@
-"""The history cache keeps a ranker's encoded user histories for later requests. This module also computes their keys.
+"""The history cache keeps a ranker's encoded user histories for later requests. This module also computes the keys.
 
 A key is a hash of the artifact's version and the stored events, followed by the request's time step. A step lasts
 ``max_age_s``. Event ages are counted from the time of encoding, so within a step they are wrong by less than
-``max_age_s``. Feedback changes the user's stored row and so the key, on every replica at once and without any message.
+``max_age_s``. Feedback changes the user's stored row, and therefore the key. This takes effect on every replica at
+once, without any message.
 """
 
 import hashlib
@@ -20,11 +21,11 @@ from models.ragged import RaggedBatch
 
 FIELD = "ranker.history_cache"
 _OVERHEAD_BYTES = 300
-"""An entry's size without its numbers: its key, its array's header, and its position in the order."""
+"""An entry's size without its numbers: the key, the array's header, and the position in the order of use."""
 
 
 class HistoryCacheConfig(BaseModel):
-    """The memory for encoded histories in a replica, and the largest error in event ages.
+    """The limits of a replica's history cache: its memory, and the largest error in event ages.
 
     Attributes:
         max_age_s: largest error in event ages, in seconds.
@@ -134,7 +135,8 @@ class HistoryKeys:
                 digest.update(values.tobytes())
             key = digest.digest()
             if moments is not None:
-                # Every history has its own phase. Otherwise all would have to be encoded again at the same time.
+                # Every history has its own phase. Otherwise all histories would have to be encoded again at the same
+                # time.
                 phase = int.from_bytes(key[:4], "big") / 2**32
                 key += b"%d" % math.floor(moments[request] / self._max_age_s + phase)
             keys.append(key)

@@ -32,7 +32,7 @@ from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
 class HistoryScorer:
-    """A scorer like ``ModelScorer``, but its graph is cut into encoder and scorer. For one thread at a time."""
+    """A scorer like ``ModelScorer``, but with the graph cut into encoder and scorer. For one thread at a time."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class HistoryScorer:
         return scores_of(self.artifact, self._assemble, output_values, batch, output)
 
     def _encoded(self, batch: RaggedBatch) -> list[NDArray[Any]]:
-        """Return each request's encoded history (tokens, ...). Equal histories are encoded once."""
+        """Return each request's encoded history, (tokens, ...). Equal histories are encoded once."""
         keys = self._keys(batch)
         entries = {key: self.entries.get(key) for key in keys}
         first = {key: index for index, key in reversed(list(enumerate(keys))) if entries[key] is None}

@@ -26,7 +26,7 @@ class ModelConfig(BaseModel):
     """A named model.
 
     Attributes:
-        artifact: its folder, relative to the home.
+        artifact: the artifact's folder, relative to the home.
         text: options for a model that reads texts.
     """
 
@@ -41,7 +41,7 @@ class Scorer(Protocol):
     """A release's model, which scores batches with that release.
 
     Attributes:
-        is_warm: the model has run on every batch shape.
+        is_warm: whether the model has run on every batch shape.
     """
 
     is_warm: bool
@@ -72,12 +72,12 @@ class ModelScorer:
             FeatureMismatch: the artifact was trained with other features than this catalogue's.
             SignatureError: this pipeline cannot supply an input.
             RuntimeFailure: the runtime cannot run the model.
-            GoldenMismatch: the scores differ from the scores at its export.
+            GoldenMismatch: the scores differ from the scores at the artifact's export.
         """
         root = settled(home / config.artifact)
         self.catalogue = catalogue
         self.is_warm = False
-        """The model has run on every batch shape. Releases that share it need not warm it up again."""
+        """Whether the model has run on every batch shape. Releases that share the scorer need not warm it up again."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer = _scorer(root, self.artifact, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)

@@ -40,7 +40,7 @@ def maximal_marginal_relevance(
         vectors: (B, M, D), of unit length. Similarity is their dot product.
         mask: (B, M), the slots that hold a candidate.
         count: the number of picks per list.
-        relevance_weight: the weight of relevance, 0 to 1. Similarity has the rest.
+        relevance_weight: the weight of relevance, 0 to 1. Similarity gets the remaining weight.
         groups: (B, M), each slot's group.
         max_per_group: the most picks from one group.
 

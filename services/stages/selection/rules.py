@@ -1,9 +1,9 @@
 """The declared rules for an answer: no closed items, no recently seen items, and a cap on the items from one area.
 
-``eligible`` filters candidates before they are reranked, for the whole ragged batch at once. The cap applies while the
-list is picked (``diversity``, ``within_cap``). A closed item is never shown, even if the list is then empty. Seen
-items are better than nothing: a request whose candidates were all seen keeps them. A cap may make a list shorter than
-k, but never empty.
+``eligible`` filters candidates before they are reranked, for the whole ragged batch at once. The cap applies later,
+while the list is picked (``diversity``, ``within_cap``). A closed item is never shown, even if the list is then empty.
+Seen items are better than nothing: a request whose candidates were all seen keeps them. A cap may make a list shorter
+than k, but never empty.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class SeenRule(BaseModel):
     Attributes:
         history: a ragged feature with item keys.
         at_s: a ragged feature with the times of these items, in epoch seconds.
-        now_s: a feature with the present, in epoch seconds.
+        now_s: a feature with the present time, in epoch seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

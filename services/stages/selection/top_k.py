@@ -61,7 +61,7 @@ def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]
         # Sort only the selected part. Put its positions in ascending order first, so that ties keep their order.
         selected = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
         values = np.take_along_axis(descending, selected, axis=1)
-        # With a tie (or NaN) across the cut, the selection may have kept the later ones.
+        # With a tie (or NaN) across the cut, the selection may have kept the later candidates.
         if (np.count_nonzero(descending <= values.max(axis=1, keepdims=True), axis=1) == count).all():
             return np.take_along_axis(selected, np.argsort(values, axis=1, kind="stable"), axis=1)
     return np.argsort(descending, axis=1, kind="stable")[:, :count]

@@ -53,7 +53,7 @@ class WatchedFolder:
 
     @property
     def identity(self) -> Identity:
-        """The index file's present identity. None if there is no file."""
+        """The index file's present identity. None if the file is missing."""
         return _identity(settled(self.root) / self.index)
 
     def open(self) -> None:
@@ -72,7 +72,7 @@ class WatchedFolder:
             except ArtifactError as error:
                 if self.identity == self.seen or attempt == _TRIES - 1:
                     raise type(error)(str(error).replace(str(folder), str(self.root))) from error
-                # else it was replaced, and its files were deleted, while it was read
+                # else the folder was replaced, and its files deleted, during reading
 
 
 def _identity(index: Path) -> Identity:
@@ -89,7 +89,7 @@ def _pinned(root: Path) -> Iterator[Path]:
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        yield root  # there is no folder: opening it will raise the error
+        yield root  # the folder is missing, and opening it will raise the error
         return
     try:
         yield Path(f"/proc/self/fd/{descriptor}")

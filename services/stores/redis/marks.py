@@ -7,8 +7,8 @@ has lost rows of part n has therefore also lost bit n or bit 0:
 - A server that fell back to an earlier state has lost the last bits. This happens after a failover to a replica that
   was behind, or a restart from an old file.
 
-If a server still has n parts, the first bit that is not set is therefore bit n + 1. If it has lost everything, that is
-bit 0. A cluster has such bits on each master, under keys that hash to one of the master's slots.
+If a server still has n parts, the first bit that is not set is therefore bit n + 1. If the server has lost everything,
+the first such bit is bit 0. A cluster has such bits on each master, under keys that hash to one of the master's slots.
 """
 
 import re
@@ -59,7 +59,7 @@ class Marks:
     def add(self, pipeline: Any, number: int) -> None:
         """Add commands to a pipeline, after the rows of part ``number``.
 
-        The commands set the part's bits, and read the first bit on each server that is not set.
+        The commands set the part's bits, and ask each server for the index of its first unset bit.
         """
         for key in self.keys:
             pipeline.setbit(key, number, 1)

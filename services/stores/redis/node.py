@@ -1,9 +1,9 @@
 """One Redis server in the request path: its open connections, and a circuit breaker.
 
-This module never opens a connection. The handshakes (TCP, TLS, password) take several round trips, which is much longer
-than a batch may wait. ``connector.py`` therefore opens connections on a separate thread. If no connection is open, a
-batch gets default features. The kernel enforces the time-out on the socket. An answer that arrives in
-time therefore counts, even if the event loop or the GIL is busy.
+This module never opens a connection. The handshakes (TCP, TLS, password) take several round trips. A batch cannot wait
+that long. ``connector.py`` therefore opens connections on a separate thread. If no connection is open, a batch gets
+default features. The kernel enforces the time-out on the socket. An answer that arrives in time therefore counts, even
+if the event loop or the GIL is busy.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Writes rows into Redis or Valkey. They are pipelined in parts, to bound the memory in client and server."""
+"""Writes rows into Redis or Valkey. The rows are pipelined in parts, to bound the memory in client and server."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
