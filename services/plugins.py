@@ -1,4 +1,4 @@
-"""Plug-ins: an error in another package's code becomes an error in the configuration that names it."""
+"""Plug-ins: an error in another package's code becomes an error in the configuration that names the code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,6 @@
 """Alternate between full and partial load on a service. Measure the time per request and the batches.
 
-A shared machine's speed changes from second to second. The turns let both loads be measured in the same minutes.
+A shared machine's speed changes from second to second. Alternation measures both loads within the same minutes.
 """
 
 import time
@@ -34,9 +34,9 @@ class LoadMeasurement:
     """The measurements under load.
 
     Attributes:
-        busy_ms: by round, the time for which a request occupies an ingress replica while all replicas are busy.
+        busy_ms: for each round, the time for which a request occupies an ingress replica while all replicas are busy.
         batches: the batches in all rounds, saturated or not.
-        running: by round, the share of the saturated time in which a replica ran a batch.
+        running: for each round, the share of the saturated time in which a replica ran a batch.
     """
 
     busy_ms: tuple[float, ...]
@@ -82,7 +82,7 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
     """Keep the ingress unit's batches full.
 
     Returns:
-        The answer count in ``seconds`` after a warm-up, and the count of all answers.
+        The number of answers in ``seconds`` after a warm-up, and the number of all answers.
 
     Raises:
         ServiceError: an answer is missing or does not have status 200.

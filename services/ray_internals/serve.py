@@ -35,7 +35,7 @@ class ReplicaTarget(Generic[App]):
         """Find the counter.
 
         Raises:
-            AttributeError, ImportError, TypeError: this Ray version's replica differs from the one in 2.60.
+            AttributeError, ImportError, TypeError: this Ray version's replica differs from Ray 2.60's.
         """
         from ray.serve._private.common import RequestMetadata, RequestProtocol
 
@@ -97,7 +97,7 @@ def deploy_document(document: Mapping[str, Any]) -> None:
 
 
 def serve_details() -> dict[str, Any]:
-    """Return the state of Serve's applications on the running cluster."""
+    """Return the states of Serve's applications on the running cluster."""
     details: dict[str, Any] = _serve_client().get_serve_details()
     return details
 

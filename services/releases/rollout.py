@@ -70,7 +70,8 @@ class Rollout:
                 )
         self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
-        for unit in self._units:  # the ingress first: after its swap nothing calls with the old release
+        # The ingress comes first. After its swap, the other units get no new calls with the old release.
+        for unit in self._units:
             self._activate_in(unit, name)
 
     def _faults_of_loading(self, unit: str, name: str) -> list[str]:

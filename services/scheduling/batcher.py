@@ -175,7 +175,7 @@ class Batcher(Generic[Payload]):
 
 
 def _serve_one(result: NextBatch[Payload], now_s: float) -> None:
-    """Move the most urgent work that still has time from ``late`` to the batch."""
+    """Find the most urgent work in ``late`` that still has time, and move it to the batch."""
     for index, work in enumerate(result.late):
         if work.deadline_s > now_s and not work.is_gone():
             result.batch.append(result.late.pop(index))

@@ -44,7 +44,7 @@ class DueCandidates:
             self._counts.pop(bucket, None)
 
     def by(self, deadline_s: float) -> int:
-        """Count the candidates that are due before the end of ``deadline_s``'s bucket."""
+        """Count the candidates that are due before the end of the bucket that contains ``deadline_s``."""
         last = _bucket(deadline_s)
         return sum(count for bucket, count in self._counts.copy().items() if bucket <= last)
 

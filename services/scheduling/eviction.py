@@ -49,5 +49,5 @@ class LeastUrgent(Generic[Entry]):
         return popped
 
     def is_stale(self, waiting: int) -> bool:
-        """Return whether most of the heap's entries have left the queue, which still has ``waiting`` requests."""
+        """Return whether most of the heap's entries have left the queue. ``waiting`` is the length of the queue."""
         return len(self._heap) > 2 * waiting + 64

@@ -184,7 +184,7 @@ class Executor(Generic[Payload]):
         self._post(self._on_done, job, error)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        """Call back on the event loop."""
+        """Run ``callback`` on the event loop."""
         try:
             self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop closed first, so nobody waits for the answer any more

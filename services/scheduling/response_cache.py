@@ -120,7 +120,7 @@ class ResponseCache:
 
         Args:
             key: equal for identical requests.
-            deadline_s: until when to wait for an identical request.
+            deadline_s: the time until which to wait for an identical request.
             make: computes the answer.
             urgency: concurrent requests share an answer only if their urgency is equal, too.
 

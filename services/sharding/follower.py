@@ -64,7 +64,8 @@ def _follow(collectives: "Collectives") -> None:
             except OutOfMemory:
                 raise
             except RuntimeFailure as error:
-                fault = str(error)  # if rank 0 has failed too, it sends SYNC next
+                # If rank 0 has failed too, its next command is SYNC. Other errors end this rank.
+                fault = str(error)
         elif command is Command.LOAD:
             request = bytes(payload)
             threading.Thread(target=_load, args=(collectives, number, request, models), daemon=True).start()

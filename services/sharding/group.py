@@ -207,7 +207,7 @@ class ShardGroup:
             self._collectives = None
 
     def _send(self, command: Command, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
-        """Send the commands that drop unloaded models, then a command. The caller holds the lock.
+        """Send a drop command for each unloaded model, and then ``command``. The caller holds the lock.
 
         Args:
             command: the command.

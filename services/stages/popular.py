@@ -51,7 +51,7 @@ class PopularItems:
         self._list_of_row = np.searchsorted(cell_values, cells)
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the lists, int64 (B, count), for the cells of the catalogue ``rows`` (B,)."""
+        """Return B lists, int64 (B, count), one for the cell of each catalogue row in ``rows``, (B,)."""
         return self._lists[self._list_of_row[rows]]
 
     def anywhere(self, requests: int) -> NDArray[np.int64]:

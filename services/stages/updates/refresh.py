@@ -49,7 +49,7 @@ class WatchedFolder:
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
     opened_identity: Identity = field(default=None)
-    """Set after the folder was opened."""
+    """None until the folder is opened into the view."""
 
     @property
     def identity(self) -> Identity:
