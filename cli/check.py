@@ -25,7 +25,8 @@ class Findings:
         faults: problems that prevent the pipeline from being served, one per line.
         warnings: problems with which the pipeline can still be served, one per line.
         runtimes: the chosen runtimes by model name. Empty if there are faults.
-        idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
+        idle_policies: autoscaling policies that would do no better than a simpler policy in this pipeline, and the
+            reasons.
     """
 
     faults: list[str]

@@ -5,8 +5,9 @@ tolerations. If these fields are patched in the RayCluster instead, KubeRay does
 
 - ``minReplicas`` and ``maxReplicas`` take the configuration's values. A maximum below the running nodes is
   refused, because Ray's autoscaler would end nodes that answer requests.
-- ``replicas`` belongs to the autoscaler. It is only raised, and only to a minimum that is above it.
-- Tolerations are added and never removed, because an overlay may have its own.
+- ``replicas`` belongs to the autoscaler. It is only changed if the new minimum is higher, and is then raised to this
+  minimum.
+- Tolerations are added and never removed, because an overlay may have tolerations of its own.
 """
 
 import json

@@ -59,7 +59,7 @@ class KvStore:
         return self._keys.read(self._key(name))
 
     def post(self, name: str, value: bytes) -> None:
-        """Write a value soon, without waiting.
+        """Queue a value to be written soon, and do not wait for the write.
 
         If the store is slow, only the last value posted under a name is written.
         """

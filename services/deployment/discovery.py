@@ -32,7 +32,7 @@ def publish_address(config: PipelineConfig, home: Path) -> Iterator[None]:
     finally:
         if (
             address_file.is_file() and address_file.read_text() == address
-        ):  # another service may have written its address since
+        ):  # another service may have written its own address since
             address_file.unlink()
 
 

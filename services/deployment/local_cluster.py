@@ -40,7 +40,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             for placed in all_placements(config)
             for bundle in bundles(config, placed)
         )
-        # Ray puts the current directory first on its workers' path, before these packages.
+        # Ray puts the current directory first on its workers' path, before Rankway's packages.
         with chdir(PACKAGES):
             # Serve's controller and proxy need no CPU. Twice the CPUs let a second set of replicas start during a
             # replacement.

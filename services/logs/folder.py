@@ -13,7 +13,7 @@ from services.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class LogFolder:
-    """A folder for complete files.
+    """A folder in which only complete files appear.
 
     Attributes:
         root: the folder's path on ``filesystem``.

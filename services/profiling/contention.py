@@ -15,7 +15,7 @@ class Contention:
     ``Profile`` has these fields as ``served_ratio``, ``contention``, ``neighbours`` and ``served_sigma``.
 
     Attributes:
-        ratio: the batch time in the service while no sibling runs, relative to the isolated time.
+        ratio: the batch time in the service while no sibling runs, as a multiple of the isolated time.
         contention: the relative increase in batch time while all siblings run.
         neighbours: the number of siblings.
         sigma: the standard deviation of ln(measured batch time / fitted batch time).

@@ -104,7 +104,7 @@ class Batcher(Generic[Payload]):
     ) -> NextBatch[Payload]:
         """Form the next batch, for ``release`` or for the release with the most urgent work.
 
-        The batch may be empty even if there is late work. If no work is expected to be in time, the most urgent work
+        The batch may be empty while late work is returned. If no work is expected to be in time, the most urgent work
         with time left is served anyway. Otherwise a wrong expectation would never be corrected.
 
         Args:

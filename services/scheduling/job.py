@@ -117,7 +117,7 @@ class Job(Generic[Payload]):
         """
         reserve_s = self.reserve_s(now_s)
         share_s -= now_s - self.dispatched_s + reserve_s
-        if self.is_ranked:  # to order the batch costs no more than an answer from memory
+        if self.is_ranked:  # ordering costs no more than an answer from memory
             share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
         if self._last_moments_s is None:
             self._last_moments_s = [last_moment_s(work) for work in self.works]

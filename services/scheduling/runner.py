@@ -188,7 +188,7 @@ class Runner(Generic[Payload]):
                 future.set_exception(error)
 
     def _sweep(self) -> None:
-        """Answer requests that are about to miss their deadlines, or have missed them. One timer serves all requests."""
+        """Answer requests that are about to miss their deadlines or have missed them. One timer serves all requests."""
         now_s = self._clock()
         waiting = [work for work, future in self._futures.items() if not future.done()]
         if self._memory is None:

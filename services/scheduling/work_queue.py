@@ -137,7 +137,7 @@ class WorkQueue(Generic[Payload]):
                     self._form(consumer)
                 if consumer.ready:
                     if self._batcher.waiting_requests:
-                        self._wake_one()  # this executor may have been woken for that work, and now runs another job
+                        self._wake_one()  # this executor may have been woken for that work, but runs another job
                     return consumer.ready.popleft()
                 consumer.sleep()
         return None

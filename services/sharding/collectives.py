@@ -75,7 +75,7 @@ class Collectives:
             world_size=spec.size,
             timeout=timedelta(seconds=LOAD_LIMIT_S),
         )
-        # Separate groups for models and for commands, so that a load during a batch disturbs neither.
+        # Separate groups for models and for commands, so that a model load during a batch disturbs neither.
         self.model_group = dist.new_group(timeout=batch_limit)
         self._command_group = dist.new_group(
             timeout=batch_limit if spec.rank == 0 else _FOREVER, backend="gloo"

@@ -131,7 +131,7 @@ class SharedMemory:
             if limit_s is not None and waited_s > limit_s:
                 raise RankSilent(f"rank {behind[0]} does not respond")
             if waited_s < self.spin_s:
-                os.sched_yield()  # let that rank run if cores are scarce. poll releases the GIL
+                os.sched_yield()  # lets the awaited rank run if cores are scarce. poll releases the GIL
                 readable = poller.poll(0)
             else:
                 readable = self._sleep(poller, channel, number, behind, limit_s and limit_s - waited_s)

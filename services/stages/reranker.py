@@ -126,7 +126,7 @@ class RerankerStage:
 
 
 def in_order(batch: RaggedBatch, rules: Rules, limit: int) -> RaggedBatch:
-    """Return each request's best candidates by "score", within k. With a cap, look at the best ``limit`` only."""
+    """Return each request's k best candidates by "score". With a cap, only the best ``limit`` may be kept."""
     if rules.max_per_group is None:
         return best_within_k(batch, "score")
     ordered = best_of_each(batch, "score", limit)
@@ -137,7 +137,7 @@ def in_order(batch: RaggedBatch, rules: Rules, limit: int) -> RaggedBatch:
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Return the catalogue column (items, D) that similarity is measured on.
+    """Return the catalogue column (items, D) with the vectors by which similarity is measured.
 
     Raises:
         ConfigError: there is no such column, or its vectors are not finite.

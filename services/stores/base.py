@@ -120,8 +120,8 @@ class StoreKind(Generic[Options]):
         config: the options class.
         open: opens the store for reading. The arguments are the options, the home and the number of reading threads.
         open_writer: opens the store for ``rankway features load``. None if only other programs can write to it.
-        check: raises ``ConfigError`` if the store cannot be opened here. A server does not need to run yet. None checks
-            by opening and closing the store.
+        check: raises ``ConfigError`` if the store cannot be opened here. A server does not need to run yet. With None,
+            the check opens and closes the store.
         fault: returns a text about the server's fault, or None if it has no fault.
         place: the names of options that locate the rows within the store. If a release and the configuration have
             different feature definitions, the release uses the values that were recorded when it was staged.

@@ -93,7 +93,7 @@ def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWei
 
 
 def ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
-    """Wrap the ranker's deployment in one pool for the router."""
+    """Wrap the handle of one pool's ranker deployment, so that the router can use it."""
 
     async def call(payload: bytes) -> bytes:
         try:

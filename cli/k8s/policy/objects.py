@@ -18,7 +18,7 @@ class Fault(NamedTuple):
     Attributes:
         where: kind, name and field of the object.
         problem: the problem and the value.
-        remedy: how to correct it.
+        remedy: how to correct the problem.
     """
 
     where: str

@@ -26,7 +26,7 @@ _HAPROXY_METRICS, _DASHBOARD = 9101, 8265
 def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require whole numbers in budgets.
 
-    Kubernetes cannot find out how many pods a RayCluster wants. With a percentage or ``maxUnavailable`` it
+    Kubernetes cannot find out how many pods a RayCluster wants. With a percentage or ``maxUnavailable``, Kubernetes
     would evict no pod, or all of them.
     """
     for budget in of_kind(objects, "PodDisruptionBudget"):

@@ -35,7 +35,7 @@ def set_live(
             f"pipeline {folder.pipeline} has no folder of live item features; add one",
             field="features.live",
         )
-    # Pipelines may share a folder by a link. Write to the folder itself, so that the link stays.
+    # Pipelines may share a folder through a link. Write to the folder itself, so that the link stays.
     root = folder.path.resolve()
     keys = _keys(catalogue, item_ids)
     exact = _in_dtype(definitions, name, value)

@@ -143,7 +143,7 @@ class Refresher:
 
     def _look(self) -> None:
         for folder in self._folders:
-            # The folder is missing while it is replaced, or for good. The previous one stays in use.
+            # The folder may be missing while it is replaced, or for good. The previous folder's content stays in use.
             if folder.identity not in (None, folder.seen):
                 self._refresh(folder)
 

@@ -20,7 +20,7 @@ from redis.crc import key_slot
 
 Client = redis.Redis | redis.RedisCluster
 _ID = re.compile(r"[0-9a-f]{16}(:[0-9]+)+")
-_MAX_TAGS = 1_000_000  # 100,000 tags almost certainly find even a master with a single slot
+_MAX_TAGS = 1_000_000  # even for a master with a single slot, 100,000 tags are almost certainly enough
 
 
 class Marks:
