@@ -27,7 +27,7 @@ import msgspec
 
 
 def with_field(field: str | None, message: str) -> str:
-    """Return the message with its field in front, unless it begins with that field or with a part of it."""
+    """Put the field before the message, unless the message already begins with the field or one of its parts."""
     if not field or (message.startswith(field) and message[len(field) :].startswith((":", ".", "["))):
         return message
     return f"{field}: {message}"
@@ -44,7 +44,7 @@ class ServiceError(Exception):
 
         Args:
             message: the problem and its remedy, without the field.
-            field: the field of the request or configuration at fault. The error's text begins with it.
+            field: the faulty field of the request or configuration. The error's text begins with this field.
             retry_after_s: seconds after which the caller may try again.
         """
         self.detail = with_field(field, message)

@@ -159,7 +159,7 @@ def serve_document(service: Object) -> Object | None:
 
 
 def serve_config_problem(service: Object) -> str | None:
-    """Return why a RayService's Serve config cannot be read, or None if it can."""
+    """Return the reason why a RayService's Serve config cannot be read, or None if it can be read."""
     return _serve_config(service)[1]
 
 
@@ -170,7 +170,7 @@ def _serve_config(service: Object) -> tuple[Object | None, str | None]:
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> tuple[Object | None, str | None]:
-    """Return a Serve config, or the problem. It is long and several rules read it, so the result is cached."""
+    """Parse a Serve config. Return the config, or the problem. The result is cached, because several rules need it."""
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
