@@ -19,11 +19,13 @@ def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]
         messages["cheapest"] = f"no unit can run in several pools, so cheapest does the same as {rest}"
     elif not any(pool.price_per_hour for pool in spec.pools.values()):
         messages["cheapest"] = (
-            "no pool has a price_per_hour, so a replica's share of a node counts as its price"
+            "no pool has a price_per_hour, so cheapest takes a replica's share of a node as the price of the replica"
         )
     if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
         messages["predictive"] = (
-            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is early enough"
+            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so the policy slo "
+            f"orders "
+            f"them early enough"
         )
     return messages
 
@@ -49,7 +51,8 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
         if alone_ms > share_ms:
             lines.append(
                 f"autoscaling.p99_ms: leaves {share_ms:.1f} ms for {key}, but one request alone takes "
-                f"{alone_ms:.1f} ms (p99), got {spec.p99_ms:g}; raise it, increase the unit's share, or remove the pool"
+                f"{alone_ms:.1f} ms (p99), got {spec.p99_ms:g}; raise p99_ms, increase the unit's share, or "
+                f"remove the pool"
             )
     return lines
 
@@ -85,7 +88,7 @@ def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | Non
                 f"units.{key.unit}.max_calls_in_flight: limits a replica of {key} to {capacity.per_s:,.0f} of "
                 f"{capacity.own_per_s:,.0f} candidates/s, because a call of {calls.candidates:,.0f} candidates takes "
                 f"{1000 * calls.call_s:.0f} ms ({1000 * calls.response_s:.0f} ms at {to}), got {calls.calls}; "
-                f"raise it to {enough}"
+                f"raise max_calls_in_flight to {enough}"
             )
     return lines
 

@@ -67,7 +67,7 @@ class AutoscalingConfig(BaseModel):
     def _shares_leave_enough(self) -> Self:
         if sum(self.shares.values()) > 1 + 1e-9:
             raise ValueError(
-                f"shares: must add up to at most 1, got {sum(self.shares.values()):g}; lower them"
+                f"shares: must add up to at most 1, got {sum(self.shares.values()):g}; lower some shares"
             )
         return self
 
@@ -75,7 +75,8 @@ class AutoscalingConfig(BaseModel):
     def _limits_have_a_policy(self) -> Self:
         if not policy_kind(self.policy).is_limited and self.limits != LimitsConfig():
             raise ValueError(
-                f"limits: the policy {self.policy.kind} has its own delays and factors; remove limits"
+                f"limits: cannot be set for the policy {self.policy.kind}, which has its own delays and factors; "
+                f"remove limits"
             )
         return self
 
@@ -148,8 +149,9 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
         if config.policy.kind in POLICIES.builtins:
             raise
         raise PolicyError(
-            f"autoscaling.policy: cannot be created, got kind {config.policy.kind} and {type(error).__name__}: "
-            f"{error}; correct its options, or fix its package"
+            f"autoscaling.policy: kind {config.policy.kind} cannot be created: {type(error).__name__}: {error}; "
+            f"correct "
+            f"its options, or fix its package"
         ) from error
     return Limited(policy, spec, config.limits if kind.is_limited else None)
 

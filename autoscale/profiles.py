@@ -62,7 +62,9 @@ class Profile(BaseModel):
     def _sizes_differ(self) -> Self:
         sizes = [(timing.requests, timing.candidates) for timing in self.timings]
         if len(set(sizes)) < len(sizes):
-            raise ValueError("timings: two entries have the same requests and candidates; keep one")
+            raise ValueError(
+                "timings: two entries have the same numbers of requests and candidates; keep one of them"
+            )
         return self
 
 
@@ -76,10 +78,10 @@ def read_profile(path: Path) -> Profile:
         return Profile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ProfileError(
-            f"profile {path}: cannot be read, got {error.strerror}; create it with rankway models bench CONFIG"
+            f"profile {path}: cannot be read: {error.strerror}; create it with `rankway models bench CONFIG`"
         ) from error
     except ValidationError as error:
-        raise ProfileError(f"profile {path}: not a valid profile, got {error}") from error
+        raise ProfileError(f"profile {path}: not a valid profile: {error}") from error
 
 
 def write_profile(profile: Profile, path: Path) -> None:

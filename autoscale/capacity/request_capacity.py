@@ -48,9 +48,10 @@ def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
                 f"units.{unit.name}: no pool answers {spec.candidates_per_request} candidates within the unit's share "
-                f"of the objective, got {sizing.shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms without the "
-                f"overhead outside batches; raise autoscaling.p99_ms or the share, lower candidates.count, or add a "
-                f"faster pool"
+                f"of the objective. The share is {sizing.shares_s[unit.name] * 1e3:.0f} ms of {spec.p99_ms:g} "
+                f"ms, without "
+                f"the overhead outside batches; raise autoscaling.p99_ms or the share, lower candidates.count, or add "
+                f"a faster pool"
             )
         unit_keys = [key for key in loads if key.unit == unit.name]
         cheapest = {min(unit_keys, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}

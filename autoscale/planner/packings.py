@@ -33,7 +33,9 @@ def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[P
         ]
         ways = math.prod(count + 1 for count in room[:-1])
         if ways > _MAX_PACKINGS:
-            raise SpecError(f"pools.{pool}: too many ways to fill a node, got {ways}; use smaller nodes")
+            raise SpecError(
+                f"pools.{pool}: too many ways to place replicas on a node, got {ways}; use smaller nodes"
+            )
         for first in itertools.product(*(range(count, -1, -1) for count in room[:-1])):
             last = _room_left(spec, pool, first) if room[-1] else 0
             if last >= 0 and (any(first) or last):
@@ -42,7 +44,8 @@ def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[P
         index = spec.units.index(unit)
         if not any(packing.replicas[index] for packing in results):
             raise SpecError(
-                f"units.{unit.name}: no replica fits a node of its pools; use nodes with more cpus, gpus or memory"
+                f"units.{unit.name}: no replica fits a node in the unit's pools; use nodes with more cpus, gpus "
+                f"or memory"
             )
     return results
 

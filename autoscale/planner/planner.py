@@ -77,20 +77,21 @@ def _bottleneck(spec: PipelineSpec, size: Provision, loads: Mapping[Key, Request
     )
     used = unit.requests_per_s_of_a_replica / unit.saturated_requests_per_s
     if loads[Key(*name.split("@"))].limited_by_calls:
-        why = f"its calls in flight limit it; raise units.{worst}.max_calls_in_flight"
+        why = f"its calls in flight limit this rate; raise units.{worst}.max_calls_in_flight"
     else:
         why = (
-            "saturation limits it; faster batches help"
+            "saturation limits this rate; faster batches help"
             if used > 0.8
-            else f"its share of the {spec.p99_ms:g} ms limits it; more time or steadier batches help"
+            else f"the unit's share of the {spec.p99_ms:g} ms limits this rate; more time or steadier batches help"
         )
     saved = size.cost_per_day * by_unit[worst] * (1 - 1 / 1.1)
     _, pool = name.split("@")
     rate = unit.requests_per_s_of_a_replica
     return (
-        f"{worst} causes {by_unit[worst]:.0%} of the replica cost. In {pool} its nodes run out of "
-        f"{unit.runs_out_of} first. A replica serves {rate:.1f} requests/s within its share of the objective, "
-        f"{used:.0%} of its saturation: {why}. Batches that take 10% less time would save about {saved:,.0f} per day"
+        f"{worst} causes {by_unit[worst]:.0%} of the replica cost. Its nodes in pool {pool} run out of "
+        f"{unit.runs_out_of} first. A replica serves {rate:.1f} requests/s within the unit's share of the objective, "
+        f"which is {used:.0%} of its saturation: {why}. Batches that take 10% less time would save about "
+        f"{saved:,.0f} per day"
     )
 
 
@@ -99,10 +100,11 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
         per_cell = math.ceil(pool.nodes / size.cells)
         if per_cell > spec.pools[name].max_nodes:
             yield (
-                f"pools.{name}.max_nodes: a cell needs {per_cell} nodes, got {spec.pools[name].max_nodes}; raise it"
+                f"pools.{name}.max_nodes: a cell needs {per_cell} nodes, got {spec.pools[name].max_nodes}; raise "
+                f"max_nodes"
             )
         if not spec.pools[name].price_per_hour:
-            yield f"pools.{name}.price_per_hour: is 0, so its nodes count as free"
+            yield f"pools.{name}.price_per_hour: is 0, so the pool's nodes count as free"
     for unit in spec.units:
         for placed in unit.placed:
             name = str(Key(unit.name, placed.pool))
@@ -110,7 +112,7 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
             if replicas_per_cell > placed.max_replicas:
                 yield (
                     f"autoscaling.bounds.{name}: a cell needs {replicas_per_cell} replicas, got max_replicas "
-                    f"{placed.max_replicas}; raise it"
+                    f"{placed.max_replicas}; raise max_replicas"
                 )
     used = {Key(*name.split("@")) for name in size.units}
     yield from call_limited(spec, Sizing(spec), used)
@@ -121,7 +123,7 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
         yield f"the profile{'s' * (len(names) > 1)} of {', '.join(names)}: {machine}"
     if size.cells > 1:
         yield (
-            f"one Ray cluster is planned with at most {options.replicas_per_cell} replicas and "
+            f"a cell (one Ray cluster) is planned with at most {options.replicas_per_cell} replicas and "
             f"{options.nodes_per_cell} nodes, because its controller is one process. {size.cells} cells share the "
             f"traffic evenly, through DNS or a load balancer"
         )

@@ -111,7 +111,7 @@ def reason_of(
     capacity_text = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:
         capacity_text = (
-            f"gets {per_s:.0f}, although the p99 of one request alone is above {share_s * 1000:.0f} ms"
+            f"is given {per_s:.0f}, although the p99 of one request alone is above {share_s * 1000:.0f} ms"
         )
     elif capacity.calls is not None:
         capacity_text = (

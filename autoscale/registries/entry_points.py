@@ -27,8 +27,8 @@ def declared_target(group: str, name: str) -> str | None:
     match = points[0].pattern.match(points[0].value)
     if match is None or match["attr"] is None:
         raise LoadFailure(
-            f"the entry point of its package must be a target, got {points[0].value!r}; "
-            f"write package.module:attribute"
+            f"the package's entry point must have the form package.module:attribute, got {points[0].value!r}; "
+            f"correct the entry point"
         )
     return f"{match['module']}:{match['attr']}"
 

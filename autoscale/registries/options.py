@@ -45,7 +45,10 @@ class ByKind:
         except PLUGIN_ERRORS as error:
             if isinstance(error, ValidationError) or kind in self.registry.builtins:
                 raise
-            message = f"its options cannot be read, got {type(error).__name__}: {error}; fix its package"
+            message = (
+                f"the options of this kind cannot be read: {type(error).__name__}: {error}; fix the package that adds "
+                f"the kind"
+            )
             raise _fault("kind", message, value) from error
 
 

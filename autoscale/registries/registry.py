@@ -129,6 +129,6 @@ class Registry(Generic[Entry]):
         if not (isinstance(config, type) and issubclass(config, self._options)):
             raise LoadFailure(
                 f"the options of {self._noun} {kind} must be a subclass of {self._options.__name__}, got {config!r}; "
-                f"derive the class from it"
+                f"derive its class from {self._options.__name__}"
             )
         return loaded

@@ -24,7 +24,7 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
         "p99, ms": _chart(
             cases, lambda line: {"": line.p99_ms}, level=first.p99_objective_ms, logarithmic=True
         ),
-        "Share of requests missed": _chart(
+        "Share of missed requests": _chart(
             cases, lambda line: {"": line.misses / np.maximum(line.arrived, 1)}
         ),
     }
@@ -39,7 +39,7 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
     for name in first.timeline.ready:
         pictures[f"Replicas of {name}"] = _chart(cases, _replicas(name, targets=len(cases) == 1))
     for pool in first.timeline.nodes:
-        pictures[f"Nodes of {pool}"] = _chart(cases, _nodes(pool))
+        pictures[f"Nodes in pool {pool}"] = _chart(cases, _nodes(pool))
     pictures["Cost per hour"] = _chart(cases, lambda line: {"": line.cost * 3600 / line.bin_s})
     return pictures
 
@@ -87,7 +87,7 @@ def _chart(
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-        axes.set_xlabel("time in the trace, hours")
+        axes.set_xlabel("time on the trace's clock, hours")
         axes.grid(visible=True, linewidth=0.3)
         if named:
             axes.legend(fontsize=8, loc="upper left")

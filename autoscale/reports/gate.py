@@ -55,7 +55,7 @@ class Gate:
         unknown = math.isnan(value) or math.isnan(limit)
         if not unknown and not _COMPARISONS[self.comparison](value, limit):
             return None
-        return f"{self.text}: {self.figure} is {value:.6g} and the limit is {limit:.6g}"
+        return f"{self.text}: {self.figure} is {value:.6g}, and the limit is {limit:.6g}"
 
 
 def parse_gate(text: str) -> Gate:
@@ -70,7 +70,7 @@ def parse_gate(text: str) -> Gate:
     if match is None or match[1] not in FIGURES:
         raise AutoscaleError(
             f"--fail-if: expected a condition such as cost>1.1x, misses>1% or p99_ms>80, got {text!r}; "
-            f"use one of {', '.join(FIGURES)}"
+            f"begin it with one of {', '.join(FIGURES)}"
         )
     try:
         number = float(match[3])

@@ -22,18 +22,18 @@ SUMMARY: tuple[Row, ...] = (
     ("cost", lambda s: f"{s.cost:,.2f}"),
     ("replica-seconds", lambda s: f"{sum(u.replica_seconds for u in s.units.values()):,.0f}"),
     ("requests", lambda s: f"{s.requests.arrived:,.0f}"),
-    ("missed", lambda s: f"{s.requests.misses:,.0f}"),
-    ("share missed", lambda s: f"{miss_share(s):.3%}"),
+    ("missed requests", lambda s: f"{s.requests.misses:,.0f}"),
+    ("share of missed requests", lambda s: f"{miss_share(s):.3%}"),
     ("late", lambda s: f"{s.requests.late:,.0f}"),
     ("degraded", lambda s: f"{s.requests.degraded:,.0f}"),
     ("shed (429)", lambda s: f"{s.requests.shed:,.0f}"),
     ("dropped at the deadline", lambda s: f"{s.requests.dropped:,.0f}"),
-    ("lost when a replica died", lambda s: f"{s.requests.failed:,.0f}"),
+    ("lost with a replica", lambda s: f"{s.requests.failed:,.0f}"),
     ("p50, ms", lambda s: f"{s.latency.p50_ms:,.1f}"),
     ("p95, ms", lambda s: f"{s.latency.p95_ms:,.1f}"),
     ("p99, ms", lambda s: f"{s.latency.p99_ms:,.1f}"),
-    ("time in violation, s", lambda s: f"{s.violated_s:,.0f}"),
-    ("decisions with a change", lambda s: f"{sum(d.changed for d in s.decisions):,}"),
+    ("time with over 1% missed, s", lambda s: f"{s.violated_s:,.0f}"),
+    ("decisions that changed a target", lambda s: f"{sum(d.changed for d in s.decisions):,}"),
     ("replicas started", lambda s: f"{sum(u.started for u in s.units.values()):,}"),
 )
 
@@ -55,8 +55,10 @@ def rows(cases: Mapping[str, Simulation]) -> list[tuple[str, ...]]:
             (f"{unit}: replica-seconds", *(f"{s.units[unit].replica_seconds:,.0f}" for s in simulations))
         )
     for pool in simulations[0].pools:
-        table.append((f"{pool}: cost", *(f"{s.pools[pool].cost:,.2f}" for s in simulations)))
-        table.append((f"{pool}: peak nodes", *(f"{s.pools[pool].peak_nodes:,}" for s in simulations)))
+        table.append((f"pool {pool}: cost", *(f"{s.pools[pool].cost:,.2f}" for s in simulations)))
+        table.append(
+            (f"pool {pool}: most nodes at once", *(f"{s.pools[pool].peak_nodes:,}" for s in simulations))
+        )
     return table
 
 
@@ -67,7 +69,7 @@ def html_report(cases: Mapping[str, Simulation], title: str) -> str:
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
         f"<p>{escape(first.pipeline)}, objective p99 {first.p99_objective_ms:g} ms. Simulated from "
-        f"{first.start_s:g} to {first.end_s:g} s of the trace, engine {first.engine}, seed {first.seed}.</p>",
+        f"{first.start_s:g} to {first.end_s:g} s on the trace's clock, engine {first.engine}, seed {first.seed}.</p>",
         _table(("", *cases), rows(cases)),
     ]
     for name, picture in charts(cases).items():
@@ -83,7 +85,7 @@ def _decisions_and_incidents(name: str, simulation: Simulation) -> str:
     shown = changes[:_MOST_DECISIONS]
     more = f", of which the first {len(shown)} are shown" if len(shown) < len(changes) else ""
     texts = [(f"{decision.at_s:,.0f}", _reasons(decision)) for decision in shown]
-    section = f"<h2>Decisions of {escape(name)}: {len(changes)} with a change{more}</h2>"
+    section = f"<h2>Decisions of {escape(name)}: {len(changes)} changed a target{more}</h2>"
     section += _table(("time, s", "reason"), texts)
     if simulation.incidents:
         incidents = [(f"{each.at_s:,.0f}", each.what) for each in simulation.incidents[:_MOST_DECISIONS]]

@@ -54,7 +54,8 @@ def gains(old: Simulation, new: Simulation, trace: str) -> str:
     else:
         ratio = "" if after == before else ", more than before"
     return (
-        f"on {trace} it costs {new.cost:,.2f} instead of {old.cost:,.2f} ({cost:+.1%}) and misses {after:.3%} of the "
+        f"on {trace} the new autoscaling costs {new.cost:,.2f} instead of {old.cost:,.2f} ({cost:+.1%}) and "
+        f"misses {after:.3%} of the "
         f"requests instead of {before:.3%}{ratio}; p99 is {new.latency.p99_ms:,.0f} instead of "
         f"{old.latency.p99_ms:,.0f} ms"
     )

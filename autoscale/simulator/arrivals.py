@@ -38,7 +38,7 @@ class Rates:
         rates, candidates = np.asarray(self.requests_per_s), np.asarray(self.candidates)
         if rates.ndim != 1 or not rates.size:
             raise TraceError(
-                f"requests_per_s: expected one rate per step and at least one step, got shape {rates.shape}"
+                f"requests_per_s: expected shape (steps,) with at least one step, got shape {rates.shape}"
             )
         if not (np.isfinite(self.start_s) and np.isfinite(self.step_s) and self.step_s > 0):
             raise TraceError(

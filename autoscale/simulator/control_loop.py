@@ -101,7 +101,7 @@ class ControlLoop:
         if set(decision.replicas) != set(keys):
             raise PolicyError(
                 f"{type(self._policy).__name__}: a decision must have exactly the keys {sorted(map(str, keys))}, "
-                f"got {sorted(map(str, decision.replicas))}; decide on each key"
+                f"got {sorted(map(str, decision.replicas))}; return a number for each of these keys"
             )
         targets = {}
         for key in keys:

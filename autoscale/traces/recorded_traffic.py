@@ -70,7 +70,8 @@ def read_traffic(folder: Path, since_s: float | None = None, until_s: float | No
         arrived = arrived.filter(pa.compute.equal(arrived["unit"], ingress))
     if table is None or arrived is None or not len(arrived):
         raise TraceError(
-            f"{folder}: no request arrived at {ingress} in that time; choose another time, or read all of it"
+            f"{folder}: no request arrived at unit {ingress} in the chosen period; choose another period, or read the "
+            f"whole record"
         )
     moments = arrived["time_s"].to_numpy()
     origin_s = monday_before(float(moments[0]))
@@ -105,7 +106,9 @@ def files_of(folder: Path) -> list[Path]:
     """
     paths = sorted(folder.glob("traffic-*.parquet")) if folder.is_dir() else [folder]
     if not paths or not all(path.is_file() for path in paths):
-        raise TraceError(f"{folder}: no recorded traffic; add record: to the pipeline's YAML, and serve it")
+        raise TraceError(
+            f"{folder}: no recorded traffic; add record: to the pipeline's YAML, and serve the pipeline"
+        )
     return paths
 
 
@@ -119,7 +122,7 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
         try:
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise TraceError(f"{path}: cannot be read, got {error}") from error
+            raise TraceError(f"{path}: cannot be read: {error}") from error
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
             raise TraceError(f"{path}: not recorded traffic, missing column {', '.join(missing)}")
         for name in ("kind", "unit", "pool"):  # their dictionary encodings differ between files
@@ -140,7 +143,7 @@ def _pipeline(path: Path) -> dict[str, Any]:
     try:
         pipeline: dict[str, Any] = json.loads(metadata[b"pipeline"])
     except (KeyError, ValueError) as error:
-        raise TraceError(f"{path}: its metadata have no pipeline; record the traffic again") from error
+        raise TraceError(f"{path}: the metadata contain no pipeline; record the traffic again") from error
     return pipeline
 
 

@@ -69,8 +69,8 @@ def synthesise(
     missing = [str(day) for day in wanted if day not in days]
     if missing or not wanted:
         raise TraceError(
-            f"--day, --days: {missing[0] if missing else 'an empty range'} is not in the series, which goes from "
-            f"{min(days)} to {max(days)}; choose days in it"
+            f"--day, --days: must be days in the series, which goes from {min(days)} to {max(days)}, got "
+            f"{missing[0] if missing else 'no day'}; choose other days"
         )
     for name, value, least, most in (
         ("requests_per_day", requests_per_day, 1.0, 1e13),
@@ -105,7 +105,7 @@ def provenance(
     )
     return [
         f"Made from the bike hires of {span}, scaled. {form}",
-        f"The rate varies as a lognormal process: CV {burstiness * bursts.cv:.2f} ({burstiness:g} times that of the",
+        f"The rate varies as a lognormal process: CV {burstiness * bursts.cv:.2f} ({burstiness:g} times the CV of the",
         f"purchases), correlation time {bursts.correlation_s:.0f} s as in the purchases. Poisson counts (seed {seed}).",
         "Time 0 is Monday midnight. No real requests were recorded.",
         licence,

@@ -38,8 +38,8 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
     faults = (
         (~np.isfinite(times), "time_s must be finite", "remove the request"),
         (times < 0, "time_s must be at least 0", "count from the start of the trace"),
-        (times < before, "time_s is before that of the previous request", "sort the trace by time_s"),
-        (candidates < 1, "candidates must be at least 1", "remove the request, or correct it"),
+        (times < before, "time_s must be at least that of the previous request", "sort the trace by time_s"),
+        (candidates < 1, "candidates must be at least 1", "remove or correct the request"),
     )
     for wrong, problem, remedy in faults:
         if wrong.any():
@@ -53,7 +53,7 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
         index = int((deadlines <= 0).argmax())
         raise TraceError(
             f"{name}: request {number + index + 1}: deadline_ms must be above 0, got {deadlines[index]:g}; "
-            f"correct it, or leave it out"
+            f"correct deadline_ms, or leave it out"
         )
 
 

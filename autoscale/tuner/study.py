@@ -79,7 +79,7 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
         )
     except (OSError, ValueError, KeyError) as error:
         raise AutoscaleError(
-            f"{journal}: cannot be used as a journal, got {error!r}; name another journal, or remove this one"
+            f"{journal}: cannot be used as a journal: {error!r}; name another journal, or remove this one"
         ) from error
     stored = study.user_attrs.get("search", searched)
     if stored != searched:

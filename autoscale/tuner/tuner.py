@@ -90,7 +90,7 @@ def tune(
     ]
     if not finalists:
         raise AutoscaleError(
-            f"none of {options.trials} configurations could be simulated; check the pipeline's bounds"
+            f"none of {options.trials} configurations could be simulated on the whole trace; check autoscaling.bounds"
         )
     failed = len(study.trials) - len(scores_of(study, "short"))
     return Tuned(chosen(finalists, options.max_misses), front(finalists), len(study.trials), failed)

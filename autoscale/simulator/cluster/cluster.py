@@ -183,7 +183,9 @@ class Cluster:
                 self._without_room.add(key)
                 if key not in self._reported:
                     self._reported.add(key)
-                    self._report(f"no room for {key}: pool {key.pool} already has max_nodes {pool.max_nodes}")
+                    self._report(
+                        f"no room for a replica of {key}: pool {key.pool} already has its max_nodes, {pool.max_nodes}"
+                    )
                 return
             node = self._new_node(key.pool, self._now_s + (0.0 if warm else pool.provisioning_s))
         replica.node = node
@@ -280,7 +282,7 @@ class Cluster:
         if not node.noticed:
             node.noticed = True
             node.left = [0.0, 0.0, 0.0]
-            self._report(f"a spot node of {node.pool} with {len(replicas)} replicas will be reclaimed")
+            self._report(f"a spot node in pool {node.pool} with {len(replicas)} replicas will be reclaimed")
             for replica in replicas:
                 replica.counts = False
             for key in {replica.key for replica in replicas}:
@@ -292,7 +294,7 @@ class Cluster:
 
     def _lose(self, node: Node, how: str) -> None:
         replicas = sorted(node.replicas, key=lambda replica: replica.number)
-        self._report(f"a node of {node.pool} with {len(replicas)} replicas was {how}")
+        self._report(f"a node in pool {node.pool} with {len(replicas)} replicas was {how}")
         self.paid[node.pool].lost += 1
         for replica in replicas:
             self._remove(replica, "died")

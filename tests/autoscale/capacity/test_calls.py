@@ -109,8 +109,8 @@ def test_warning_names_the_number_of_calls_that_is_enough() -> None:
     (line,) = call_limited(spec, Sizing(spec))
     assert line.startswith("units.ingress.max_calls_in_flight: limits a replica of ingress@cpu to ")
     assert " of 501,760 candidates/s, because a call of " in line
-    assert " ms at ranker@cpu), got 2; raise it to " in line
-    enough = int(line.rpartition("raise it to ")[2])
+    assert " ms at ranker@cpu), got 2; raise max_calls_in_flight to " in line
+    enough = int(line.rpartition("raise max_calls_in_flight to ")[2])
     assert call_limited(two_units(enough), Sizing(two_units(enough))) == []
     assert len(call_limited(two_units(enough - 1), Sizing(two_units(enough - 1)))) == 1
 

@@ -29,5 +29,7 @@ def test_rejects_name_that_two_packages_declare(site: Path) -> None:
 @pytest.mark.parametrize("value", ["zeta", "zeta:", "ze ta:A"])
 def test_rejects_entry_point_without_an_attribute(site: Path, value: str) -> None:
     install(site, "zeta", {}, {GROUP: {"a": value}})
-    with pytest.raises(LoadFailure, match="the entry point of its package must be a target, got"):
+    with pytest.raises(
+        LoadFailure, match=r"the package's entry point must have the form package\.module:attribute, got"
+    ):
         declared_target(GROUP, "a")

@@ -15,7 +15,9 @@ def test_loads_an_attribute_of_a_module() -> None:
     "target", ["", "math", "math:", ":pi", "math:pi:pi", "math pi", "../math:pi", "math:pi\n"]
 )
 def test_rejects_malformed_target(target: str) -> None:
-    with pytest.raises(LoadFailure, match=r"expected a target, got .*; write package\.module:attribute"):
+    with pytest.raises(
+        LoadFailure, match=r"expected a target of the form package\.module:attribute, got .*; correct"
+    ):
         load_target(target)
 
 
@@ -27,7 +29,7 @@ def test_rejects_malformed_target(target: str) -> None:
             "there is no module no_such, got 'no_such:x'; install the package, or correct the name",
         ),
         ("json.no_such:x", "there is no module json.no_such, got 'json.no_such:x'"),
-        ("math:tau.none", "the module math has no tau.none, got 'math:tau.none'; use an attribute"),
+        ("math:tau.none", "the module math has no tau.none, got 'math:tau.none'; name an attribute"),
     ],
 )
 def test_error_names_missing_module_or_attribute(target: str, message: str) -> None:

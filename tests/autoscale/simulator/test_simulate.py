@@ -140,7 +140,7 @@ def test_lack_of_room_is_reported_once() -> None:
     full = replace(one_unit(2), pools={"cpu": CPU.model_copy(update={"max_nodes": 1})})
     simulation = simulate(full, Scheduled({5.0: {RANKER: 9}}), poisson(10, 60.0))
     assert [incident.what for incident in simulation.incidents] == [
-        "no room for ranker@cpu: pool cpu already has max_nodes 1"
+        "no room for a replica of ranker@cpu: pool cpu already has its max_nodes, 1"
     ]
     assert simulation.timeline.ready["ranker@cpu"][-1] == 4
 
@@ -249,9 +249,9 @@ def test_error_of_invalid_simulation_names_the_field(
     ("change", "message"),
     [
         ({"min_replicas": 5, "max_replicas": 3}, "min 5 and max 3"),
-        ({"cpus": 100}, "a node of the pool has 4 cpus, and a replica needs 100"),
-        ({"gpus": 1}, "a node of the pool has 0 gpus, and a replica needs 1"),
-        ({"profile": None}, "has no profile; create it with rankway models bench"),
+        ({"cpus": 100}, "a replica needs 100 cpus, but a node in the pool has 4"),
+        ({"gpus": 1}, "a replica needs 1 gpus, but a node in the pool has 0"),
+        ({"profile": None}, "has no profile; create it with `rankway models bench"),
     ],
 )
 def test_rejects_unit_that_cannot_be_placed(change: dict[str, Any], message: str) -> None:
@@ -265,7 +265,7 @@ def test_rejects_unit_that_cannot_be_placed(change: dict[str, Any], message: str
 def test_rejects_invalid_decision() -> None:
     with pytest.raises(PolicyError, match="must be a whole number of 0 or more, got -1"):
         simulate(one_unit(), Scheduled({0.0: {RANKER: -1}}), poisson(10, 20.0))
-    with pytest.raises(PolicyError, match="decide on each"):
+    with pytest.raises(PolicyError, match="return a number for each"):
         simulate(one_unit(), Scheduled({0.0: {Key("other", "cpu"): 1}}), poisson(10, 20.0))
 
 

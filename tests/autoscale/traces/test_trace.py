@@ -32,7 +32,10 @@ def read_all(path: Path) -> list[Arrivals]:
         ("time_s,candidates\n", "is empty"),
         ("time_s,items\n1,2\n", "missing column candidates"),
         ("time_s,candidates,colour\n1,2,3\n", "unknown column colour"),
-        ("time_s,candidates\n2,10\n1,10\n", "request 2: time_s is before that of the previous request.*sort"),
+        (
+            "time_s,candidates\n2,10\n1,10\n",
+            "request 2: time_s must be at least that of the previous request.*sort",
+        ),
         ("time_s,candidates\n-1,10\n", "time_s must be at least 0"),
         ("time_s,candidates\n0,0\n", "candidates must be at least 1"),
         ("time_s,candidates\nnan,10\n", "time_s must be finite"),
