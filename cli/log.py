@@ -50,7 +50,8 @@ def _show(report: SkewReport) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"{report.lists} lists compared. {report.unread} not compared, because the store did not return their users"
+        f"{report.lists} lists compared. {report.unread} lists not compared, because the store did not return their "
+        f"users' rows"
     )
 
 

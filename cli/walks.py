@@ -73,7 +73,7 @@ def show(
 def text_ranker(
     preset: Preset = "full",
     home: Home = None,
-    lists: Annotated[int, typer.Option(min=4, help="Synthetic training queries.")] = 960,
+    lists: Annotated[int, typer.Option(min=4, help="Number of synthetic training queries.")] = 960,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Train MiniLM to match words with routes, on synthetic queries.
@@ -106,10 +106,12 @@ def text_ranker(
 @app.command("simulate")
 def simulate_events(
     events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object per line.")],
-    users: Annotated[int, typer.Option(min=1, help="Users to simulate.")] = 100,
+    users: Annotated[int, typer.Option(min=1, help="Number of users to simulate.")] = 100,
     hours: Annotated[int, typer.Option(min=1, help="Simulated hours.")] = 24,
     rate: Annotated[float, typer.Option(min=1e-3, max=24.0, help="Mean visits per user and day.")] = 1.0,
-    speed: Annotated[float, typer.Option(min=0.0, help="Simulated seconds per second. 0: no pause.")] = 0.0,
+    speed: Annotated[
+        float, typer.Option(min=0.0, help="Simulated seconds per real second. 0: as fast as possible.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     preset: Preset = "full",
     home: Home = None,

@@ -14,19 +14,24 @@ from autoscale.traces.trace import Trace, coarse
 EngineOption: TypeAlias = Annotated[
     Engine,
     typer.Option(
-        help="events simulates each request, steps an even load per step. auto: events up to 3 million requests."
+        help="Simulation engine. events: each request. steps: an even load in each step. auto: events for up to 3 "
+        "million requests, otherwise steps."
     ),
 ]
 Start: TypeAlias = Annotated[
-    float | None, typer.Option("--start-s", help="Start, in seconds on the trace's clock.")
+    float | None, typer.Option("--start-s", help="Start of the simulation, in seconds on the trace's clock.")
 ]
 End: TypeAlias = Annotated[
-    float | None, typer.Option("--end-s", help="End, in seconds on the trace's clock.")
+    float | None, typer.Option("--end-s", help="End of the simulation, in seconds on the trace's clock.")
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Random seed.")]
 Html: TypeAlias = Annotated[Path | None, typer.Option(help="Write an HTML report with charts to this file.")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON with every decision.")]
-RequestsPerDay: TypeAlias = Annotated[float | None, typer.Option(help="Scale the trace to this mean load.")]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON, with every decision.")
+]
+RequestsPerDay: TypeAlias = Annotated[
+    float | None, typer.Option(help="Scale the trace to this mean number of requests per day.")
+]
 
 
 def options_of(

@@ -20,15 +20,19 @@ from services.paths import home_directory
 
 
 def plan(
-    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. Its profiles and prices are used.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file, with profiles and prices.")],
     requests_per_day: Annotated[float, typer.Option(help="Mean requests per day.")],
-    peak_factor: Annotated[float, typer.Option(help="Peak request rate relative to the mean.")] = 4.0,
+    peak_factor: Annotated[float, typer.Option(help="Peak request rate, as a multiple of the mean.")] = 4.0,
     zones: Annotated[int, typer.Option(help="Availability zones. Each gets one spare node per pool.")] = 3,
     survive_zone: Annotated[
-        bool, typer.Option(help="Size the other zones for the peak if one zone is lost.")
+        bool, typer.Option(help="Size the zones so that the remaining zones serve the peak if one is lost.")
     ] = False,
-    replicas_per_cell: Annotated[int, typer.Option(help="Maximum replicas in one Ray cluster.")] = 2048,
-    nodes_per_cell: Annotated[int, typer.Option(help="Maximum nodes in one Ray cluster.")] = 250,
+    replicas_per_cell: Annotated[
+        int, typer.Option(help="Maximum replicas in a cell, which is one Ray cluster.")
+    ] = 2048,
+    nodes_per_cell: Annotated[
+        int, typer.Option(help="Maximum nodes in a cell, which is one Ray cluster.")
+    ] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan nodes by pool, cells and costs for a load, and for 10 and 100 times that load."""
@@ -61,7 +65,7 @@ def _show(result: Plan) -> None:
     )
     pools = Table("pool", "nodes", "spare nodes", "cost per day", "cost per year")
     growth = Table(
-        "requests per day", "peak per second", "cells", "nodes", "cost per day", "cost per day at mean load"
+        "requests per day", "peak requests/s", "cells", "nodes", "cost per day", "cost per day at mean load"
     )
     for table in (units, pools, growth):
         for column in table.columns[1:]:

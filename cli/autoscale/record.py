@@ -19,14 +19,18 @@ from services.paths import home_directory
 
 
 def record(
-    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. Its record.path is read.")],
+    config: Annotated[
+        Path, typer.Argument(help="Pipeline YAML file. The traffic in its record.path is read.")
+    ],
     path: Annotated[Path, typer.Argument(help="Trace to write, a .parquet file.")],
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, max=604_800, help="Wait this long and write only the traffic of that time."),
+        typer.Option(
+            min=1, max=604_800, help="Seconds to wait. Only the traffic that arrives meanwhile is written."
+        ),
     ] = None,
     last_s: Annotated[
-        float | None, typer.Option(min=1, help="Write only the last seconds of recorded traffic.")
+        float | None, typer.Option(min=1, help="Seconds before now. Only the traffic since then is written.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -42,8 +46,8 @@ def record(
             )
         if "://" in recording.path:
             raise ConfigError(
-                f"must be a local folder, got {recording.path}; copy it here and run `rankway autoscale "
-                f"replay` on the copy",
+                f"must be a local folder, got {recording.path}; copy the folder to this machine and "
+                f"run `rankway autoscale replay` on the copy",
                 field="record.path",
             )
         since_s = None if last_s is None else time.time() - last_s

@@ -20,14 +20,20 @@ from services.errors import ConfigError
 
 
 def replay(
-    log: Annotated[Path, typer.Argument(help="Folder of recorded traffic, or a trace with --config.")],
-    patch: Annotated[Path, typer.Option("--with", help="Autoscaling to compare: a patch or a pipeline.")],
+    log: Annotated[
+        Path, typer.Argument(help="Folder of recorded traffic. Or a trace, which also needs --config.")
+    ],
+    patch: Annotated[
+        Path, typer.Option("--with", help="YAML file of the autoscaling to compare: a patch or a pipeline.")
+    ],
     config: Annotated[
         Path | None, typer.Option(help="Pipeline YAML file. Default: the recorded pipeline.")
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(help="Exit with 1 on cost>1.1x, misses>1%, p99_ms>80. May be repeated."),
+        typer.Option(
+            help="Exit with status 1 if this holds, such as cost>1.1x, misses>1% or p99_ms>80. May be repeated."
+        ),
     ] = None,
     engine: EngineOption = "auto",
     start_s: Start = None,
@@ -60,7 +66,7 @@ def replay(
 def _recorded(console: Console, log: Path, config: Path | None) -> tuple[PipelineConfig, Trace]:
     if log.suffix == ".csv" or (log.is_file() and not log.name.startswith("traffic-")):
         if config is None:
-            raise ConfigError(f"--config: missing, and the trace {log} names no pipeline; give --config")
+            raise ConfigError(f"--config: missing, but the trace {log} names no pipeline; give --config")
         return read_pipeline(config)[0], read_trace(log, None)
     traffic = read_traffic(log)
     _print_recorded(console, traffic)
@@ -68,7 +74,8 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
         return read_pipeline(config)[0], traffic.trace
     if trusted := traffic.pipeline.get("trust"):  # a log is data: code that it names is not loaded
         raise ConfigError(
-            f"{log}: trust: the recorded pipeline has code from other packages, got {', '.join(trusted)}; give --config"
+            f"{log}: trust: the recorded pipeline has code from other packages, got {', '.join(trusted)}; name "
+            f"the pipeline with --config"
         )
     return validated(traffic.pipeline, str(log)), traffic.trace
 

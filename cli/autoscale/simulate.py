@@ -27,7 +27,8 @@ def simulate(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     trace: Annotated[Path, typer.Argument(help="Trace, a .csv or .parquet file.")],
     patch: Annotated[
-        Path | None, typer.Option("--with", help="Autoscaling to use instead: a patch or a pipeline.")
+        Path | None,
+        typer.Option("--with", help="YAML file of another autoscaling to use: a patch or a pipeline."),
     ] = None,
     engine: EngineOption = "auto",
     requests_per_day: RequestsPerDay = None,

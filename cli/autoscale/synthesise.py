@@ -25,14 +25,18 @@ def synthesise(
     ],
     days: Annotated[int, typer.Option(min=1, max=366, help="Length in days.")] = 1,
     shape: Annotated[
-        Shape, typer.Option(help="Daily shape. hires: bike hires; walks: lunch and evening peaks.")
+        Shape,
+        typer.Option(
+            help="Shape of a day. hires: like the bike hires. walks: with peaks at lunch and in the evening."
+        ),
     ] = "hires",
     candidates: Annotated[float, typer.Option(help="Mean candidates per request.")] = 200.0,
     candidates_cv: Annotated[
-        float, typer.Option(help="Coefficient of variation for candidates per request.")
+        float, typer.Option(help="Coefficient of variation of the candidates per request.")
     ] = 0.0,
     burstiness: Annotated[
-        float, typer.Option(help="Share of the swings seen in the purchases, 0 for none.")
+        float,
+        typer.Option(help="Strength of random swings in the rate, 0 to 3. 0: none. 1: as in the purchases."),
     ] = 0.3,
     step_s: Annotated[float, typer.Option(help="Bin width in seconds.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,

@@ -28,28 +28,36 @@ def tune(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     trace: Annotated[Path, typer.Argument(help="Trace to tune on.")],
     validate: Annotated[
-        Path | None, typer.Option(help="Trace to judge the results on. Default: TRACE.")
+        Path | None, typer.Option(help="Trace on which the results are judged. Default: TRACE.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="File for the chosen autoscaling.")] = Path("autoscaling.yaml"),
+    out: Annotated[Path, typer.Option(help="YAML file to write, with the chosen autoscaling.")] = Path(
+        "autoscaling.yaml"
+    ),
     journal: Annotated[
         Path | None,
         typer.Option(help="Journal of finished trials. A later run resumes from it. Default: OUT.journal."),
     ] = None,
     policy: Annotated[
-        list[str] | None, typer.Option(help="Policy to try. May be repeated. Default: all that can help.")
+        list[str] | None,
+        typer.Option(help="Policy to try. May be repeated. Default: all that can help this pipeline."),
     ] = None,
     max_misses: Annotated[
         float, typer.Option(help="Share of requests that may miss the objective, 0 to 1.")
     ] = 0.01,
-    p99_ms: Annotated[float | None, typer.Option(help="Objective, if the pipeline has none.")] = None,
+    p99_ms: Annotated[
+        float | None,
+        typer.Option(
+            help="Objective (p99) in ms, if the pipeline has no autoscaling. Default: its default deadline."
+        ),
+    ] = None,
     requests_per_day: Annotated[
-        float | None, typer.Option(help="Scale the traces to this mean load.")
+        float | None, typer.Option(help="Scale the traces to this mean number of requests per day.")
     ] = None,
     trials: Annotated[
-        int, typer.Option(help="Configurations simulated on the shortest part of the trace.")
+        int, typer.Option(help="Configurations to simulate on a short part of the trace.")
     ] = 1000,
-    middle: Annotated[int, typer.Option(help="Configurations that reach the middle part.")] = 50,
-    finalists: Annotated[int, typer.Option(help="Configurations simulated on the whole trace.")] = 6,
+    middle: Annotated[int, typer.Option(help="Best configurations to simulate on a longer part.")] = 50,
+    finalists: Annotated[int, typer.Option(help="Best configurations to simulate on the whole trace.")] = 6,
     step_s: Annotated[float, typer.Option(help="Bin width for simulations, in seconds.")] = 10.0,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Random seed for the search.")] = 0,

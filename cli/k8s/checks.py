@@ -32,7 +32,8 @@ def check_renderable(config: PipelineConfig) -> None:
     for unit in config.units:
         if not config.units[unit].pools and LOCAL_POOL not in config.pools:
             raise ConfigError(
-                f"missing, and a cluster needs to know its nodes; name pools for the unit, or "
+                f"missing, so the cluster cannot tell which nodes the unit needs; name pools "
+                f"for the unit, or "
                 f"describe the nodes for all units without pools under pools.{LOCAL_POOL}",
                 field=f"units.{unit}.pools",
             )
@@ -60,7 +61,7 @@ def _check_name(field: str, name: str, longest: int) -> None:
     if len(name) > longest or not _LABEL.fullmatch(name):
         raise ConfigError(
             f"a name in Kubernetes must end with a letter or digit and have at most {longest} characters, got "
-            f"{name!r} with {len(name)} characters; shorten it",
+            f"{name!r} with {len(name)} characters; choose another name",
             field=field,
         )
 
@@ -89,5 +90,6 @@ def _check_groups_fit(config: PipelineConfig) -> None:
         if fault is not None:
             raise ConfigError(
                 f"units.{placement.key.unit}: a replica of {placement.deployment} does not fit into pool "
-                f"{placement.key.pool}, which has at most {pool.max_nodes} nodes: {fault}"
+                f"{placement.key.pool}, which has at most {pool.max_nodes} nodes: {fault}; lower "
+                f"models.<name>.runtime.shards, lower the unit's resources, or describe larger nodes"
             )

@@ -96,7 +96,7 @@ class Kubectl:
             ) from error
         except OSError as error:
             raise KubernetesError(
-                f"kubectl: {self.program} cannot be run, got {error}; check the program"
+                f"kubectl: {self.program} cannot be run: {error}; install kubectl again"
             ) from error
         if result.returncode != 0:
             raise _error(verb, kind, name, result.stderr)

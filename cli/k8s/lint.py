@@ -23,7 +23,9 @@ _BUILD_LIMIT_S = 120
 def lint(
     build: Annotated[
         str,
-        typer.Argument(help="Overlay folder, file with `kubectl kustomize` output, or - for standard input."),
+        typer.Argument(
+            help="Overlay folder, or a file with the output of `kubectl kustomize`, or - for standard input."
+        ),
     ],
 ) -> None:
     """Check a build's objects against the policy. Exit with status 1 if there are findings."""
@@ -61,7 +63,7 @@ def _built(folder: Path) -> str:
     if program is None:
         raise ConfigError(
             f"BUILD: kubectl is needed to build the folder {folder}, but was not found; install kubectl, or give a "
-            f"file with `kubectl kustomize` output"
+            f"file with the output of `kubectl kustomize`"
         )
     done = subprocess.run(
         [program, "kustomize", str(folder)],
@@ -79,12 +81,14 @@ def _objects(text: str, build: str) -> Sequence[Object]:
     try:
         objects = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
-        raise ConfigError(f"BUILD: {build} is not YAML: {error}") from error
+        raise ConfigError(
+            f"BUILD: {build} is not YAML: {error}; give the output of `kubectl kustomize OVERLAY`"
+        ) from error
     invalid = [
         each for each in objects if not isinstance(each, dict) or "kind" not in each or "metadata" not in each
     ]
     if invalid or not objects:
         raise ConfigError(
-            f"BUILD: {build} contains no Kubernetes objects; give the output from `kubectl kustomize OVERLAY`"
+            f"BUILD: {build} contains no Kubernetes objects; give the output of `kubectl kustomize OVERLAY`"
         )
     return objects

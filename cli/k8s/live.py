@@ -43,8 +43,9 @@ class Service:
         if cluster is None:
             kind = "pending" if pending else "active"
             raise KubernetesError(
-                f"RayService {self.name}: has no {kind} cluster, got {self.active or 'none'} as the active one; run "
-                f"kubectl -n {self.namespace} get rayservice,raycluster"
+                f"RayService {self.name}: has no {kind} cluster, got {self.active or 'none'} as the active one; "
+                f"look at "
+                f"`kubectl -n {self.namespace} get rayservice,raycluster`"
             )
         return cluster
 
@@ -130,15 +131,19 @@ class LiveScaler:
                     return "declined", scaling
                 agreed = scaling
             if not self._still_serves(scaling):
-                tell(f"RayCluster {scaling.cluster}: not patched, another cluster has taken over meanwhile")
+                tell(
+                    f"RayCluster {scaling.cluster}: not patched, because another cluster has taken over meanwhile"
+                )
             elif not self._patched(scaling):
-                tell(f"RayCluster {scaling.cluster}: not patched, it was changed meanwhile; reading it again")
+                tell(
+                    f"RayCluster {scaling.cluster}: not patched, because it was changed meanwhile; it is read again"
+                )
             elif self._still_serves(scaling):
                 return "patched", scaling
             else:
                 tell(f"RayCluster {scaling.cluster}: patched, but another cluster has taken over meanwhile")
         raise KubernetesError(
-            f"RayService {self._service}: its cluster changed during all {_ATTEMPTS} attempts; "
+            f"RayService {self._service}: the cluster changed during all {_ATTEMPTS} attempts; "
             f"wait until the upgrade or the other writer is done, and try again"
         )
 

@@ -23,7 +23,7 @@ _MARK = "# Rendered by `rankway k8s render"
 
 def render(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write. A folder rendered before is replaced.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write. If it was rendered before, it is replaced.")],
 ) -> None:
     """Render a pipeline's RayService, Serve config and disruption budgets as a folder for kustomize."""
     console = Console(stderr=True)
@@ -107,18 +107,19 @@ def warnings(config: PipelineConfig) -> list[str]:
     lines = []
     unused = sorted(set(config.pools) - {placement.key.pool for placement in all_placements(config)})
     if unused:
-        lines.append(f"pools.{', pools.'.join(unused)}: no unit uses it, so it gets no worker group")
+        lines.append(f"pools.{', pools.'.join(unused)}: used by no unit, so without a worker group")
     if isinstance(config.features.store, LmdbConfig):
         lines.append(
-            "features.store: lmdb is a folder on the home volume. It is read over the network, and nothing can "
-            "write to it while it is served; kind: redis is shared by all pods"
+            "features.store: kind lmdb is a folder on the home volume. Pods read the folder over the network, "
+            "and nothing "
+            "can write to it while the pipeline is served; kind redis is a server that all pods share"
         )
     for name, pool in used_pools(config).items():
         if (needed := nodes_to_update(config, name)) > pool.max_nodes:
             lines.append(
                 f"pools.{name}.max_nodes: an update starts each new replica before it stops an old one. The minimum "
-                f"replicas already fill all nodes, so an update would wait forever, got "
-                f"{pool.max_nodes}; give {needed} or more"
+                f"replicas already fill all {pool.max_nodes} nodes, so an update would wait forever; give "
+                f"{needed} or more"
             )
     return lines
 

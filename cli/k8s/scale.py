@@ -23,12 +23,16 @@ def scale(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="The RayService's namespace. Default: kubectl's own."),
+        typer.Option(
+            "--namespace", "-n", help="The RayService's namespace. Default: the namespace that kubectl uses."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The RayService's name. Default: the pipeline's name.")
     ] = None,
-    context: Annotated[str | None, typer.Option(help="Context in the kubectl configuration.")] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context in the kubectl configuration. Default: its current context.")
+    ] = None,
     pending: Annotated[
         bool, typer.Option("--pending", help="Scale an upgrade's pending cluster, not the active one.")
     ] = False,
@@ -65,7 +69,7 @@ def scale(
             outcome, scaling = scaler.scale(agree, tell)
         else:
             raise ConfigError(
-                "--yes: cannot ask for confirmation, because standard input is not a terminal; add --yes or --dry-run"
+                "--yes: needed, because standard input is not a terminal and cannot confirm; add --yes or --dry-run"
             )
     if as_json:
         typer.echo(json.dumps(_document(scaling, wanted, outcome), indent=2))
@@ -118,12 +122,12 @@ def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
     if behind:
         yield (
             f"the RayService still has {', '.join(behind)}, which the policy and the next cluster use; "
-            f"also render and apply it"
+            f"also render and apply the RayService"
         )
     if service.pending not in (None, scaling.cluster):
         yield (
             f"an upgrade is in progress, and RayCluster {service.pending} will take over with its own bounds; "
-            f"also scale it, with --pending"
+            f"also scale this cluster, with --pending"
         )
 
 

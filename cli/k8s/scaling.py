@@ -105,12 +105,14 @@ def _check_same_groups(cluster: str, live: Sequence[str], wanted: Sequence[str])
     if missing := [name for name in wanted if name not in live]:
         raise ConfigError(
             f"pools.{', pools.'.join(missing)}: not a group of RayCluster {cluster}, got {', '.join(live)}; render and "
-            f"apply, because KubeRay can add a group to a running cluster only at the end (k8s/README.md, Upgrade)"
+            f"apply the RayService, because KubeRay can add a group to a running cluster only at the end "
+            f"(k8s/README.md, Upgrade)"
         )
     if unused := [name for name in live if name not in wanted]:
         raise ConfigError(
             f"pools: RayCluster {cluster} has a group that no unit uses, got {', '.join(unused)}; use the "
-            f"configuration that it was made from, because only a new cluster can drop a group (k8s/README.md, Upgrade)"
+            f"configuration from which the cluster was made, because only a new cluster can drop a group "
+            f"(k8s/README.md, Upgrade)"
         )
 
 

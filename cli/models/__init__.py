@@ -46,7 +46,7 @@ def import_folder(
         bool,
         typer.Option(
             "--random-head",
-            help="Add a random classification head to an encoder without one, to train it or measure speed.",
+            help="Add a random classification head to an encoder without one, for training or for measuring speed.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the random head.")] = 0,

@@ -24,7 +24,7 @@ def bench(
         Path | None, typer.Option(help="Folder for the profiles. Default: profiles/ in the data home.")
     ] = None,
     pool: Annotated[
-        str | None, typer.Option(help="This machine's pool, needed if a unit is in several pools.")
+        str | None, typer.Option(help="This machine's pool. Required if a unit is in several pools.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

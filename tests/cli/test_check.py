@@ -38,12 +38,15 @@ def test_accepts_pipeline_with_matching_data_and_models(pipeline: Path) -> None:
         ({"candidates": {"count": 0}}, "candidates.count"),
         ({"units": {"main": {"replicas": -1}}}, "units.main.replicas"),
         ({"units": {"main": {"stages": ["features"]}}}, "stage ranker must be in exactly one unit, got 0"),
-        ({"ranker": {"model": "other"}}, "must be in models, got 'other'"),
+        ({"ranker": {"model": "other"}}, "unknown model, got 'other'"),
         ({"catalogue": "elsewhere"}, "no catalogue at"),
         ({"features": {"definitions": "elsewhere.yaml"}}, "no feature definitions at"),
         ({"features": {"store": {"path": "elsewhere.lmdb"}}}, "features.store.path"),
         ({"models": {"ranker": {"artifact": "elsewhere"}}}, "models.ranker.artifact: no artifact at"),
-        ({"candidates": {"count": 501}}, "more than the 500 items of the catalogue, got 501"),
+        (
+            {"candidates": {"count": 501}},
+            "must be at most 500, the number of items in the catalogue, got 501",
+        ),
     ],
 )
 def test_a_fault_names_the_field_and_the_remedy(

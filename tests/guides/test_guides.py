@@ -30,7 +30,7 @@ def test_a_new_user_follows_the_guides(tmp_path: Path) -> None:
 
         _install, check, simulation, answer = user.follow("extend.md")
         assert check.startswith("mine.yaml: ok")
-        assert "share missed" in simulation
+        assert "share of missed" in simulation
         assert len(json.loads(answer)["items"]) == 3
 
 

@@ -79,7 +79,7 @@ def upgrade_settings_are_valid(objects: Sequence[Object]) -> Iterator[Fault]:
         }
         if "serveService" in service["spec"]:
             where = f"{title(service)} spec.serveService"
-            yield Fault(where, "KubeRay ignores it if there is a gateway", "remove it")
+            yield Fault(where, "KubeRay ignores this field if there is a gateway", "remove it")
         for field, remedy in faults.items():
             if remedy:
                 where = f"{title(service)} spec.upgradeStrategy.clusterUpgradeOptions.{field}"
@@ -110,13 +110,13 @@ def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
                 f"{title(service)} rayClusterConfig.autoscalerOptions.version",
                 f"autoscaler v2 is off, got enableInTreeAutoscaling {cluster.get('enableInTreeAutoscaling')} "
                 f"and version {version}",
-                "set them to true and v2",
+                "set enableInTreeAutoscaling to true and version to v2",
             )
     for head in heads(objects):
         if "RAY_enable_autoscaler_v2" in environment(head.container):
             yield Fault(
                 f"{head.where} env RAY_enable_autoscaler_v2",
-                "KubeRay refuses it together with autoscalerOptions.version",
+                "KubeRay refuses this variable together with autoscalerOptions.version",
                 "remove it",
             )
 
@@ -151,7 +151,7 @@ def redis_is_configured_once(objects: Sequence[Object]) -> Iterator[Fault]:
         for setting in settings:
             yield Fault(
                 f"{head.where} {setting}",
-                "KubeRay refuses it together with gcsFaultToleranceOptions",
+                "KubeRay refuses this setting together with gcsFaultToleranceOptions",
                 "remove it",
             )
 
@@ -178,7 +178,7 @@ def token_comes_from_secret(objects: Sequence[Object]) -> Iterator[Fault]:
         if options.get("mode") != "token" or not options.get("secretName") or "enableK8sTokenAuth" in options:
             yield Fault(
                 f"{title(service)} rayClusterConfig.authOptions",
-                f"no token from a secret, got {options}",
+                f"the token does not come from a secret, got {options}",
                 "give only mode: token and secretName, the name of a secret with the key auth_token",
             )
 

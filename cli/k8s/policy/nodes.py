@@ -57,7 +57,7 @@ def resources_are_configured_once(objects: Sequence[Object]) -> Iterator[Fault]:
         if group.spec.get("resources") and parameters:
             yield Fault(
                 f"{group.where} rayStartParams {', '.join(parameters)}",
-                "the group also has resources",
+                "the group also sets these in its field resources",
                 "remove one of the two",
             )
         if "labels" in group.ray_parameters:
@@ -87,7 +87,7 @@ def group_bounds_are_valid(objects: Sequence[Object]) -> Iterator[Fault]:
             yield Fault(
                 f"{group.where} idleTimeoutSeconds",
                 "an empty node would never be removed",
-                "give the seconds after which it is removed",
+                "give the seconds after which an empty node is removed",
             )
 
 
@@ -183,7 +183,7 @@ def pods_have_time_to_drain(objects: Sequence[Object]) -> Iterator[Fault]:
                 f"{group.where} lifecycle.preStop",
                 f"the hook sleeps {waits_s:g} s and may take {takes_s:g} s, but replicas drain for {drain_s:g} s "
                 f"and Kubernetes kills the pod after {grace_s} s",
-                f"sleep for {drain_s:g} s or more, and end before terminationGracePeriodSeconds",
+                f"sleep for {drain_s:g} s or more, and end before terminationGracePeriodSeconds are over",
             )
 
 

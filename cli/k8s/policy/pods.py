@@ -109,8 +109,9 @@ def only_head_has_api_token(objects: Sequence[Object]) -> Iterator[Fault]:
         if account in (None, "default") or (token is not False and not group.is_head):
             yield Fault(
                 f"{group.where} serviceAccountName, automountServiceAccountToken",
-                f"default account, or a token that a worker does not need, got {account}, {token}",
-                "use an account of its own, and no token on a worker",
+                f"the account is the default one, or a worker has a token that it does not need, got {account}, "
+                f"{token}",
+                "name an account other than default, and mount no token on a worker",
             )
 
 

@@ -54,9 +54,11 @@ def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
         ]
         if len(budgets) != 1:
             problem = (
-                "no PodDisruptionBudget selects it" if not budgets else f"{' and '.join(budgets)} select it"
+                "no PodDisruptionBudget selects the group's pods"
+                if not budgets
+                else f"{' and '.join(budgets)} select the group's pods"
             )
-            yield Fault(f"{group.where} labels", problem, "let exactly one select it")
+            yield Fault(f"{group.where} labels", problem, "let exactly one budget select these pods")
 
 
 def selectors_match_pods(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -103,8 +105,8 @@ def unknown_callers_are_blocked(objects: Sequence[Object]) -> Iterator[Fault]:
         if not own:
             yield Fault(
                 f"{pods.where} labels",
-                "no NetworkPolicy of type Ingress selects it, so all its ports are open",
-                "add one that selects it",
+                "no NetworkPolicy of type Ingress selects these pods, so all their ports are open",
+                "add a policy that selects them",
             )
         for policy in own:
             for rule in policy["spec"].get("ingress") or []:
@@ -119,17 +121,17 @@ def _open_ports(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
     where = f"{title(policy)} ingress to {pods.where}"
     callers = rule.get("from") or []
     if not callers:
-        yield Fault(where, "it names no caller, so anybody may connect", "add from")
+        yield Fault(where, "the rule names no caller, so anybody may connect", "add the field from")
         return
     if all(_is_own(each) for each in callers):
         return
     ports = [_number(each.get("port"), pods) for each in rule.get("ports") or []]
     if not ports:
-        yield Fault(where, "other pods may connect to every port", "add ports")
+        yield Fault(where, "other pods may connect to every port", "add the field ports")
     is_of_ray = labels_of(pods.template).get("app.kubernetes.io/name") == "rankway"
     for port in sorted({port for port in ports if port in _PRIVATE}) if is_of_ray else ():
         problem = f"other pods may connect to port {port}"
-        yield Fault(where, problem, "remove it, because only the cluster itself needs it")
+        yield Fault(where, problem, "remove the port, because only the cluster itself needs it")
     if _DASHBOARD in ports and is_of_ray and not all(_names_pods(each) for each in callers):
         problem = (
             f"whole namespaces may connect to the dashboard on port {_DASHBOARD}, which runs submitted code"

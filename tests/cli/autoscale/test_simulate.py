@@ -39,7 +39,7 @@ def test_simulation_reports_figures_decisions_and_reasons(home: Path) -> None:
     assert "http" not in report.replace("http://www.w3.org", "").replace("http://purl.org", "")
     code, output, error = call("simulate", config, home / "wave.csv", "--requests-per-day", "1e6")
     assert code == 0, error
-    assert "share missed" in output
+    assert "share of missed" in output
 
 
 def test_bins_of_any_width_are_simulated(home: Path) -> None:

@@ -11,7 +11,7 @@ from cli.k8s.kubectl import Kubectl, KubernetesError
     ("script", "mode", "message"),
     [
         ("#!/bin/sh\necho hello\n", 0o755, "expected JSON, got 'hello"),
-        ("not a program", 0o644, "cannot be run, got"),
+        ("not a program", 0o644, "cannot be run: "),
     ],
 )
 def test_reports_program_that_is_not_kubectl(tmp_path: Path, script: str, mode: int, message: str) -> None:

@@ -89,7 +89,7 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     ),
     (
         lambda d: d["pools"]["gpu-small"].update(cpus=1),
-        "node of pool gpu-small: it takes 2 cpus, but the node has 1",
+        "needs 2 cpus, but a node of pool gpu-small has 1",
     ),
     (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "takes 2 gpus"),
     (lambda d: d["pools"]["cpu"].update(labels={"ray.io/zone": "a"}), "cannot start with the prefix"),
@@ -123,7 +123,7 @@ def test_pipeline_without_pools_uses_the_pool_local(tmp_path: Path) -> None:
     config = changed(tmp_path, lambda d: d.update(pools={"local": pool}), "walks.yaml")
     done = render(config, tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "kind: redis is shared by all pods" in done.output
+    assert "kind redis is a server that all pods share" in done.output
     assert worker_groups(tmp_path / "out")["local"]["maxReplicas"] == 4
 
 

@@ -45,7 +45,7 @@ def test_retries_after_a_conflict(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", conflict, times=2)
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert done.errors.count("not patched, it was changed meanwhile") == 2
+    assert done.errors.count("not patched, because it was changed meanwhile") == 2
     assert bounds_of(live.objects) == RAISED_BOUNDS
 
 
@@ -53,7 +53,7 @@ def test_gives_up_on_a_cluster_that_changes_every_time(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: failure(409, "Conflict", "modified"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert "its cluster changed during all 5 attempts" in done.errors
+    assert "the cluster changed during all 5 attempts" in done.errors
     assert live.count("PATCH", "rayclusters") == 5
 
 
@@ -61,7 +61,7 @@ def test_reads_changed_cluster_again_and_keeps_the_change(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-small", replicas=120))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert "not patched, it was changed meanwhile" in done.errors
+    assert "not patched, because it was changed meanwhile" in done.errors
     assert done.out.count("maxReplicas 50 -> 80") == 1  # the change is the same, so it is not shown again
     assert bounds_of(live.objects) == RAISED_BOUNDS | {"gpu-small": (0, 120, 200)}
 
@@ -111,7 +111,7 @@ def test_patches_only_the_new_cluster_if_the_old_one_is_replaced_before_the_patc
     live.objects.before("GET", "rayclusters", lambda: take_over(live.objects))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert f"RayCluster {ACTIVE}: not patched, another cluster has taken over" in done.errors
+    assert f"RayCluster {ACTIVE}: not patched, because another cluster has taken over" in done.errors
     assert f"RayCluster {PENDING}: patched" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
