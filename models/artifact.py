@@ -54,7 +54,8 @@ class Artifact(BaseModel):
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if artifact.weights not in artifact.files:
             raise ArtifactError(
-                f"{path}: weights must be one of files, got {artifact.weights!r}; list it there with its sha256"
+                f"{path}: weights must be one of files, got {artifact.weights!r}; list this file "
+                f"under files, with its sha256"
             )
         return artifact
 
@@ -76,7 +77,7 @@ class Artifact(BaseModel):
         if feature_hash is not None and hash_of_model and hash_of_model != feature_hash:
             raise FeatureMismatch(
                 f"artifact {artifact.name} at {root}: trained with feature hash {hash_of_model}, but this pipeline has "
-                f"{feature_hash}; train it again, or serve it with the definitions that it was trained with"
+                f"{feature_hash}; train the model again, or serve it with the feature definitions of its training"
             )
         return artifact
 
@@ -127,10 +128,12 @@ def sha256_of(path: Path) -> str:
 
 def _verify(path: Path, expected: str) -> None:
     if not path.is_file():
-        raise ArtifactError(f"artifact file {path} is missing; copy it again or train the model again")
+        raise ArtifactError(
+            f"artifact file {path} is missing; copy the artifact again, or train the model again"
+        )
     actual = sha256_of(path)
     if actual != expected:
         raise ArtifactError(
-            f"artifact file {path} has sha256 {actual[:12]}…, but {MANIFEST} lists {expected[:12]}…: the copy is "
-            f"damaged; copy it again"
+            f"artifact file {path} has sha256 {actual[:12]}…, but {MANIFEST} lists {expected[:12]}…, so the copy "
+            f"is damaged; copy the artifact again"
         )

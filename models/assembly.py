@@ -41,7 +41,7 @@ class _Call:
         column = self.batch.requests[name]
         if not isinstance(column, RaggedArray):
             raise SignatureError(
-                f"feature {name} is not ragged, so it has no sequences; use {name!r} alone as the source"
+                f"feature {name} is not ragged, so it has no sequences; use the source {name!r} without an ending"
             )
         return column
 
@@ -123,8 +123,8 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
     column = np.asarray(catalogue.columns[column_name])
     if column.shape[1:] != spec.shape:
         raise SignatureError(
-            f"input {spec.name}: shape {spec.shape} is declared, but catalogue column {column_name} has "
-            f"{column.shape[1:]}; declare that shape"
+            f"input {spec.name}: has shape {spec.shape}, but catalogue column {column_name} has {column.shape[1:]}; "
+            f"declare the column's shape for the input"
         )
     if not history:
         return lambda call: column.take(call.batch.rows, axis=0)

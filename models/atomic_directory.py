@@ -56,7 +56,9 @@ def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterato
         OSError: ``root`` is a file, or the folder cannot be written. The old folder is unchanged.
     """
     if root.exists() and not root.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "it is a file; remove it, or name another folder", str(root))
+        raise NotADirectoryError(
+            errno.ENOTDIR, "expected a folder, got a file; remove the file, or name another folder", str(root)
+        )
     with writing_in(root.with_name(root.name + _WRITING), wait_limit_s, root) as staging:
         _recover(root, staging.parent)
         yield staging

@@ -126,11 +126,11 @@ class Signature(BaseModel):
     def _pairs_are_of_texts(self) -> Self:
         if (self.layout == "pairs") != (self.pair is not None):
             raise ValueError(
-                f"pair: required for layout pairs and not allowed for others, got layout {self.layout}"
+                f"pair: required for layout pairs and not allowed for other layouts, got layout {self.layout}"
             )
         unknown = [s.source for s in self.inputs if self.pair is not None and s.source not in TOKEN_SOURCES]
         if unknown:
             raise ValueError(
-                f"inputs: layout pairs has no source {', '.join(unknown)}; use {', '.join(TOKEN_SOURCES)}"
+                f"inputs: layout pairs does not have the source {', '.join(unknown)}; use {', '.join(TOKEN_SOURCES)}"
             )
         return self

@@ -36,8 +36,8 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
     descriptor = _acquire_lock(folder, time.monotonic() + limit_s)
     if descriptor is None:
         raise FolderBusy(
-            f"{root}: another process has been writing it for {limit_s:g} s; wait until it has finished, or stop it, "
-            f"and try again"
+            f"{root}: another process has been writing this folder for {limit_s:g} s; wait until that process ends, or "
+            f"stop it, and try again"
         )
     try:
         for leftover in folder.iterdir():

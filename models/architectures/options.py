@@ -33,8 +33,9 @@ class ScalarColumn(BaseModel):
     def _cycles_have_a_period(self) -> Self:
         if (self.encoding == "cyclic") != (self.period > 0):
             raise ValueError(
-                f"period of {self.name}: must be above 0 for the encoding cyclic and 0 for others, got {self.period:g} "
-                f"for {self.encoding}"
+                f"period of {self.name}: must be above 0 for encoding cyclic and 0 for other encodings, got "
+                f"{self.period:g} "
+                f"for encoding {self.encoding}"
             )
         return self
 
@@ -59,7 +60,7 @@ class Size(BaseModel):
     def _heads_divide_the_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(
-                f"width: must be a multiple of heads ({self.heads}), got {self.width}; change either"
+                f"width: must be a multiple of heads ({self.heads}), got {self.width}; change width or heads"
             )
         return self
 
@@ -126,7 +127,8 @@ class HistoryRankerOptions(RankerReads, Size):
     def _repeats_are_told_by_number(self) -> Self:
         if self.repeats and self.number is None:
             raise ValueError(
-                "repeats: needs number to find a candidate in the history; set number, or remove repeats"
+                "repeats: requires the field number, by which a candidate is found in the history; set number, or "
+                "remove repeats"
             )
         return self
 

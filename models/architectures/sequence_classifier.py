@@ -39,7 +39,7 @@ class SequenceClassifier(Architecture):
         if self.labels not in {1, 2}:
             raise ArtifactError(
                 f"num_labels: must be 1 (the logit is the score) or 2 (the score is the second logit minus the first), "
-                f"got {self.labels}; use a model with one of these"
+                f"got {self.labels}; use a model with 1 or 2 labels"
             )
         types = options.types and "token_type_ids" in inspect.signature(self.model.forward).parameters
         self.inputs = ("input_ids", "attention_mask", *(["token_type_ids"] if types else []))
@@ -75,7 +75,7 @@ def _build(config: Mapping[str, Any]) -> Any:
         return AutoModelForSequenceClassification.from_config(built, dtype=torch.float32)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
-            f"config.json: transformers cannot build a sequence classifier, got model_type {model_type!r}: {error}"
+            f"config.json: transformers cannot build a sequence classifier of model_type {model_type!r}: {error}"
         ) from error
 
 

@@ -27,7 +27,8 @@ class EventsConfig(BaseModel):
     def _a_test_period_is_left(self) -> Self:
         if self.train_share + self.valid_share >= 1.0:
             raise ValueError(
-                f"train_share {self.train_share} and valid_share {self.valid_share} leave no test period; "
-                f"lower one of them"
+                f"train_share, valid_share: must add up to less than 1, to leave a test period, got "
+                f"{self.train_share} and "
+                f"{self.valid_share}; lower one of them"
             )
         return self

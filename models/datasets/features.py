@@ -30,12 +30,12 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
                 name=NUMBER,
                 group="item",
                 dtype="int64",
-                description="number from 1, or 0 if it was never chosen in the training period",
+                description="the item's number, from 1. It is 0 if the item was never chosen in the training period",
             ),
             Feature(
                 name=POPULARITY,
                 group="item",
-                description="log(1 + number of users who chose it in the training period)",
+                description="log(1 + number of users who chose the item in the training period)",
             ),
             *(
                 Feature(name=name, group="item", shape=values.shape[1:])
@@ -43,13 +43,15 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
             ),
             user_feature(
                 "history",
-                "keys of the chosen items without repeats, in the order of their last choice, oldest first",
+                "keys of the items that the user chose, without repeats, in the order of the last choice, oldest first",
                 "int64",
             ),
-            user_feature("history_value", "rating or quantity at the last choice"),
-            user_feature("history_count", "number of times that the item was chosen"),
-            user_feature("history_age_s", "seconds since the last choice"),
-            user_feature("history_rank", "number of the user's items that were chosen later"),
+            user_feature("history_value", "rating or quantity at the item's last choice"),
+            user_feature("history_count", "number of times that the user chose the item"),
+            user_feature("history_age_s", "seconds since the item's last choice"),
+            user_feature(
+                "history_rank", "number of other items that the user has chosen since the item's last choice"
+            ),
         )
     )
 

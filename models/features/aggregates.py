@@ -42,12 +42,13 @@ class Aggregate(BaseModel):
     def _windows_are_bounded(self) -> Self:
         reduces = self.kind in {"count", "sum", "mean"}
         if reduces and (self.window_s is None or self.max_events is None):
-            raise ValueError(f"aggregate {self.kind} of {self.event} needs window_s and max_events; add them")
+            raise ValueError(f"aggregate {self.kind} of {self.event} needs window_s and max_events; set both")
         if not reduces and self.max_events is not None:
-            raise ValueError(f"aggregate {self.kind} of {self.event} takes no max_events; remove it")
+            raise ValueError(f"aggregate {self.kind} of {self.event} takes no max_events; remove max_events")
         if self.field == "sequence":
             raise ValueError(
-                f"aggregate of {self.event}: field sequence only orders events; use another field"
+                f"aggregate of {self.event}: cannot read the field sequence, which only orders events; use "
+                f"another field"
             )
         return self
 

@@ -73,12 +73,12 @@ class Feature(BaseModel):
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if self.ragged and self.max_length == 0:
-            raise ValueError(f"feature {self.name}: a ragged feature needs a max_length of at least 1")
+            raise ValueError(f"feature {self.name}: max_length must be at least 1 for a ragged feature")
         for name in ("default", "minimum", "maximum"):
             value = getattr(self, name)
             if isinstance(value, tuple) and self.shape != (len(value),):
                 raise ValueError(
-                    f"feature {self.name}: {name} has {len(value)} values, but shape is {self.shape}"
+                    f"feature {self.name}: {name} must have shape {self.shape}, got {len(value)} values; correct either"
                 )
         return self
 
@@ -102,11 +102,14 @@ class Feature(BaseModel):
         ]
         if self.group != "context" or numeric:
             raise ValueError(
-                f"feature {self.name}: a text must be of group context without numeric settings, got group "
-                f"{self.group}{' with ' if numeric else ''}{', '.join(numeric)}"
+                f"feature {self.name}: a text must be in group context and without these settings: shape, ragged, "
+                f"fresh_for_s, transform, aggregate, minimum, maximum and default, got group {self.group}"
+                f"{' with ' if numeric else ''}{', '.join(numeric)}"
             )
         if self.max_length == 0:
-            raise ValueError(f"feature {self.name}: a text needs max_length, in bytes of UTF-8")
+            raise ValueError(
+                f"feature {self.name}: a text needs max_length, its limit in bytes of UTF-8; set max_length"
+            )
         return self
 
     @model_validator(mode="after")
@@ -115,22 +118,26 @@ class Feature(BaseModel):
             raise ValueError(f"feature {self.name}: group {self.group} has no ragged features; remove ragged")
         if self.fresh_for_s is not None and (self.group not in KEYED + OVERLAID or self.transform):
             raise ValueError(
-                f"feature {self.name}: fresh_for_s is only for stored values of groups {', '.join(KEYED + OVERLAID)}; "
-                f"remove it, or set it on the feature that this one is derived from"
+                f"feature {self.name}: fresh_for_s is only for stored values in the groups "
+                f"{', '.join(KEYED + OVERLAID)}; "
+                f"remove it, or set it for the feature from which {self.name} is derived"
             )
         if self.aggregate is None:
             return self
         if self.group not in KEYED or self.transform is not None:
             raise ValueError(
-                f"feature {self.name}: an aggregate must be of group user or realtime and have no transform"
+                f"feature {self.name}: with an aggregate, the group must be user or realtime and transform must be "
+                f"empty, got group {self.group} and {'no' if self.transform is None else 'a'} transform"
             )
         if self.ragged != (self.aggregate.kind == "last_values"):
             raise ValueError(
-                f"feature {self.name}: ragged is required for aggregate last_values and not allowed for others"
+                f"feature {self.name}: ragged must be true for aggregate last_values and false for other "
+                f"aggregates, got "
+                f"{self.ragged} for {self.aggregate.kind}"
             )
         if self.aggregate.field == "at_s" and self.aggregate.kind != "count" and self.dtype != "float64":
             raise ValueError(
-                f"feature {self.name}: at_s holds epoch seconds, got dtype {self.dtype}; use float64"
+                f"feature {self.name}: dtype must be float64, because at_s is in epoch seconds, got {self.dtype}"
             )
         return self
 
@@ -168,7 +175,7 @@ class FeatureSet(BaseModel):
         names = [f.column for f in self.features]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
-            raise ValueError(f"feature declared twice: {', '.join(repeated)}; keep one definition each")
+            raise ValueError(f"feature declared twice: {', '.join(repeated)}; keep one definition of each")
         return self
 
     @model_validator(mode="after")
@@ -182,8 +189,9 @@ class FeatureSet(BaseModel):
         now = known.get(NOW)
         if timed and (now is None or now.dtype != "float64" or now.shape != () or now.transform):
             raise ValueError(
-                f"feature {timed[0].column} depends on the time of the request; declare {NOW}, a float64 scalar in "
-                f"epoch seconds that a caller may send"
+                f"feature {timed[0].column} depends on the time of the request, which is not declared; declare "
+                f"{NOW} as a "
+                f"float64 scalar without a transform, in epoch seconds"
             )
         return self
 
@@ -197,7 +205,8 @@ class FeatureSet(BaseModel):
             first, layout = layouts.setdefault(key, (feature, (feature.dtype, feature.shape)))
             if layout != (feature.dtype, feature.shape):
                 raise ValueError(
-                    f"features {first.column} and {feature.column} read the field {key[2]} of event {key[1]}; "
+                    f"features {first.column} and {feature.column} read the field {key[2]} of event {key[1]} with "
+                    f"different dtypes or shapes, got {first.dtype} {first.shape} and {feature.dtype} {feature.shape}; "
                     f"declare both with the same dtype and shape"
                 )
         return self
@@ -242,8 +251,8 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
     for name in transform.inputs:
         if name not in known:
             raise ValueError(
-                f"feature {feature.column}: its transform reads {name}, which is not declared before it; "
-                f"declare it first"
+                f"feature {feature.column}: its transform reads {name}, which is not declared above; "
+                f"declare {name} before {feature.column}"
             )
     source = known[transform.of]
     if source.is_text:
@@ -255,7 +264,9 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
         )
     if feature.group in {"item", "live"} and NOW in transform.inputs:
         raise ValueError(
-            f"feature {feature.column}: items have no request time to compute an age; use another group"
+            f"feature {feature.column}: an age in group {feature.group} cannot be computed, because it needs the "
+            f"time of a "
+            f"request; use another group"
         )
     if (source.shape, source.ragged, source.max_length) != (
         feature.shape,
@@ -264,5 +275,5 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
     ):
         raise ValueError(
             f"feature {feature.column}: shape, ragged and max_length must be those of {source.column}: {source.shape}, "
-            f"{source.ragged}, {source.max_length}"
+            f"{source.ragged} and {source.max_length}, got {feature.shape}, {feature.ragged} and {feature.max_length}"
         )

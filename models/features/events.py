@@ -58,7 +58,9 @@ class EventTable:
         if not np.isfinite(at_s).all():
             raise ValueError("at_s: must be finite; use epoch seconds")
         if len(user) and not 0 <= user.min() <= user.max() < users:
-            raise ValueError(f"user: must be from 0 to {users - 1} for every event; number the users first")
+            raise ValueError(
+                f"user: must be from 0 to {users - 1} for every event; use the users' numbers from 0"
+            )
         order = np.lexsort((sequence, at_s, user))
         keys = [column[order] for column in (user, at_s, sequence)]
         repeated = np.zeros(len(order), dtype=np.bool_)

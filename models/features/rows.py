@@ -178,7 +178,9 @@ class UserRowCodec:
         for name in self.events.types[event].names or ():
             value = {**fields, AT_S: at_s, SEQUENCE: sequence}.get(name)
             if value is None:
-                raise ValueError(f"event {event}: features read field {name!r}, which is missing; send it")
+                raise ValueError(
+                    f"event {event}: field {name!r} is missing, but features read it; send the field"
+                )
             new_event[name] = value
             if not np.isfinite(new_event[name]).all():
                 expected = "epoch seconds" if name == AT_S else "finite"
@@ -273,7 +275,9 @@ def _size(dtype: np.dtype[Any]) -> int:
 
 def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
     if feature.name not in at_s:
-        raise ValueError(f"at_s: needs a time for {feature.column}, which has fresh_for_s; add epoch seconds")
+        raise ValueError(
+            f"at_s: has no time for {feature.column}, whose fresh_for_s requires one; add it in epoch seconds"
+        )
     return at_s[feature.name]
 
 

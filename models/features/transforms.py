@@ -83,7 +83,9 @@ class Clip(_Transform):
     @model_validator(mode="after")
     def _is_a_range(self) -> "Clip":
         if not self.low <= self.high:
-            raise ValueError(f"clip: low must be at most high, got low {self.low} and high {self.high}")
+            raise ValueError(
+                f"clip: low must be at most high, got low {self.low} and high {self.high}; swap them"
+            )
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,7 +102,9 @@ class Buckets(_Transform):
     @model_validator(mode="after")
     def _ascends(self) -> "Buckets":
         if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)):
-            raise ValueError(f"buckets: edges must ascend, got {self.edges}; sort them and keep each once")
+            raise ValueError(
+                f"buckets: edges must ascend, got {self.edges}; sort them, and remove repeated edges"
+            )
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ def expect_declared(
     if set(declared) != set(columns):
         raise ArtifactError(
             f"{label}: {group} features must be exactly {sorted(declared)}, got {sorted(columns)}; write "
-            f"all features that the definitions declare"
+            f"exactly the declared features"
         )
     for name, feature in declared.items():
         values, shape = columns[name], (*leading, *feature.shape)
@@ -44,5 +44,5 @@ def expect_declared(
             )
         if not np.isfinite(values).all():
             raise ArtifactError(
-                f"{label}: {feature.column} contains NaN or infinity; fill gaps with its default"
+                f"{label}: {feature.column} contains NaN or infinity; fill gaps with the feature's default"
             )

@@ -36,7 +36,9 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
     path = root / _weights_for(artifact, config, kind)
     if group_of(config) is not None or kind.load is None:
         raise RuntimeFailure(
-            f"runtime.kind: needs a shard group, got {config.kind}; serve {artifact.name} with rankway serve"
+            f"runtime.kind: {config.kind} needs a shard group, which only a served pipeline has; serve "
+            f"{artifact.name} with "
+            f"rankway serve"
         )
     with _engine_of(kind, config):
         return kind.load(path, artifact, config)
@@ -52,7 +54,7 @@ def load_rank_runtime(
     """
     kind = runtime_kind(config)
     if group_of(config) is None or kind.load_rank is None:
-        raise RuntimeFailure(f"runtime.kind: does not use a shard group, got {config.kind}; use load_runtime")
+        raise RuntimeFailure(f"runtime.kind: {config.kind} uses no shard group; use load_runtime")
     with _engine_of(kind, config):
         return kind.load_rank(root / _weights_for(artifact, config, kind), artifact, config, group)
 
@@ -87,7 +89,7 @@ def check_runtime(config: RuntimeOptions) -> None:
     is_builtin = config.kind in RUNTIMES.builtins
     if not is_builtin and not callable(kind.load) and not callable(kind.load_rank):
         raise RuntimeFailure(
-            f"runtime.kind: {config.kind} cannot load a model; add a function load to its descriptor"
+            f"runtime.kind: the descriptor of {config.kind} has no function load or load_rank; add one"
         )
     if kind.check is not None:
         with _plugin_of(config):
@@ -126,7 +128,8 @@ def _engine_of(kind: AnyRuntimeKind, config: RuntimeOptions) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if kind.extra is None:
             raise RuntimeFailure(
-                f"runtime.kind: {config.kind} needs the package {error.name}, which is not installed; install it"
+                f"runtime.kind: {config.kind} needs the package {error.name}, which is not installed; install "
+                f"{error.name}"
             ) from error
         raise RuntimeFailure(missing_package(error.name, kind.extra)) from error
 
@@ -143,15 +146,16 @@ def _plugin_of(config: RuntimeOptions) -> Iterator[None]:
         if isinstance(error, ModelError | ModuleNotFoundError) or config.kind in RUNTIMES.builtins:
             raise
         raise RuntimeFailure(
-            f"runtime: {config.kind} failed, got {type(error).__name__}: {error}; correct its options or its package"
+            f"runtime: {config.kind} failed: {type(error).__name__}: {error}; correct its options, or fix its package"
         ) from error
 
 
 def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKind) -> str:
     if config.kind == "auto":
         raise RuntimeFailure(
-            f"runtime.kind: {artifact.name} cannot be loaded with auto, which is replaced before a pipeline is served; "
-            f"name another kind"
+            f"runtime.kind: auto cannot load {artifact.name} itself, because a served pipeline replaces auto by "
+            f"another kind; "
+            f"name a kind"
         )
     if kind.suffix is None:
         return ""
@@ -160,6 +164,6 @@ def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKin
     if not candidates:
         raise RuntimeFailure(
             f"runtime.kind: artifact {artifact.name} has no {kind.suffix} file for {config.kind}, got "
-            f"{', '.join(artifact.files)}; choose another runtime.kind, or export the model for this one"
+            f"{', '.join(artifact.files)}; choose another runtime.kind, or export the model for {config.kind}"
         )
     return candidates[0]

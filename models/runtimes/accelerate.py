@@ -94,8 +94,8 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     for device in config.max_memory_mib:
         if device not in devices:
             raise RuntimeFailure(
-                f"runtime.max_memory_mib: must name only devices of this process, {devices}, got GPU {device}; remove "
-                f"it, or give the unit that GPU"
+                f"runtime.max_memory_mib: must name only devices of this process, {devices}, got GPU {device}; "
+                f"remove this GPU from the field, or give it to the unit"
             )
     free: dict[Device, float] = {device: mib * _MIB for device, mib in config.max_memory_mib.items()}
     free = free or get_max_memory()
@@ -116,7 +116,7 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     if needed > budgets.get(main, needed):
         raise RuntimeFailure(
             f"runtime.max_memory_mib: {main} needs {needed / _MIB:.3g} MiB for the largest layer and for the weights "
-            f"that cannot stay on disk, got {budgets[main] / _MIB:.3g}; raise it"
+            f"that cannot stay on disk, got {budgets[main] / _MIB:.3g} MiB; raise this budget"
         )
     return device_map
 

@@ -146,7 +146,12 @@ def choose(
     size = f"{weights.whole_bytes / MIB:,.1f} MiB of weights"
     staged = [n for n in range(2, device.ranks + 1) if weights.of_a_stage(n) <= device.room]
     if not fitting and staged and weights.torch:
-        return _staged(config, weights, staged[0], f"{size} do not fit {device.named()}, split or whole")
+        return _staged(
+            config,
+            weights,
+            staged[0],
+            f"{size} do not fit {device.named()}, whole or in tensor-parallel parts",
+        )
     if not fitting and weights.torch:
         return _dispatched(config, weights, device, candidates, f"{size} do not fit {device.named()}")
     in_time = [n for n in fitting if estimate_ms(weights, device, candidates, n) <= objective_ms]
@@ -201,4 +206,4 @@ def _dispatched(config: AutoConfig, weights: Weights, device: Device, candidates
         {"kind": "accelerate", "threads": config.threads, "max_memory_mib": budgets}
     )
     remainder = f"{disk_bytes / MIB:,.1f} MiB stay on disk" if disk_bytes else "the rest is in main memory"
-    return Choice(runtime, rank_bytes, f"{why}: {remainder}, about {took_ms:.3g} ms a request")
+    return Choice(runtime, rank_bytes, f"{why}: {remainder}, about {took_ms:.3g} ms per request")

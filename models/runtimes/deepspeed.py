@@ -70,7 +70,7 @@ class DeepSpeedRuntime(ModuleRuntime):
             release_pages(path)
             if config.cuda_graph:
                 if device != "cuda":
-                    raise ValueError("runtime.cuda_graph: needs a CUDA device; remove it")
+                    raise ValueError("CUDA graphs need a CUDA device; remove runtime.cuda_graph")
                 module.compile(mode="reduce-overhead", dynamic=False)  # one graph per shape
         except (RuntimeError, ValueError, AssertionError, AttributeError, NotImplementedError) as error:
             raise RuntimeFailure(
@@ -85,7 +85,7 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
     inner = getattr(module, "model", None)
     if own:
         if config.kernel_injection:
-            raise ValueError("runtime.kernel_injection: DeepSpeed has no kernels for these layers; remove it")
+            raise ValueError("DeepSpeed has no kernels for these layers; remove runtime.kernel_injection")
         for layer in own:
             _check_heads(layer.heads, config)
             if config.quantization is None:
@@ -109,7 +109,7 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
 def _check_heads(heads: int, config: DeepSpeedConfig) -> None:
     if heads % config.shards:
         raise ValueError(
-            f"runtime.shards: must divide the {heads} attention heads, got {config.shards}; change it"
+            f"the number of shards must divide the {heads} attention heads, got {config.shards}; change runtime.shards"
         )
 
 
@@ -146,7 +146,7 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
     from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
 
     if not torch.cuda.is_available():
-        raise ValueError("runtime.quantization: needs a CUDA device; remove it")
+        raise ValueError("quantization needs a CUDA device; remove runtime.quantization")
     module.to("cuda")
     options = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
     # The key is matched as a substring of module names, so "" matches all modules.

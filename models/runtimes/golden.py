@@ -65,8 +65,8 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
             fault = _difference(expected, outputs[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:
                 raise GoldenMismatch(
-                    f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests, {fault}; export "
-                    f"or train it again"
+                    f"artifact {artifact.name} {artifact.version} at {root}: failed on its golden requests: {fault}; "
+                    f"export or train the model again"
                 )
     return True
 
@@ -81,5 +81,5 @@ def _difference(expected: np.ndarray, scores: np.ndarray, narrow: bool) -> str |
         ABSOLUTE_TOLERANCE if not narrow else NARROW_TOLERANCE * float(np.abs(expected).max(initial=0.0))
     )
     if not np.allclose(scores, expected, rtol=RELATIVE_TOLERANCE, atol=allowed):
-        return f"scores differ by up to {np.abs(scores - expected).max():.3g} from those at export"
+        return f"scores differ by up to {np.abs(scores - expected).max():.3g} from the scores at export"
     return None

@@ -81,7 +81,9 @@ class OnnxRuntime:
         missing = set(self._outputs) - self._session.outputs
         if missing:
             raise RuntimeFailure(
-                f"{path}: the graph has no output {sorted(missing)}; declare only the graph's outputs"
+                f"{path}: the graph lacks the outputs {sorted(missing)}, which artifact.yaml declares; declare "
+                f"only the "
+                f"graph's outputs"
             )
 
     def run(self, inputs: Inputs) -> Inputs:

@@ -87,7 +87,7 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
     if not encoded:
         raise RuntimeFailure(
             f"{path}: the graph has no value {ENCODED_HISTORY!r}, because its export is too old or its architecture "
-            f"encodes no history; train it again, as a history_ranker"
+            f"encodes no history; train the model again, as a history_ranker"
         )
     inputs = list(model.graph.input)
     outputs = [value for spec in signature.outputs for value in model.graph.output if value.name == spec.name]
@@ -139,7 +139,7 @@ def _check_inputs(path: Path, first: "ModelProto", signature: Signature) -> None
     if not_per_request:
         raise RuntimeFailure(
             f"{path}: the encoded history may depend only on inputs of the request, got {', '.join(not_per_request)}; "
-            f"the graph cannot be cut in two"
+            f"change these inputs, or leave out history_cache"
         )
 
 

@@ -100,7 +100,7 @@ def _read(path: Path, features: FeatureSet) -> tuple[bytes, pa.Table]:
 def _expect_features(path: Path, served: str, features: FeatureSet) -> None:
     if served != features.content_hash:
         raise FeatureMismatch(
-            f"{path}: its lists were served with feature hash {served}, but this pipeline has "
+            f"{path}: the lists were served with feature hash {served}, but this pipeline has "
             f"{features.content_hash}; train from lists that were served with these definitions"
         )
 

@@ -43,12 +43,12 @@ def checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
     """
     if not (folder / TOKENIZER).is_file():
         raise ArtifactError(
-            f"{folder}: {TOKENIZER} is missing; load the tokenizer with transformers and save it, which writes one"
+            f"{folder}: {TOKENIZER} is missing; load the tokenizer with transformers and save it, which writes the file"
         )
     settings = _tokenizer_config(folder)
     if settings.get("truncation_side", "right") != "right":
         raise ArtifactError(
-            f"{folder}: its tokenizer truncates texts on the left, only the right is supported; use another model"
+            f"{folder}: the tokenizer truncates texts on the left, but only the right is supported; use another model"
         )
     return PairTokenizer(folder / TOKENIZER)
 
@@ -92,7 +92,7 @@ def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> i
     limit = int(min(limits, default=512))
     if wanted is not None and wanted > limit:
         raise ArtifactError(
-            f"{folder}: max_length must be at most {limit} for this model, got {wanted}; lower it"
+            f"{folder}: max_length must be at most {limit} for this model, got {wanted}; lower max_length"
         )
     return wanted or min(limit, 512)
 
@@ -110,5 +110,5 @@ def reads_types(folder: Path, config: dict[str, Any]) -> bool:
     try:
         names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
     except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{folder}: transformers cannot load its tokenizer: {error}") from error
+        raise ArtifactError(f"{folder}: transformers cannot load the folder's tokenizer: {error}") from error
     return "token_type_ids" in names

@@ -88,7 +88,9 @@ def load_folder(
     if absent:
         remedy = "use a folder with all weights"
         if not random_head and head == missing:
-            remedy = "it is an encoder without a classification head, so train one or allow a random head"
+            remedy = (
+                "the model is an encoder without a classification head; train a head, or allow a random head"
+            )
         raise ArtifactError(f"{folder} has no weights {', '.join(absent)}; {remedy}")
     module.model = model
     return LoadedClassifier(module.eval(), tuple(sorted(head)))

@@ -81,7 +81,7 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
             raise SignatureError(
                 f"{source}: item {catalogue.ids[row]} of catalogue {catalogue.manifest.name} has no text "
-                f"{name!r} in the properties of its details ({error!r}); name a text that all items have"
+                f"{name!r} in the properties of its GeoJSON details ({error!r}); name a text that all items have"
             ) from error
 
 

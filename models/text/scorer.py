@@ -46,8 +46,8 @@ class PairScorer:
         )
         if self._batcher.room < 1:
             raise SignatureError(
-                f"pair.max_length: must be above {self._tokenizer.template.added}, the tokens that the tokenizer adds "
-                f"to a pair, got {signature.pair.max_length}; raise it"
+                f"pair.max_length: must be above {self._tokenizer.template.added}, the number of tokens that the "
+                f"tokenizer adds to a pair, got {signature.pair.max_length}; raise pair.max_length"
             )
         self._texts = item_tokens(
             catalogue, signature.pair.text, root / TOKENIZER, self._batcher.max_text_tokens

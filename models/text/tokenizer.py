@@ -87,7 +87,7 @@ def _template(path: Path, encoding: Any) -> Template:
     first, second = np.flatnonzero(sequence == 0), np.flatnonzero(sequence == 1)
     if not (len(first) and len(second)) or first[-1] > second[0]:
         raise RuntimeFailure(
-            f"{path} does not join a pair as its first text, then its second; use the tokenizer of a cross-encoder"
+            f"{path} does not put the first text of a pair before the second; use the tokenizer of a cross-encoder"
         )
     before, between, behind = slice(0, first[0]), slice(first[-1] + 1, second[0]), slice(second[-1] + 1, None)
     return Template(

@@ -51,15 +51,16 @@ class RankerTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: tuple[str, ...] = Field(
-        min_length=1, description="catalogue columns, read for candidates and history"
+        min_length=1,
+        description="catalogue columns to read for the candidates and for the items in the history",
     )
     number: str | None = Field(
         default=None,
-        description="item column with small whole numbers, each with a learned embedding; 0 is unknown",
+        description="item column with small whole numbers. The model learns an embedding for each. 0 means unknown",
     )
     repeats: bool = Field(
         default=False,
-        description="add the history's values for the same item to each candidate; needs number",
+        description="give each candidate the history values of the same item. Requires the field number",
     )
     context: tuple[ScalarColumn, ...] = ()
     profile: str | None = "profile"
@@ -72,7 +73,9 @@ class RankerTraining(BaseModel):
     request: tuple[str, ...] = Field(
         default=(), description="other request features: global.<name>, realtime.<name>, user.<name>"
     )
-    cells: tuple[str, ...] = Field(default=(), description="features of the candidate's map cell")
+    cells: tuple[str, ...] = Field(
+        default=(), description="features of the candidate's cell, without the prefix cell."
+    )
     size: SizeName | Size = "default"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     fit: FitConfig = FitConfig()
@@ -106,7 +109,9 @@ class RerankerTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: tuple[str, ...] = Field(default=(), description="further catalogue columns")
+    items: tuple[str, ...] = Field(
+        default=(), description="catalogue columns to read in addition to the ranker's features"
+    )
     size: Size = Size(width=32, heads=2, layers=1, hidden=64)
     fit: FitConfig = FitConfig(epochs=2)
 
@@ -166,6 +171,6 @@ class TrainingConfig(BaseModel):
         if self.over_catalogue is not None and (self.reranker is not None or self.distilled is not None):
             raise ValueError(
                 "over_catalogue: cannot be combined with reranker or distilled, which learn from shown lists; remove "
-                "these or over_catalogue"
+                "reranker and distilled, or remove over_catalogue"
             )
         return self

@@ -91,8 +91,8 @@ def fit(
     steps = _steps(train, config, seed, accelerator)
     if not steps:
         raise TrainingError(
-            f"{what}: too few training lists for a step, got {len(train)} lists of two or more known items; build the "
-            f"data set again"
+            f"{what}: too few training lists for a step, got {len(train)} lists with two or more known items; build a "
+            f"larger data set"
         )
     every = max(1, math.ceil(len(steps) / (config.epochs * config.evaluations_per_epoch)))
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=config.weight_decay, fused=True)

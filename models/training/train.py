@@ -246,8 +246,8 @@ class Trainer:
             metrics |= quality(order, labels, batch.offsets, prefix)
         if not all(math.isfinite(value) for value in metrics.values()):
             raise TrainingError(
-                f"{what}: the second half of the validation data has no label of 0.5 or more; rebuild the data set "
-                f"with more positive examples"
+                f"{what}: the second half of the validation data has no label of 0.5 or more; build the data set "
+                f"again, with more positive examples"
             )
         return metrics
 

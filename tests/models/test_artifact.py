@@ -80,7 +80,7 @@ def test_weights_that_are_not_listed_are_refused(tmp_path: Path) -> None:
 def test_other_feature_definitions_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "m")
     assert Artifact.load(tmp_path / "m", feature_hash=SIGNATURE.feature_hash).name == "small"
-    with pytest.raises(FeatureMismatch, match="train it again"):
+    with pytest.raises(FeatureMismatch, match="train the model again"):
         Artifact.load(tmp_path / "m", feature_hash="f" * 16)
 
 

@@ -80,7 +80,7 @@ def test_assembles_request_features_columns_of_earlier_stages_and_batch_arrays(c
     ("source", "message"),
     [
         ("item.altitude", "no column 'altitude'"),
-        ("item.attributes", r"shape \(\) is declared, but catalogue column attributes has"),
+        ("item.attributes", r"has shape \(\), but catalogue column attributes has"),
         ("user.history:sum", "':sum'"),
         ("item.popularity@user.history:offsets", "':offsets'"),
         ("batch.size", "unknown source, got 'batch.size'"),

@@ -84,13 +84,18 @@ def test_writer_fails_after_the_wait_limit_and_changes_nothing(tmp_path: Path) -
         fill(staging, "first")
         with pytest.raises(FolderBusy) as raised, written_whole(root, wait_limit_s=0.1):
             pass
-    assert str(raised.value).startswith(f"{root}: another process has been writing it for 0.1 s; wait")
+    assert str(raised.value).startswith(
+        f"{root}: another process has been writing this folder for 0.1 s; wait"
+    )
     assert marks_in(root) == {"first"}
 
 
 def test_refuses_to_replace_a_file(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("mine")
-    with pytest.raises(NotADirectoryError, match="it is a file; remove it"), written_whole(tmp_path / "d"):
+    with (
+        pytest.raises(NotADirectoryError, match="got a file; remove the file"),
+        written_whole(tmp_path / "d"),
+    ):
         pass
     assert (tmp_path / "d").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["d"]

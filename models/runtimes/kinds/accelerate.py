@@ -41,8 +41,8 @@ class AccelerateConfig(GroupOptions):
     def _budgets_are_of_one_process(self) -> Self:
         if self.max_memory_mib and self.shards > 1:
             raise ValueError(
-                f"max_memory_mib: allowed only with shards: 1, got shards: {self.shards}; remove it, or set shards: 1. "
-                f"A pipeline rank holds all its layers in memory"
+                f"max_memory_mib: allowed only with shards: 1, because a pipeline rank holds all its layers in memory, "
+                f"got shards: {self.shards}; remove max_memory_mib, or set shards: 1"
             )
         return self
 

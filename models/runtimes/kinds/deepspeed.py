@@ -44,14 +44,18 @@ class DeepSpeedConfig(GroupOptions):
     def _fields_fit(self) -> Self:
         if self.cuda_graph and self.shards > 1:
             raise ValueError(
-                f"cuda_graph: allowed only with shards: 1, got shards: {self.shards}; remove it, or set shards: 1"
+                f"cuda_graph: allowed only with shards: 1, got shards: {self.shards}; remove cuda_graph, or set "
+                f"shards: 1"
             )
         if self.quantization is not None and (
             self.shards > 1 or self.dtype != "fp16" or self.kernel_injection
         ):
             raise ValueError(
-                f"quantization: allowed only with shards: 1, dtype: fp16 and without kernel_injection, got shards: "
-                f"{self.shards} and dtype: {self.dtype}; remove it, or change these"
+                f"quantization: requires shards: 1, dtype: fp16 and kernel_injection: false, got shards: "
+                f"{self.shards}, dtype: "
+                f"{self.dtype} and kernel_injection: {str(self.kernel_injection).lower()}; remove quantization, "
+                f"or change "
+                f"these fields"
             )
         return self
 

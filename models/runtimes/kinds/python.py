@@ -58,8 +58,9 @@ def _make(config: PythonConfig) -> PythonRuntime:
         raise RuntimeFailure(f"runtime.target: {error}") from error
     if not callable(factory) or (isinstance(factory, type) and not callable(getattr(factory, "run", None))):
         raise RuntimeFailure(
-            f"runtime.target: expected a class with a method run(inputs), got {config.target!r}, a "
-            f"{type(factory).__name__}; name such a class"
+            f"runtime.target: expected a class with a method run(inputs), got {config.target!r}, "
+            f"{'a class without run' if isinstance(factory, type) else f'a {type(factory).__name__}'}; name such "
+            f"a class"
         )
     make: PythonRuntime = factory
     return make
@@ -75,8 +76,8 @@ def _check(config: PythonConfig) -> None:
         signature.bind(Path(), None, threads=config.threads, **config.options)
     except TypeError as error:
         raise RuntimeFailure(
-            f"runtime.options: {config.target} does not take these arguments, got TypeError: {error}; correct the "
-            f"options, or its signature: (folder, artifact, *, threads, **options)"
+            f"runtime.options: {config.target} does not take these arguments: {error}; correct the options, or its "
+            f"signature: (folder, artifact, *, threads, **options)"
         ) from error
 
 
@@ -86,8 +87,8 @@ def _load(folder: Path, artifact: Artifact, config: PythonConfig) -> Runtime:
         runtime = make(folder, artifact, threads=config.threads, **config.options)
     except PLUGIN_ERRORS as error:
         raise RuntimeFailure(
-            f"runtime.target: {config.target} cannot load {artifact.name}, got {type(error).__name__}: {error}; "
-            f"correct it or its options"
+            f"runtime.target: {config.target} cannot load {artifact.name}: {type(error).__name__}: {error}; "
+            f"fix its code, or correct runtime.options"
         ) from error
     if not callable(getattr(runtime, "run", None)):
         raise RuntimeFailure(

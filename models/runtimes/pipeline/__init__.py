@@ -33,4 +33,6 @@ def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) 
         from models.runtimes.pipeline.hugging_face import HuggingFaceStage
 
         return HuggingFaceStage(module, rank, ranks)
-    raise ValueError("the model has no layers that a pipeline can share out; use runtime.kind: onnx or torch")
+    raise ValueError(
+        "the model has no layers to divide among the ranks of a pipeline; use runtime.kind: onnx or torch"
+    )

@@ -132,7 +132,7 @@ def test_a_user_without_events_has_the_default_row() -> None:
 
 def test_ignores_unused_events_and_rejects_missing_or_invalid_fields() -> None:
     assert CODEC.with_event(None, "opened", 1.0, 0, {}) == CODEC.default_row
-    with pytest.raises(ValueError, match="features read field 'key', which is missing"):
+    with pytest.raises(ValueError, match="field 'key' is missing, but features read it"):
         CODEC.with_event(None, "rating", 1.0, 0, {"value": 1.0})
     with pytest.raises(ValueError, match="at_s must be epoch seconds, got nan"):
         CODEC.with_event(None, "rating", float("nan"), 0, {"key": 1, "value": 1.0, "place": (0.0, 0.0)})
@@ -145,7 +145,7 @@ def test_ignores_unused_events_and_rejects_missing_or_invalid_fields() -> None:
     [
         ({"kind": "count", "event": "rating"}, "window_s and max_events"),
         ({"kind": "last", "event": "rating", "max_events": 3}, "no max_events"),
-        ({"kind": "last", "event": "rating", "field": "sequence"}, "sequence only orders"),
+        ({"kind": "last", "event": "rating", "field": "sequence"}, "sequence, which only orders"),
         ({"kind": "median", "event": "rating"}, "last_values"),
         ({"kind": "last", "event": "Rating"}, "pattern"),
     ],

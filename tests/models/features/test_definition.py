@@ -60,7 +60,7 @@ def test_hash_ignores_the_order_of_declaration() -> None:
         ({"name": "minutes", "group": "context", "fresh_for_s": 5.0}, "fresh_for_s is only for stored"),
         (
             {"name": "rain", "group": "global", "aggregate": LAST},
-            "an aggregate must be of group user or realtime",
+            "with an aggregate, the group must be user or realtime",
         ),
         (
             {"name": "keys", "group": "user", "ragged": True, "max_length": 3, "aggregate": LAST},
@@ -93,7 +93,7 @@ def feature_set(*features: dict[str, Any]) -> FeatureSet:
     [
         (
             [{"name": "a", "group": "user", "transform": {"kind": "log", "of": "user.b"}}],
-            "not declared before",
+            "not declared above",
         ),
         (
             [
@@ -115,7 +115,7 @@ def feature_set(*features: dict[str, Any]) -> FeatureSet:
                 {"name": "b", "group": "item"},
                 {"name": "a", "group": "item", "transform": {"kind": "age", "of": "item.b"}},
             ],
-            "no request time to compute an age",
+            "cannot be computed, because it needs the time of a request",
         ),
         ([{"name": "rain", "group": "global"}], "declare context.now_s"),
         ([{**NOW, "dtype": "float32"}, {"name": "rain", "group": "global"}], "declare context.now_s"),

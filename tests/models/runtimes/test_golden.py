@@ -69,7 +69,7 @@ def test_both_runtimes_reproduce_the_golden_scores(tmp_path: Path, kind: str) ->
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "fault"), [(float("nan"), "scores are NaN or infinite"), (0.5, "from those at export")]
+    ("spoiled", "fault"), [(float("nan"), "scores are NaN or infinite"), (0.5, "from the scores at export")]
 )
 def test_detects_nan_weights_and_changed_weights(tmp_path: Path, spoiled: float, fault: str) -> None:
     artifact = write_ranker(tmp_path, spoiled=spoiled)

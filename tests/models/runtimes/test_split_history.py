@@ -91,7 +91,7 @@ def test_encoded_history_is_not_an_output_of_the_artifact(root: Path) -> None:
 def test_rejects_a_model_that_encodes_no_history(tmp_path: Path) -> None:
     artifact = write_model(tmp_path / "pooled", make_pooled())
     with pytest.raises(
-        RuntimeFailure, match=r"no value 'encoded_history'.*train it again, as a history_ranker"
+        RuntimeFailure, match=r"no value 'encoded_history'.*train the model again, as a history_ranker"
     ):
         load_cut_runtime(tmp_path / "pooled", artifact, OnnxConfig())
 

@@ -121,7 +121,7 @@ def test_rejects_a_loss_that_is_not_finite(splits: tuple[Lists, Lists]) -> None:
 
 def test_rejects_empty_training_lists(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
-    with pytest.raises(TrainingError, match="got 0 lists of two or more known items"):
+    with pytest.raises(TrainingError, match="got 0 lists with two or more known items"):
         fitted((train.subset(np.zeros(0, dtype=np.int64)), valid))
 
 
