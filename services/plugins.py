@@ -32,7 +32,6 @@ def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[
         if kind in registry.builtins:
             raise
         raise ConfigError(
-            f"kind {kind} cannot be opened, got {type(error).__name__}: {error}; correct its options, or its "
-            f"package",
+            f"kind {kind} cannot be opened: {type(error).__name__}: {error}; correct its options, or fix its package",
             field=field,
         ) from error

@@ -80,7 +80,7 @@ class KvStore:
             self._keys.write(self._key(name), value)
         except Exception:
             logger.exception(
-                "%s of pipeline %s could not be written to Ray's key-value store", name, self._pipeline
+                "value %s of pipeline %s could not be written to Ray's key-value store", name, self._pipeline
             )
 
     def _key(self, name: str) -> bytes:
@@ -105,7 +105,7 @@ class FollowedWeights:
             self._poll,
             period_s,
             name="weights",
-            failure="weights could not be read from Ray's key-value store; the last weights stay in use",
+            failure="pool weights could not be read from Ray's key-value store; the last weights stay in use",
             at_start=True,
         )
         self._thread.start()

@@ -32,11 +32,13 @@ class ScalingMetrics:
         self._max_replicas, self._objective_ms = max_replicas, objective_ms
         tags = {"pipeline": pipeline, "unit": key.unit, "pool": key.pool}
         self._replicas = metrics.Gauge(
-            "rankway_autoscaling_replicas", "Replicas: decided, ready and allowed.", (*_KEYS, "of")
+            "rankway_autoscaling_replicas",
+            "Replicas: the target, the ready ones, and the maximum.",
+            (*_KEYS, "of"),
         )
         self._rates = metrics.Gauge(
             "rankway_autoscaling_candidates_per_s",
-            "Candidates per second that the decision used.",
+            "Candidates per second on which the decision is based: arriving and served.",
             (*_KEYS, "of"),
         )
         self._objective = metrics.Gauge("rankway_autoscaling_objective_ms", "Latency objective (p99).", _KEYS)
@@ -52,7 +54,9 @@ class ScalingMetrics:
             _KEYS,
         )
         self._age_s = metrics.Gauge(
-            "rankway_autoscaling_metrics_age_s", "Age of the observation that the decision used.", _KEYS
+            "rankway_autoscaling_metrics_age_s",
+            "Age in seconds of the observation on which the decision is based.",
+            _KEYS,
         )
         self._outcomes = metrics.Counter(
             "rankway_autoscaling_decisions_total", "Scaling decisions.", (*_KEYS, "outcome")

@@ -101,8 +101,8 @@ def _per_node(placement: Placement) -> int:
     for name, (has, takes) in limits.items():
         if takes > has:
             raise SpecError(
-                f"a replica of {placement.deployment} does not fit a node of pool {placement.key.pool}: it takes "
-                f"{takes:g} {name}, but the node has {has:g}; lower units.{placement.key.unit} or raise the pool"
+                f"a replica of {placement.deployment} needs {takes:g} {name}, but a node of pool {placement.key.pool} "
+                f"has {has:g}; lower {name} under units.{placement.key.unit}, or describe larger nodes under pools"
             )
     return int(min((has / takes for has, takes in limits.values() if takes), default=_MOST_REPLICAS))
 
@@ -119,13 +119,15 @@ def _profile_of(placement: Placement, home: Path) -> Profile:
     unit, pool = placement.key
     if placement.profile is None:
         raise ProfileError(
-            f"units.{unit}.profile: {placement.deployment} has no profile; measure one with rankway models bench CONFIG"
+            f"units.{unit}.profile: {placement.deployment} has no profile; measure one with "
+            f"`rankway models bench CONFIG`, and name its file here"
         )
     profile = read_profile(shipped(home, placement.profile))
     if (profile.unit, profile.pool) != placement.key:
         raise ProfileError(
             f"units.{unit}.profile: expected a profile of {unit}@{pool}, got {placement.profile} of "
-            f"{profile.unit}@{profile.pool}; name the right one, or measure one with rankway models bench CONFIG"
+            f"{profile.unit}@{profile.pool}; name the right file, or measure one with "
+            f"`rankway models bench CONFIG`"
         )
     return profile
 

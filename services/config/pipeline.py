@@ -79,7 +79,8 @@ class PipelineConfig(BaseModel):
         for stage in self.stage_names():
             if placed.count(stage) != 1:
                 raise ValueError(
-                    f"units: stage {stage} must be in exactly one unit, got {placed.count(stage)}"
+                    f"units: stage {stage} must be in exactly one unit, got {placed.count(stage)} units; "
+                    f"list it in units.<unit>.stages of one unit"
                 )
         if "reranker" in placed and self.reranker is None:
             raise ValueError(
@@ -87,13 +88,16 @@ class PipelineConfig(BaseModel):
                 "remove the stage"
             )
         if self.reranker is not None and self.unit_of("reranker") != self.ingress_unit:
-            raise ValueError("units: the reranker must be in the same unit as the features; move it there")
+            raise ValueError(
+                "units: the stages reranker and features must be in the same unit; move the reranker to the features"
+            )
         if (
             self.unit_of("ranker") != self.ingress_unit
             and len(self.units[self.unit_of("ranker")].stages) != 1
         ):
             raise ValueError(
-                "units: a ranker outside the ingress unit needs its own unit; move the other stages out of it"
+                "units: outside the ingress unit, the ranker must be the only stage of its unit; move the other stages "
+                "to another unit"
             )
         return self
 
@@ -108,7 +112,8 @@ class PipelineConfig(BaseModel):
             for pool in unit.pools:
                 if pool not in self.pools:
                     raise ValueError(
-                        f"units.{name}.pools: must be in pools, got {pool!r}; name one of {sorted(self.pools)}"
+                        f"units.{name}.pools: unknown pool, got {pool!r}; describe it under pools, or name one of "
+                        f"{sorted(self.pools)}"
                     )
                 if unit.pools[pool].replicas == 0 and self.autoscaling is None:
                     raise ValueError(
@@ -146,6 +151,7 @@ class PipelineConfig(BaseModel):
         for stage, model in used:
             if model not in self.models:
                 raise ValueError(
-                    f"{stage}.model: must be in models, got {model!r}; name one of {sorted(self.models)}"
+                    f"{stage}.model: unknown model, got {model!r}; describe it under models, or name one of "
+                    f"{sorted(self.models)}"
                 )
         return self

@@ -119,7 +119,8 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
         if placement.deployment == deployment:
             return placement
     raise ConfigError(
-        f"unknown deployment, got {deployment}; {config.name} has {', '.join(p.deployment for p in candidates)}"
+        f"unknown deployment, got {deployment}; pipeline {config.name} has "
+        f"{', '.join(p.deployment for p in candidates)}"
     )
 
 
@@ -140,7 +141,7 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
     if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in groups.values()}) > 1:
         raise ConfigError(
             f"the models {' and '.join(sorted(groups))} share a shard group, but their runtimes differ; "
-            f"give them the same shards, placement, timeout_s and transport",
+            f"give these models the same runtime options shards, placement, timeout_s and transport",
             field=f"units.{unit}",
         )
     return next(iter(groups.values()), None)

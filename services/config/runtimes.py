@@ -110,8 +110,8 @@ def _device(config: PipelineConfig, placement: Placement) -> Device:
         return _of_node(pool, cpus)
     if not pool.gpu_memory_gib or pool.gpus < placement.gpus:
         raise ConfigError(
-            f"auto needs the GPUs of a node to choose a runtime, got {pool.gpus} GPUs with {pool.gpu_memory_gib:g} GiB "
-            f"for a rank that takes {placement.gpus:g}; describe the pool's nodes",
+            f"too little to choose a runtime for auto, got {pool.gpus} GPUs with {pool.gpu_memory_gib:g} GiB on a "
+            f"node, for a rank that takes {placement.gpus:g} GPUs; correct gpus and gpu_memory_gib of the pool",
             field=f"pools.{placement.key.pool}.gpu_memory_gib",
         )
     return Device(

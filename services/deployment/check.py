@@ -147,15 +147,15 @@ class Preflight:
                 load_cut_runtime(root, artifact, config.models[name].runtime)
         except KeyError as error:
             raise ConfigError(
-                f"the model needs the input {error}, which neither the feature definitions nor an earlier stage provide"
-                f"; define it, or train the model without it"
+                f"the model needs the input {error}, which neither the feature definitions nor an earlier stage "
+                f"provides; define it, or train the model without it"
             ) from error
         outputs = {spec.name for spec in artifact.signature.outputs}
         for stage in (config.ranker, config.reranker, config.fallback):
             if stage is not None and stage.model == name and stage.output not in outputs:
                 raise ConfigError(
-                    f"the model has no output {stage.output!r}, which a stage needs, got {', '.join(sorted(outputs))}; "
-                    f"set the stage's output to one of these"
+                    f"the model has no output {stage.output!r}, which a stage names, got {', '.join(sorted(outputs))}; "
+                    f"set this stage's field output to one of these"
                 )
 
     def _check_inputs(self, artifact: Artifact, root: Path) -> None:

@@ -51,7 +51,8 @@ def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: Feat
     except PLUGIN_ERRORS as error:
         names = ", ".join(stage.label for stage in config.stages)
         raise ConfigError(
-            f"{names} failed on a batch of unknown users, got {type(error).__name__}: {error}; fix the code",
+            f"a custom stage ({names}) failed on a sample batch of unknown users: {type(error).__name__}: {error}; fix "
+            f"its code",
             field="stages",
         ) from error
 
@@ -71,7 +72,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
         raise ConfigError(str(error), field="candidates") from error
     except PLUGIN_ERRORS as error:
         raise ConfigError(
-            f"the source {config.candidates.kind} failed, got {type(error).__name__}: {error}; fix its code",
+            f"the candidate source {config.candidates.kind} failed: {type(error).__name__}: {error}; fix its code",
             field="candidates",
         ) from error
 

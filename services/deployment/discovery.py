@@ -67,7 +67,8 @@ def connect_to_service(config: PipelineConfig, home: Path) -> Iterator[bool]:
     try:
         if config.name not in serve.status().applications:
             raise ServiceError(
-                f"the cluster at {address} does not serve {config.name}; use the configuration that it serves"
+                f"the cluster at {address} does not serve {config.name}; give the YAML file with which the service was "
+                f"started"
             )
         yield True
     finally:

@@ -140,7 +140,8 @@ def free_ports() -> ServicePorts:
             singles = first + 2 * _REPLICA_PORTS
             return ServicePorts(first, first + _REPLICA_PORTS, *range(singles, singles + 5))
     raise OSError(
-        f"no {block} consecutive free ports between {_FIRST_PORT} and {_LAST_PORT}; stop another service"
+        f"no {block} consecutive free ports between {_FIRST_PORT} and {_LAST_PORT}; stop a service that uses some of "
+        f"them"
     )
 
 

@@ -71,7 +71,8 @@ def find_target(app: Any) -> ReplicaTarget[RankApp] | None:
         return ReplicaTarget(replica, application)
     except (AttributeError, ImportError, TypeError) as error:
         logger.warning(
-            "the fast path is off, and requests take Serve's path: this Ray version has another replica class (%s)",
+            "the fast path is off, and requests take Serve's path: this Ray version has an unexpected replica "
+            "class (%s)",
             error,
         )
         return None

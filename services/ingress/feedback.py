@@ -41,7 +41,7 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
     if (feedback.value is not None) != (feedback.event == "rated"):
         remedy = "send the rating, 0 to 1" if feedback.value is None else "leave it out"
         raise Unprocessable(
-            f"event rated requires it and other events must not have it, got event {feedback.event}; {remedy}",
+            f"required for event rated and not allowed for other events, got event {feedback.event}; {remedy}",
             field="value",
         )
     return feedback

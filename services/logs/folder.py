@@ -38,7 +38,9 @@ class LogFolder:
             filesystem, root = fsspec.core.url_to_fs(path if "://" in path else str(home / path))
         except (ValueError, ImportError, OSError) as error:
             raise ConfigError(
-                f"cannot be written to, got {path} ({error}); name a folder, or a URL whose file system is installed",
+                f"cannot be opened for writing, got {path} ({error}); name a local folder, or install the "
+                f"package for this "
+                f"URL's file system",
                 field=field,
             ) from error
         return cls(filesystem, root.rstrip("/"))

@@ -191,7 +191,7 @@ class LiveReleases:
                 sys.setswitchinterval(usual_s)
         if loaded.name != name:
             loaded.release.retire()
-            raise ReleaseError(f"its files belong to release {loaded.name}; stage it again")
+            raise ReleaseError(f"the files of {name} belong to release {loaded.name}; stage {name} again")
         return loaded
 
     def _steps(self, name: str | None) -> Steps[LiveRelease]:

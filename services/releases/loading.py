@@ -169,7 +169,8 @@ class _StageLoader:
             return (yield from self._ranker(config.ranker))
         if config.reranker is None:
             raise ConfigError(
-                "a unit has the stage reranker, but the pipeline has no reranker; add one", field="units"
+                "a unit has the stage reranker, but the pipeline has no reranker; add a reranker or remove the stage",
+                field="units",
             )
         scorer = yield from self._scorer(config.reranker.model)
         return RerankerStage(scorer, config.reranker, self.catalogue, self.definitions)

@@ -66,7 +66,7 @@ class Rollout:
                     self._call_all(other, "give_up_release", name, faults[0])
                 active = ", ".join({s["release"] for s in self._call_all(self._ingress, "release_status")})
                 raise ReleaseError(
-                    "\n".join([f"release {name} was not activated, {active} stays active:", *faults])
+                    "\n".join([f"release {name} was not activated, so {active} stays active:", *faults])
                 )
         self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
@@ -122,4 +122,4 @@ class Rollout:
 
 def _why(status: Status) -> str:
     failed = status["failed"]
-    return "it gives no reason" if failed is None else str(failed["why"])
+    return "no reason given" if failed is None else str(failed["why"])

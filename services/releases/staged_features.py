@@ -60,7 +60,7 @@ def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
         + (
             "the configuration's value is used"
             if used.get(name) == configured.get(name)
-            else "the release's value is used, because its definitions differ"
+            else "the release's value is used, because the feature definitions differ"
         )
         for name in {**staged, **configured}
         if staged.get(name) != configured.get(name)

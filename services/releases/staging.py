@@ -155,7 +155,8 @@ class ReleaseFolder:
             yield
             if actual != expected:
                 raise ReleaseError(
-                    f"release {name}: {path} must have sha256 {expected[:12]}, got {actual[:12]}; stage it again"
+                    f"release {name}: {path} must have sha256 {expected[:12]}, got {actual[:12]}; stage the release "
+                    f"again"
                 )
         staged: dict[str, Any] = {
             "catalogue": release.catalogue,

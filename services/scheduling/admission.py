@@ -80,8 +80,8 @@ class Admission:
         if rules.shows_overload(priority, left_s, self._horizon_s):
             self._overloaded_at_s = now_s
         return DeadlinePassed(
-            f"deadline_ms: too short for the work ahead of this request, got {left_s * 1e3:.0f}; send again later, or "
-            f"send a longer deadline",
+            f"deadline_ms: too short for the work ahead of this request, got {left_s * 1e3:.0f} ms until the deadline; "
+            f"send again later, or send a longer deadline",
             retry_after_s=1,
         )
 

@@ -139,7 +139,8 @@ class ResponseCache:
         await asyncio.wait([pending], timeout=max(0.0, deadline_s - now_s))
         if not pending.done():
             raise DeadlinePassed(
-                "deadline_ms: passed while an identical request was being answered; send again, or a longer deadline",
+                "deadline_ms: passed while an identical request was being answered; send again, or send a longer "
+                "deadline",
                 retry_after_s=1,
             )
         shared = pending.result()

@@ -74,8 +74,8 @@ def unplaceable(wanted: Sequence[Resources], nodes: Sequence[Mapping[str, float]
                 name for name, amount in bundle.items() if all(node.get(name, 0) < amount for node in free)
             ]
             name = (missing or list(bundle))[0]
-            amounts = ", ".join(f"{node.get(name, 0):g}" for node in nodes) or "no nodes"
-            return f"{len(wanted)} ranks need {bundle[name]:g} {name} each, and the nodes have {amounts}"
+            amounts = ", ".join(f"{node.get(name, 0):g}" for node in nodes) or "none"
+            return f"{len(wanted)} ranks need {bundle[name]:g} {name} each, but the nodes have {amounts}"
         for name, amount in bundle.items():
             fitting[0][name] -= amount
     return None
@@ -95,7 +95,7 @@ def check_placeable(config: PipelineConfig) -> None:
         if fault is not None:
             raise ConfigError(
                 f"a shard group of {placement.deployment} does not fit on the cluster: "
-                f"{fault}; lower models.<name>.runtime.shards or the resources of a rank, or add nodes",
+                f"{fault}; lower models.<name>.runtime.shards, lower the unit's resources, or add nodes",
                 field=f"units.{placement.key.unit}",
             )
 

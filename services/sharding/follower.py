@@ -109,7 +109,7 @@ def load_part(
     artifact = Artifact.read(Path(root))
     if artifact.version != version:
         raise RuntimeFailure(
-            f"{root}: must have version {version} as on rank 0, got {artifact.version}; copy it to all nodes"
+            f"{root}: has version {artifact.version}, but rank 0 has {version}; copy rank 0's artifact to all nodes"
         )
     with trusting(trust):
         config = runtime_config(**runtime)

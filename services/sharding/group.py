@@ -227,7 +227,7 @@ class ShardGroup:
                 self._collectives.send(Command.UNLOAD, self._unloaded.popleft())
             self._collectives.send(command, number, payload)
             if command is Command.SYNC and not self._collectives.agree(fault):
-                raise self._lost(f"its ranks have different results: {fault}")
+                raise self._lost(f"the ranks have different results: {fault}")
         except RuntimeError as error:
             raise self._lost(fault or f"a rank does not respond: {error}") from error
 

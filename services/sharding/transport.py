@@ -21,7 +21,9 @@ def check_transport(transport: Transport | None) -> None:
     """
     if transport == "shared_memory" and not is_supported():
         machine = f"{sys.platform} on {platform.machine()}"
-        raise shared_memory_refused(f"ranks share memory only on Linux on x86-64, and this is {machine}")
+        raise shared_memory_refused(
+            f"ranks can share memory only on Linux on x86-64, but this machine has {machine}"
+        )
 
 
 def may_share_memory(spec: RankSpec) -> bool:
@@ -39,4 +41,4 @@ def open_memory_host(spec: RankSpec) -> MemoryHost | None:
 
 def shared_memory_refused(problem: str) -> ConfigError:
     """Return the error for shared memory that is configured but cannot be used."""
-    return ConfigError(f"{problem}, got shared_memory; leave it out, or use gloo", field=_FIELD)
+    return ConfigError(f"{problem}, got shared_memory; remove the field, or set gloo", field=_FIELD)

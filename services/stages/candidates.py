@@ -89,7 +89,8 @@ def candidate_source(
     """
     if config.count > len(catalogue):
         raise ConfigError(
-            f"more than the {len(catalogue)} items of the catalogue, got {config.count}; lower it",
+            f"must be at most {len(catalogue)}, the number of items in the catalogue, got {config.count}; lower "
+            f"it",
             field="candidates.count",
         )
     with opening(SOURCES, config, "candidates"):

@@ -89,11 +89,11 @@ class CheckedStage:
         if not batch.candidates.keys() <= result.candidates.keys() or not (
             batch.requests.keys() <= result.requests.keys()
         ):
-            yield "fewer columns than its input; add columns with RaggedBatch.adding"
+            yield "fewer columns than it was given; keep these, and add columns with RaggedBatch.adding"
         if self._is_ranked:
             scores = result.candidates["score"]
             if scores.dtype.kind != "f" or scores.ndim != 1 or not np.isfinite(scores).all():
-                yield f"scores that are not finite, got {scores.dtype} {scores.shape}; return finite floats (N,)"
+                yield f"scores that are not finite floats (N,), got {scores.dtype} {scores.shape}; return such scores"
         elif any(name in result.candidates and name not in batch.candidates for name in SCORES):
             yield "scores before the ranker; rename the column, or set after: ranker"
 

@@ -79,7 +79,7 @@ class ContextLayout:
                 if name in self._texts:
                     continue
                 raise Unprocessable(
-                    f"not a context feature of this pipeline; send one of "
+                    f"not a context feature of this pipeline; send only these: "
                     f"{', '.join((*self._fields, *self._texts)) or 'none'}",
                     field=f"context.{name[:_SHOWN]}",
                 )

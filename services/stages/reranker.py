@@ -152,7 +152,7 @@ def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         raise ConfigError(
             f"column {config.column!r} does not hold finite vectors (items, D), got shape {vectors.shape}; "
-            f"name an embedding",
+            f"name a column with embeddings",
             field=field,
         )
     return vectors

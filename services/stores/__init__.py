@@ -38,7 +38,8 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
         kind = STORES.for_config(config)
         if kind.open_writer is None:
             raise ConfigError(
-                f"rankway cannot write stores of this kind, got {config.kind}; load it with its package's tools",
+                f"rankway cannot load data into a store of this kind, got {config.kind}; load it with its "
+                f"package's tools",
                 field=f"{_FIELD}.kind",
             )
         return kind.open_writer(config, home)

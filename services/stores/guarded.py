@@ -37,7 +37,7 @@ class GuardedStore:
             reading = self._store.read_many(keys)
             if len(reading.rows) == len(keys) and all(0 <= index < len(keys) for index in reading.unread):
                 return reading
-            fault = f"got an invalid reading of {len(reading.rows)} rows for {len(keys)} keys"
+            fault = f"the store returned an invalid result with {len(reading.rows)} rows for {len(keys)} keys"
         except PLUGIN_ERRORS as error:
             fault = f"{type(error).__name__}: {error}"
         if self._failures % _LOGGED_EVERY == 0:

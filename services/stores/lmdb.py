@@ -46,7 +46,7 @@ class LmdbStore:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigError(
-                    f"cannot be made a folder, got {path} ({error}); name another folder",
+                    f"cannot be created as a folder, got {path} ({error}); name another folder",
                     field="features.store.path",
                 ) from error
         try:
@@ -122,7 +122,7 @@ class LmdbStore:
             longest = max(rows, key=lambda row: len(row[0]))[0]
             raise StoreFailed(
                 f"LMDB at {self._path}: a key must have 1 to {self._max_key_bytes} bytes, got {len(longest)} in "
-                f"{longest[:80]!r}; shorten that user id",
+                f"{longest[:80]!r}; correct that user id",
                 field="features.store",
             ) from error
         except lmdb.Error as error:

@@ -43,8 +43,8 @@ class LmdbWriter(LmdbStore):
             mark = transaction.get(_mark_of(load))
             if not self._is_in_place() or _parts(None if mark is None else bytes(mark)) < number - 1:
                 raise StoreLost(
-                    f"LMDB at {self._path} was removed, replaced or emptied during the load; run the load again, it "
-                    f"starts over",
+                    f"LMDB at {self._path} was removed, replaced or emptied during the load; run the load again, "
+                    f"which starts over",
                     field="features.store",
                 )
             for key, row in rows:

@@ -154,7 +154,7 @@ def load_all(
                 with suppress(StoreFailed):
                     writer.end_load(reached.load)
             raise StoreLost(
-                "the store lost rows of this load before it ended; run the load again, it starts over"
+                "the store lost rows before the load had ended; run the load again, which starts over"
             )
     except StoreLost:
         for _, checkpoint in through:

@@ -21,7 +21,9 @@ class RowMetrics:
             "group",
         )
         self._refreshes = metrics.Counter(
-            "rankway_refreshes_total", "Newer folders found by a refresh.", (*keys, "folder", "outcome")
+            "rankway_refreshes_total",
+            "Refreshes that found a newer folder, by folder and outcome.",
+            (*keys, "folder", "outcome"),
         )
         self._refreshes.set_default_tags(tags)
         self._refreshed: deque[tuple[str, str]] = deque()
@@ -74,7 +76,7 @@ class ReleaseMetrics:
         """Declare the series. ``has_failed`` is called at each flush."""
         self._series = metrics.Gauge(
             "rankway_release_failed",
-            "1 if the release requested last could not be loaded.",
+            "1 if the last requested release could not be loaded, otherwise 0.",
             ("pipeline", "unit", "replica"),
         )
         self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})

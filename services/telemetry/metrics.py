@@ -68,11 +68,13 @@ class UnitMetrics:
         tags = {"unit": unit, "pool": pool, "replica": replica}
         self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
         self._arrived = metrics.Counter(
-            "rankway_candidates_arrived_total", "Candidates that requests asked to score.", keys
+            "rankway_candidates_arrived_total", "Candidates to score in arriving requests.", keys
         )
         self._served = metrics.Counter("rankway_candidates_served_total", "Candidates scored.", keys)
         self._shed = metrics.Counter(
-            "rankway_requests_shed_total", "Requests refused or given to the fallback.", keys
+            "rankway_requests_shed_total",
+            "Requests refused, or answered by a lower rung of the fallback ladder.",
+            keys,
         )
         self._missed = metrics.Counter(
             "rankway_requests_missed_total",

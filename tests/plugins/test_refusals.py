@@ -85,7 +85,7 @@ def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Pat
         ({"target": "os.path:join"}, "the configuration does not trust its code, got 'os.path:join'; add os"),
         (
             {"target": "acme.policies:math.ceil"},
-            "runtime.target: the attribute is in another module, got 'acme.policies:math.ceil'; write that module",
+            "runtime.target: the attribute is not in this module, got 'acme.policies:math.ceil'; before the colon",
         ),
         ({"target": "acme.none:X"}, "models.ranker.runtime.target: there is no module acme.none"),
         ({"target": "acme.plain:None_"}, "the module acme.plain has no None_, got 'acme.plain:None_'"),
@@ -123,11 +123,12 @@ def test_check_reports_a_wrong_target(
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "features", "column": "value"}]},
-            "stages: acme_boost failed on a batch of unknown users, got KeyError: 'score'; fix the code",
+            "stages: a custom stage (acme_boost) failed on a sample batch of unknown users: KeyError: 'score'; "
+            "fix its code",
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "embedding"}]},
-            "stages: acme_boost failed on a batch of unknown users, got ValueError: operands",
+            "stages: a custom stage (acme_boost) failed on a sample batch of unknown users: ValueError: operands",
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "value", "name": "queue"}]},
@@ -149,9 +150,9 @@ def test_check_reports_wrong_options_of_a_plug_in(
 BROKEN: Mapping[str, tuple[str, str]] = {
     "raises": (
         "raise RuntimeError('no licence')",
-        "cannot be imported, got RuntimeError: no licence; fix it",
+        "cannot be imported: RuntimeError: no licence; fix the module",
     ),
-    "exits": ("raise SystemExit(3)", "cannot be imported, got SystemExit: 3"),
+    "exits": ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
     "imports what is not there": ("import nothing_of_the_kind", "needs the package nothing_of_the_kind"),
     "has no descriptor": ("x = 1", "the module zeta has no KIND"),
     "has another descriptor": (
@@ -186,7 +187,7 @@ from models.runtimes.base import RuntimeKind, RuntimeOptions
 KIND = RuntimeKind(config=RuntimeOptions, load=leave, check=leave)
 """,
         {"models": {"ranker": {"runtime": {"kind": "zeta"}}}},
-        "models.ranker.runtime: zeta failed, got SystemExit: 0; correct",
+        "models.ranker.runtime: zeta failed: SystemExit: 0; correct",
     ),
     "stages": (
         """
@@ -194,7 +195,7 @@ from services.stages.custom import StageKind, StageOptions
 KIND = StageKind(config=StageOptions, open=lambda config, context: leave)
 """,
         {"stages": [{"kind": "zeta", "after": "ranker"}]},
-        "stages: zeta failed on a batch of unknown users, got SystemExit: 0; fix",
+        "stages: a custom stage (zeta) failed on a sample batch of unknown users: SystemExit: 0; fix",
     ),
     "stores": (
         """
@@ -202,7 +203,7 @@ from services.stores.base import StoreKind, StoreOptions
 KIND = StoreKind(config=StoreOptions, open=leave)
 """,
         {"features": {"store": {"kind": "zeta"}}},
-        "features.store: kind zeta cannot be opened, got SystemExit: 0; correct",
+        "features.store: kind zeta cannot be opened: SystemExit: 0; correct",
     ),
     "policies": (
         """
@@ -210,7 +211,7 @@ from autoscale.policies.base import PolicyKind, PolicyOptions
 KIND = PolicyKind(config=PolicyOptions, make=leave, reads_profiles=False)
 """,
         {"autoscaling": {"policy": {"kind": "zeta"}, "p99_ms": 100}},
-        "autoscaling.policy: cannot be created, got kind zeta and SystemExit: 0; correct",
+        "autoscaling.policy: kind zeta cannot be created: SystemExit: 0; correct",
     ),
     "candidate_sources": (
         """
@@ -218,7 +219,7 @@ from services.stages.candidates import CandidatesConfig, SourceKind
 KIND = SourceKind(config=CandidatesConfig, open=leave)
 """,
         {"candidates": {"kind": "zeta", "count": 5}},
-        "candidates: kind zeta cannot be opened, got SystemExit: 0; correct",
+        "candidates: kind zeta cannot be opened: SystemExit: 0; correct",
     ),
 }
 
@@ -242,24 +243,24 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
     "raises for its options": (
         _OPTIONS + "    @model_validator(mode='after')\n    def check(self): raise RuntimeError('no')\n"
         "KIND = RuntimeKind(config=Own, load=print)",
-        "runtime.kind: its options cannot be read, got RuntimeError: no; fix its package",
+        "runtime.kind: the options of this kind cannot be read: RuntimeError: no; fix the package",
     ),
     "raises for its bits": (
         _OPTIONS + "    @property\n    def is_narrow(self): raise RuntimeError('no')\n"
         "KIND = RuntimeKind(config=Own, load=print)",
-        "runtime: zeta failed, got RuntimeError: no; correct",
+        "runtime: zeta failed: RuntimeError: no; correct",
     ),
     "cannot say what it holds": (
         _KIND + "KIND = RuntimeKind(config=RuntimeOptions, load=print, held=lambda config, weights: None)",
-        "runtime: zeta failed, got AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
+        "runtime: zeta failed: AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
     ),
     "loads nothing": (
         _KIND + "KIND = RuntimeKind(config=RuntimeOptions)",
-        "runtime.kind: zeta cannot load a model; add a function load to its descriptor",
+        "runtime.kind: the descriptor of zeta has no function load or load_rank; add one",
     ),
     "raises for a name": (
         "def __getattr__(name): raise RuntimeError('no')",
-        "runtime.kind: the module zeta fails to return KIND, got RuntimeError: no; fix it",
+        "runtime.kind: the module zeta fails to return KIND: RuntimeError: no; fix the module",
     ),
 }
 

@@ -188,9 +188,15 @@ def _expect(name: str, by_column: Mapping[str, Feature], field: str, *, ragged: 
         if feature.ragged == ragged and not feature.shape and (feature.group in PER_CANDIDATE) != of_requests
     ]
     if name not in suitable:
-        why = "is of another kind" if name in by_column else "is not defined"
+        why = (
+            f"does not hold {'a sequence of numbers' if ragged else 'one number'} per "
+            f"{'request' if of_requests else 'candidate'}"
+            if name in by_column
+            else "is not defined"
+        )
         raise ConfigError(
-            f"feature {name!r} {why}; name one of {', '.join(sorted(suitable)) or 'none'}", field=field
+            f"feature {name!r} {why}; suitable features: {', '.join(sorted(suitable)) or 'none'}",
+            field=field,
         )
 
 

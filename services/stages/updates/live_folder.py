@@ -50,9 +50,9 @@ class LiveFolder:
             return
         got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
         raise ConfigError(
-            f"live item features were set before, in {self._home / self._marked_folder()}, and are missing, got {got}; "
-            f"put that folder back, or name it. If the features are lost or not wanted, remove {self.mark}. Every item "
-            f"then has its defaults until it is set again",
+            f"live item features were set before in {self._home / self._marked_folder()}, but are missing, got {got}; "
+            f"restore that folder, or name it in features.live. If the features are lost or no longer wanted, remove "
+            f"{self.mark}. Every item then has the default values until new values are set",
             field="features.live",
         )
 

@@ -68,7 +68,9 @@ def _in_dtype(features: FeatureSet, name: str, value: float | Sequence[float]) -
     """Return the value in the feature's dtype."""
     by_name: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
     if name not in by_name:
-        raise ConfigError(f"live.{name}: not a live feature; name one of {', '.join(by_name) or 'none'}")
+        raise ConfigError(
+            f"live.{name}: not a live feature; the live features are: {', '.join(by_name) or 'none'}"
+        )
     feature, numbers = by_name[name], np.asarray(value, dtype=np.float64)
     kind = np.dtype(feature.dtype)
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)

@@ -39,7 +39,7 @@ def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
                 continue
             if not (home / value).is_file():
                 raise ConfigError(
-                    f"no file at {home / value}; put it there, or correct the path",
+                    f"no file at {home / value}; put the file there, or correct the path",
                     field=f"features.store.tls.{field}",
                 )
             options[f"ssl_{option}"] = str(home / value)
@@ -61,7 +61,7 @@ def _password(config: RedisConfig, home: Path) -> str | None:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"the password cannot be read from {home / config.password_file} ({type(error).__name__}); "
-                f"put the file there, and let this user read it",
+                f"put the file there, readable for the user that runs rankway",
                 field="features.store.password_file",
             ) from error
     return None

@@ -66,8 +66,8 @@ class RedisWriter:
         marks = Marks(load, self._prefix)
         if not marks.hold(self._write(rows, marks, number), number):
             raise StoreLost(
-                f"Redis at {self._where} lost rows of this load while it ran: a server was emptied, or started or "
-                f"replaced without its data; run the load again, it starts over",
+                f"Redis at {self._where} lost rows during this load: a server was emptied, or restarted or "
+                f"replaced without its data; run the load again, which starts over",
                 field="features.store",
             )
         return len(rows)

@@ -103,7 +103,7 @@ def test_error_for_wrong_profile_names_the_unit_and_the_remedy(home: Path) -> No
     ):
         spec_of(config_of(), home)
     with pytest.raises(
-        ProfileError, match=r"gone.json: cannot be read, got .*; create it with rankway models bench"
+        ProfileError, match=r"gone.json: cannot be read: .*; create it with `rankway models bench"
     ):
         spec_of(config_of({"units": {"main": {"profile": "gone.json"}}}), home)
     with pytest.raises(
@@ -115,7 +115,7 @@ def test_error_for_wrong_profile_names_the_unit_and_the_remedy(home: Path) -> No
 def test_refuses_replica_that_fits_no_node(home: Path) -> None:
     small = {"pools": {"cpu": {"cpus": 2}}}
     with pytest.raises(
-        SpecError, match=r"scorer@cpu does not fit a node of pool cpu: it takes 4 cpus, but the node has 2"
+        SpecError, match=r"a replica of scorer@cpu needs 4 cpus, but a node of pool cpu has 2"
     ):
         spec_of(config_of(POOLED, small), home)
 

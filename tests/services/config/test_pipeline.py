@@ -61,7 +61,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"candidates": {"kind": "far"}},
         "candidates.kind: unknown candidate source, got 'far'; use one of near, sample,",
     ),
-    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: must be in pools, got 'gpu'"),
+    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: unknown pool, got 'gpu'"),
     (
         {"pools": {"a": NODE}, "units": {"main": {"pools": {"a": {"replicas": 0}}}}},
         "units.main.pools.a.replicas: must be at least 1 without autoscaling, got 0; raise it or remove the pool",
@@ -73,7 +73,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"pools": {"gpu": {"cpus": 1}}}, "pools.gpu.memory_gib: missing; add it"),
     ({"name": "Bad Name"}, "name: String should match pattern"),
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),
-    ({"ranker": {"model": "none"}}, "ranker.model: must be in models, got 'none'; name one of ['ranker']"),
+    (
+        {"ranker": {"model": "none"}},
+        "ranker.model: unknown model, got 'none'; describe it under models, or name one of ['ranker']",
+    ),
     ({"models": {"ranker": {"runtime": {"threads": 0}}}}, "models.ranker.runtime.threads: Input should be"),
     ({"models": {"ranker": {"runtime": {"shards": 2}}}}, "models.ranker.runtime.shards: no such field"),
     (
@@ -103,9 +106,9 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
             WITH_RERANKER,
             {"units": {"main": {"stages": ["features"]}, "b": {"stages": ["ranker", "reranker"]}}},
         ),
-        "units: the reranker must be in the same unit as the features",
+        "units: the stages reranker and features must be in the same unit",
     ),
-    (merged(WITH_RERANKER, {"reranker": {"model": "none"}}), "reranker.model: must be in models, got 'none'"),
+    (merged(WITH_RERANKER, {"reranker": {"model": "none"}}), "reranker.model: unknown model, got 'none'"),
     (
         merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "e", "relevance_weight": 1.5}}}),
         "reranker.diversity.relevance_weight: Input should be less than or equal to 1, got 1.5",

@@ -101,7 +101,7 @@ def test_devices_of_the_pool_decide_the_runtime(tmp_path: Path) -> None:
 
 def test_rejects_pool_with_gpus_of_unknown_memory(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, on_gpus(memory_gib=0.0))
-    with pytest.raises(ConfigError, match="describe the pool's nodes") as fault:
+    with pytest.raises(ConfigError, match="correct gpus and gpu_memory_gib of the pool") as fault:
         resolved(config, tmp_path)
     assert fault.value.field == "pools.gpu.gpu_memory_gib"
 

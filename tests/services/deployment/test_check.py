@@ -102,7 +102,7 @@ def test_servable_pipeline_has_no_fault(tmp_path: Path) -> None:
         (
             with_output("rating"),
             "models.ranker.artifact",
-            "has no output 'score', which a stage needs, got rating",
+            "has no output 'score', which a stage names, got rating",
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_fault_names_its_field(
     [
         (
             {"candidates": {"count": 501}},
-            "candidates.count: more than the 500 items of the catalogue, got 501",
+            "candidates.count: must be at most 500, the number of items in the catalogue, got 501",
         ),
         (
             merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "colour"}}}),

@@ -19,6 +19,6 @@ def test_writes_to_any_file_system_and_names_an_unknown_one(tmp_path: Path) -> N
     names = MemoryFileSystem().find("/served/log")
     assert len(names) == 1
     assert names[0].endswith("-000001.parquet")
-    with pytest.raises(ConfigError, match="name a folder, or a URL") as refused:
+    with pytest.raises(ConfigError, match="name a local folder, or install") as refused:
         LogFolder.at("nowhere://log", tmp_path, field="log.path")
     assert refused.value.field == "log.path"

@@ -189,7 +189,10 @@ def _of_other_features(root: Path) -> None:
     [
         (_without_weights, "model.onnx is missing"),
         (_altered, "the copy is damaged"),
-        (_of_other_weights, "on its golden requests, scores differ by up to 6.75 from those at export"),
+        (
+            _of_other_weights,
+            "failed on its golden requests: scores differ by up to 6.75 from the scores at export",
+        ),
         (_of_other_features, "trained with feature hash 0000000000000000"),
     ],
 )

@@ -68,7 +68,7 @@ def test_refuses_models_and_catalogues_of_other_feature_definitions(tmp_path: Pa
     document = yaml.safe_load(artifact.read_text())
     document["signature"]["feature_hash"] = "0" * 16
     artifact.write_text(yaml.safe_dump(document))
-    with pytest.raises(FeatureMismatch, match="train it again"):
+    with pytest.raises(FeatureMismatch, match="train the model again"):
         load_release(config, tmp_path, ("ranker",))
     write_model(tmp_path / "model")
     changed = FEATURES.model_dump(mode="json")

@@ -52,7 +52,9 @@ def test_reports_files_that_changed_after_staging(
     path.unlink()  # it is a hard link: the original file is not changed
     if not missing:
         path.write_bytes(content + b"x")
-    with pytest.raises(ReleaseError, match=rf"{damaged} must have sha256 .*, got .*; stage it again"):
+    with pytest.raises(
+        ReleaseError, match=rf"{damaged} must have sha256 .*, got .*; stage the release again"
+    ):
         folder.applied(config, name)
     assert folder.stage(config).name == name
     folder.applied(config, name)

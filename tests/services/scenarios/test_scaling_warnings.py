@@ -38,7 +38,7 @@ def warnings_of(home: Path, *changes: Mapping[str, Any]) -> list[str]:
 def test_warns_if_calls_in_flight_limit_the_ingress(tmp_path: Path, scaling: Mapping[str, Any]) -> None:
     (line,) = warnings_of(tmp_path, PROFILED, scaling)
     assert line.startswith("units.main.max_calls_in_flight: limits a replica of main@local to ")
-    assert " ms at scorer@local), got 2; raise it to " in line
+    assert " ms at scorer@local), got 2; raise max_calls_in_flight to " in line
     enough = int(line.rpartition(" ")[2])
     assert (
         warnings_of(tmp_path, PROFILED, scaling, {"units": {"main": {"max_calls_in_flight": enough}}}) == []

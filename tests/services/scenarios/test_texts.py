@@ -81,7 +81,7 @@ def test_scores_each_request_by_its_own_query(home: Path) -> None:
         (b'{"user_id":"u","context":{"shift":"sea"}}', "context.shift: wrong type or length; send a number"),
         (
             b'{"user_id":"u","context":{"text":"sea"}}',
-            "not a context feature of this pipeline; send one of position, shift, query",
+            "not a context feature of this pipeline; send only these: position, shift, query",
         ),
         (b'{"user_id":"u","context":{"query":"\xff\xfe"}}', "cannot be read as JSON"),
         (b'{"user_id":"u","context":{"query":"\\ud83c"}}', "cannot be read as JSON"),

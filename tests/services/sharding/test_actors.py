@@ -46,9 +46,9 @@ def test_refuses_models_of_one_unit_that_need_different_groups(option: dict[str,
 def test_names_the_missing_resource() -> None:
     nodes = [{"CPU": 8.0, "memory": 1e9}, {"CPU": 8.0}]
     assert unplaceable([{"CPU": 5}, {"CPU": 5}], nodes) is None
-    assert unplaceable([{"CPU": 5}] * 3, nodes) == "3 ranks need 5 CPU each, and the nodes have 8, 8"
-    assert unplaceable([{"CPU": 1, "GPU": 1}], nodes) == "1 ranks need 1 GPU each, and the nodes have 0, 0"
-    assert unplaceable([{"CPU": 1}], []) == "1 ranks need 1 CPU each, and the nodes have no nodes"
+    assert unplaceable([{"CPU": 5}] * 3, nodes) == "3 ranks need 5 CPU each, but the nodes have 8, 8"
+    assert unplaceable([{"CPU": 1, "GPU": 1}], nodes) == "1 ranks need 1 GPU each, but the nodes have 0, 0"
+    assert unplaceable([{"CPU": 1}], []) == "1 ranks need 1 CPU each, but the nodes have none"
 
 
 @settings(max_examples=50)

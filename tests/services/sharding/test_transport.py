@@ -30,7 +30,10 @@ def test_refuses_shared_memory_on_another_platform_before_it_starts_a_rank(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    message = "transport: ranks share memory only on Linux on x86-64, and this is linux on aarch64, got shared_memory"
+    message = (
+        "transport: ranks can share memory only on Linux on x86-64, but this machine has linux on aarch64, "
+        "got shared_memory"
+    )
     launcher = ProcessLauncher()
     config = DeepSpeedConfig(kind="deepspeed", transport="shared_memory")
     with pytest.raises(ConfigError, match=message):

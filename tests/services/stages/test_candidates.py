@@ -40,7 +40,7 @@ def test_sample_consists_of_catalogue_rows(catalogue: Catalogue) -> None:
 
 def test_rejects_more_candidates_than_items(catalogue: Catalogue) -> None:
     with pytest.raises(
-        ConfigError, match="more than the 500 items of the catalogue, got 501; lower"
+        ConfigError, match="must be at most 500, the number of items in the catalogue, got 501; lower"
     ) as refused:
         candidate_source(NEAR.model_copy(update={"count": 501}), catalogue, FEATURES)
     assert refused.value.field == "candidates.count"

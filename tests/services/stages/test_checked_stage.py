@@ -77,14 +77,14 @@ WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
         lambda batch: batch.adding(requests={"x": np.ones(1)}),
         "a column x of the wrong length",
     ),
-    "no column": (lambda batch: replace(batch, candidates={}), "fewer columns than its input"),
+    "no column": (lambda batch: replace(batch, candidates={}), "fewer columns than it was given"),
     "no number": (
         lambda batch: batch.adding(candidates={"score": np.full(5, np.nan)}),
-        "scores that are not finite, got float64",
+        r"scores that are not finite floats \(N,\), got float64",
     ),
     "whole scores": (
         lambda batch: batch.adding(candidates={"score": np.ones(5, dtype=int)}),
-        "scores that are not finite, got int64",
+        r"scores that are not finite floats \(N,\), got int64",
     ),
 }
 

@@ -65,7 +65,7 @@ def test_a_missing_or_damaged_store_is_a_config_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "store"):
-        with pytest.raises(ConfigError, match="cannot be made a folder"):
+        with pytest.raises(ConfigError, match="cannot be created as a folder"):
             LmdbStore(path, readonly=False)
 
 

@@ -123,7 +123,7 @@ def test_refuses_models_with_no_layers_or_too_few(running: RunningGroup) -> None
     if running.config.shards == 1:
         pytest.skip("one process can load any model")
     for name, module, message in (
-        ("pooled", make_pooled(), "no layers that a pipeline can share out"),
+        ("pooled", make_pooled(), "no layers to divide among the ranks of a pipeline"),
         ("short", deep_ranker(1), "must be at most the number of layers, 1, got"),
     ):
         artifact = written(running.root, module, name)

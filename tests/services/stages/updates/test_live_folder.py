@@ -66,7 +66,7 @@ def test_refuses_pipeline_whose_features_were_set_and_are_missing(
     assert bonus_of(config, tmp_path) == 64.0
     (tmp_path / "live").rename(tmp_path / "kept")
     message = refusal(config, tmp_path)
-    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'live'}" in message
+    assert f"in {tmp_path / 'live'}, but are missing, got none at {tmp_path / 'live'}" in message
     assert f"remove {live_folder(config, tmp_path).mark}" in message
     (tmp_path / "kept").rename(tmp_path / "live")
     assert bonus_of(config, tmp_path) == 64.0
@@ -87,11 +87,11 @@ def test_refuses_an_empty_folder(tmp_path: Path, config: PipelineConfig) -> None
 def test_refuses_configuration_with_another_folder_or_none(tmp_path: Path, config: PipelineConfig) -> None:
     set_bonus(config, tmp_path, 64.0, "item-1")
     message = refusal(with_live(config, "other"), tmp_path)
-    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in message
+    assert f"in {tmp_path / 'live'}, but are missing, got none at {tmp_path / 'other'}" in message
     assert "got no folder in the configuration" in refusal(with_live(config, None), tmp_path)
     (tmp_path / "live").rename(tmp_path / "other")
     assert bonus_of(with_live(config, "other"), tmp_path) == 64.0
-    assert f"in {tmp_path / 'other'}, and are missing" in refusal(config, tmp_path)  # their last folder
+    assert f"in {tmp_path / 'other'}, but are missing" in refusal(config, tmp_path)  # their last folder
 
 
 def test_replica_leaves_the_mark_for_features_of_another_program(

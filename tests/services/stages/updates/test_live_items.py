@@ -82,7 +82,7 @@ def test_recovers_the_folder_that_a_killed_writer_moved_aside(tmp_path: Path, co
     [
         ("live.bonus=much", "item-1", "expected live.NAME=VALUE"),
         ("live.bonus", "item-1", "expected live.NAME=VALUE"),
-        ("live.malus=1", "item-1", "live.malus: not a live feature; name one of bonus"),
+        ("live.malus=1", "item-1", "live.malus: not a live feature; the live features are: bonus"),
         ("live.bonus=1,2", "item-1", "live.bonus: expected float32 of shape ()"),
         ("live.bonus=nan", "item-1", "live.bonus: expected float32 of shape ()"),
         ("live.bonus=1e60", "item-1", "live.bonus: expected float32 of shape ()"),

@@ -157,7 +157,7 @@ def test_a_call_fails_if_the_server_is_emptied_during_it(
     with pytest.raises(StoreFailed) as failure:
         loader.call()
     if isinstance(failure.value, StoreLost):
-        assert "it starts over" in failure.value.detail
+        assert "which starts over" in failure.value.detail
     loader.call()
     assert stored_keys(server) == keys_of()
 
@@ -181,7 +181,7 @@ def test_notices_that_rows_of_the_first_file_are_lost_before_the_second(
         if done == total and not flushed:
             flushed.append(server.ask("FLUSHALL"))
 
-    with pytest.raises(StoreLost, match="it starts over"):
+    with pytest.raises(StoreLost, match="which starts over"):
         call(flush_at_end)
     call(lambda done, total: None)
     assert stored_keys(server) == keys_of() | keys_of(USERS)
@@ -254,7 +254,7 @@ def test_notices_that_one_master_of_a_cluster_lost_its_rows(tmp_path: Path) -> N
             with pytest.raises(Cut):
                 loader.call()
             victim.ask("FLUSHALL")  # between two calls
-            with pytest.raises(StoreLost, match="it starts over"):  # and during the second call
+            with pytest.raises(StoreLost, match="which starts over"):  # and during the second call
                 loader.call()
             loaded = loader.call()
             assert (loaded.resumed, loaded.written) == (0, USERS)
