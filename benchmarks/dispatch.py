@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-50")
     parser.add_argument("--size", choices=SIZES, default="large")
     parser.add_argument("--share", type=float, default=0.5, help="share of weights that may be in memory")
-    parser.add_argument("--rounds", type=int, default=5, help="batches, one request each")
+    parser.add_argument("--rounds", type=int, default=5, help="number of batches, with one request each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:

@@ -139,7 +139,7 @@ def _metric(server: Server, name: str) -> float:
 def as_text(result: dict[str, Any]) -> str:
     """Return the figures as a table."""
     lines = [
-        f"open loop, {result['rate']:g} requests/s. Recovery counts from the repair, or for replicas from the kill",
+        f"open loop, {result['rate']:g} requests/s. Recovery is timed from the repair, or for replicas from the kill",
         f"{'fault':14} {'answers':>7} {'5xx':>4} {'lost':>4} {'missed':>6} {'429':>5} {'degraded':>8}   "
         f"{'recovered':>9} {'replaced':>8}   {'p99 ms before':>13} {'during':>7} {'after':>6} {'worst':>6}",
     ]
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="faults.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", nargs="+", choices=(*WHOLE, *SPLIT), default=(*WHOLE, *SPLIT))
-    parser.add_argument("--rate", type=float, default=100.0, help="requests per second")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests to send per second")
     options = parser.parse_args(arguments)
     result = measure(options.only, Plan(options.rate))
     sys.stdout.write((json.dumps(result, indent=2) if options.json else as_text(result)) + "\n")

@@ -158,10 +158,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.features", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=2000, help="our requests per repeat")
+    parser.add_argument("--requests", type=int, default=2000, help="Rankway's requests per repeat")
     parser.add_argument("--feast-requests", type=int, default=40, help="Feast's requests per repeat")
-    parser.add_argument("--feast-python", type=Path, help="a Python with Feast, default: make an environment")
-    parser.add_argument("--no-feast", action="store_true", help="measure our side alone")
+    parser.add_argument(
+        "--feast-python",
+        type=Path,
+        help="Python program with Feast installed. Default: a temporary environment",
+    )
+    parser.add_argument("--no-feast", action="store_true", help="measure only Rankway")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         python = None if options.no_feast else stack.enter_context(feast_environment(options.feast_python))

@@ -134,9 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line. Return 1 if the well-behaved clients keep less than 90%."""
     parser = argparse.ArgumentParser(prog="benchmarks.hostile", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
-    parser.add_argument("--caller", choices=sorted(CALLERS), action="append", help="may repeat, default: all")
+    parser.add_argument(
+        "--caller",
+        choices=sorted(CALLERS),
+        action="append",
+        help="hostile caller to measure. May be repeated. Default: all",
+    )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="seconds per window")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of a measuring window in seconds")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     workload, home = WORKLOADS[options.workload], home_directory()

@@ -134,12 +134,16 @@ def _say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.overload", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="may repeat")
     parser.add_argument(
-        "--multiples", default="1,2,5,10", help="multiples of the capacity; the largest is the claim's"
+        "--workload", choices=sorted(WORKLOADS), action="append", help="workload to measure. May be repeated"
+    )
+    parser.add_argument(
+        "--multiples",
+        default="1,2,5,10",
+        help="loads to send, as multiples of the capacity. The claim is about the largest",
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="seconds per burst")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of a burst in seconds")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     multiples = [float(multiple) for multiple in options.multiples.split(",")]

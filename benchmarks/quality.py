@@ -30,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="quality.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--only", nargs="+", choices=SETS, default=SETS, help="skip the other sets")
-    parser.add_argument("--seeds", type=int, default=1, help="rankers trained on each event set")
+    parser.add_argument(
+        "--only", nargs="+", choices=SETS, default=SETS, help="data sets to measure. Default: all"
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="number of rankers to train on each event set")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the pipelines' YAML files")
     options = parser.parse_args(arguments)

@@ -97,7 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.rankers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument(
-        "--models", nargs="+", default=["ranker", "distilled"], help="model names in the config"
+        "--models",
+        nargs="+",
+        default=["ranker", "distilled"],
+        help="names of the models to measure, as under models in the pipeline",
     )
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--json", action="store_true")

@@ -251,9 +251,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument(
-        "--changed", choices=["ranker", "all"], default="ranker", help="differences between the releases"
+        "--changed",
+        choices=["ranker", "all"],
+        default="ranker",
+        help="models in which the two releases differ",
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="seconds to find the peak")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="seconds under full load, to measure the peak"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     result = measure(

@@ -169,15 +169,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.serving", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--workload", choices=sorted(WORKLOADS), action="append", help="default: dlrm; may repeat"
+        "--workload",
+        choices=sorted(WORKLOADS),
+        action="append",
+        help="workload to measure. May be repeated. Default: dlrm",
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds per cell")
     parser.add_argument(
-        "--quick", action="store_true", help="one repeat with 2 s per cell, not for real figures"
+        "--quick",
+        action="store_true",
+        help="measure one repeat with 2 s per cell, as a trial: the figures are not reliable",
     )
     parser.add_argument(
-        "--wait", type=float, default=0.0, help="seconds to wait for idle cores before a part"
+        "--wait",
+        type=float,
+        default=0.0,
+        help="maximum seconds to wait for idle cores before each measurement",
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

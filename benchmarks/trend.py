@@ -67,13 +67,15 @@ def _loaded(path: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.trend", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--file", type=Path, default=TREND, help="default: benchmarks/trend.csv")
+    parser.add_argument(
+        "--file", type=Path, default=TREND, help="file with the trend. Default: benchmarks/trend.csv"
+    )
     adding = parser.add_subparsers(dest="command").add_parser(
-        "add", help="append the output of serving.py --json"
+        "add", help="append the results in the given files, the output of serving.py --json"
     )
     adding.add_argument("runs", nargs="+", type=Path, metavar="FILE")
     adding.add_argument("--release", required=True, help="release name")
-    adding.add_argument("--commit", default="HEAD", help="the measured commit, default: HEAD")
+    adding.add_argument("--commit", default="HEAD", help="the measured commit. Default: HEAD")
     options = parser.parse_args(arguments)
     try:
         if options.command == "add":

@@ -198,17 +198,21 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200, help="trials in each search")
     parser.add_argument("--middle", type=int, default=20)
     parser.add_argument("--finalists", type=int, default=6)
-    parser.add_argument("--short-s", type=float, default=1800.0, help="seconds of the day for all trials")
     parser.add_argument(
-        "--middle-s", type=float, default=7200.0, help="seconds of the day for the middle round"
+        "--short-s", type=float, default=1800.0, help="seconds of the day that every trial simulates"
+    )
+    parser.add_argument(
+        "--middle-s", type=float, default=7200.0, help="seconds of the day that the middle round simulates"
     )
     parser.add_argument(
         "--journals", type=Path, help="folder for the journals, to resume an interrupted call"
     )
     parser.add_argument("--p99-ms", type=float, default=60.0)
     parser.add_argument("--requests-per-day", type=float, default=5e7)
-    parser.add_argument("--judged", type=int, default=3, help="maximum judged configurations per front")
-    parser.add_argument("--seeds", type=int, default=2, help="seeds for the event engine")
+    parser.add_argument(
+        "--judged", type=int, default=3, help="maximum number of configurations to judge on each front"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="number of seeds for the event engine")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -39,22 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="benchmarks.autoscaling.live", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("part", nargs="?", choices=("control", "profile", "accuracy"))
-    parser.add_argument(
-        "--quick", action="store_true", help="a trace of a minute and a half, and ten seconds per cell"
-    )
+    parser.add_argument("--quick", action="store_true", help="use a trace of 90 s and 10 s per cell")
     parser.add_argument(
         "--seconds",
         type=float,
-        help="seconds per trace (300, quick 90) or per cell (40, quick 10)",
+        help="seconds per trace (default 300, with --quick 90) or per cell (default 40, with --quick 10)",
     )
     parser.add_argument(
         "--replicas",
         type=int,
         nargs="+",
         default=[1, 2],
-        help="accuracy: replica counts, measured in turn",
+        help="for accuracy: the replica counts to measure",
     )
-    parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
+    parser.add_argument("--policy", type=json.loads, default=_POLICY, help="for control: the policy as JSON")
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args(arguments)
     with redirect_stdout(sys.stderr):  # Ray's own messages go to stderr, so that stdout has only the JSON

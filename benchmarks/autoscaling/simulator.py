@@ -266,8 +266,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--seconds", type=float, default=100.0, help="simulated seconds for the speed")
-    parser.add_argument("--seeds", type=int, default=6, help="seeds for the engines' comparison")
+    parser.add_argument(
+        "--seconds", type=float, default=100.0, help="simulated seconds when the speed is measured"
+    )
+    parser.add_argument("--seeds", type=int, default=6, help="number of seeds when the engines are compared")
     options = parser.parse_args(arguments)
     measured = measure(options.seconds, options.seeds)
     sys.stdout.write(

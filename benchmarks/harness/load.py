@@ -41,11 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.harness.load", description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument(
-        "--body", action="append", default=[], help="JSON, or @FILE with one body per line; cycled"
+        "--body",
+        action="append",
+        default=[],
+        help="request body as JSON, or @FILE with one body per line. May be repeated. All bodies are sent in turn",
     )
-    parser.add_argument("--clients", type=int, default=32, help="closed loop: clients")
-    parser.add_argument("--rate", type=float, help="open loop: arrivals per second")
-    parser.add_argument("--connections", type=int, default=256, help="open loop: connections")
+    parser.add_argument("--clients", type=int, default=32, help="number of clients in a closed loop")
+    parser.add_argument("--rate", type=float, help="arrivals per second. Selects an open loop")
+    parser.add_argument("--connections", type=int, default=256, help="number of connections in an open loop")
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args(arguments)
     url = urlsplit(options.url)
