@@ -120,7 +120,7 @@ def _profile_of(placement: Placement, home: Path) -> Profile:
     if placement.profile is None:
         raise ProfileError(
             f"units.{unit}.profile: {placement.deployment} has no profile; measure one with "
-            f"`rankway models bench CONFIG`, and name its file here"
+            f"`rankway models bench CONFIG`, and name the file here"
         )
     profile = read_profile(shipped(home, placement.profile))
     if (profile.unit, profile.pool) != placement.key:

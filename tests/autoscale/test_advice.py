@@ -36,4 +36,4 @@ def test_unreachable_objective_names_unit_and_pool() -> None:
     assert unreachable(config("target_ongoing", p99_ms=1), POOLS) == []
     (line,) = unreachable(config(p99_ms=4), ALONE)
     assert line.startswith("autoscaling.p99_ms: leaves 2.7 ms for ranker@cpu, but one request alone takes ")
-    assert "got 4; raise it" in line
+    assert "got 4; raise p99_ms" in line

@@ -38,7 +38,7 @@ def test_bounds_of_a_pool_take_precedence_over_those_of_its_unit() -> None:
         ({"shares": {"main": 0.7, "ranker": 0.7}}, "must add up to at most 1, got 1.4"),
         ({"policy": {"kind": "magic"}}, "kind"),
         ({"p99_ms": 0}, "p99_ms"),
-        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has its own delays and factors"),
+        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing, which has its own delays and factors"),
     ],
 )
 def test_rejects_contradictory_configuration(changes: dict[str, Any], message: str) -> None:

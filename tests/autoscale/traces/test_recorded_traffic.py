@@ -49,7 +49,7 @@ def test_reads_a_period(folder: Path) -> None:
     traffic = read_traffic(folder, WEDNESDAY_S + 2, WEDNESDAY_S + 3)
     (arrivals,) = traffic.trace.arrivals()
     assert arrivals.candidates.tolist() == [30]
-    with pytest.raises(TraceError, match="no request arrived at main"):
+    with pytest.raises(TraceError, match="no request arrived at unit main"):
         read_traffic(folder, WEDNESDAY_S + 100)
 
 

@@ -85,7 +85,7 @@ def test_describes_a_change_and_writes_it_as_a_patch() -> None:
         "# why\nautoscaling:\n  policy:\n    kind: slo\n    aim: 0.5\n  p99_ms: 100.0\n"
     )
     old, new = (simulated(ONE, config, TRACE, None, 0) for config in (SERVE, slo))
-    assert "on wave it costs" in gains(old, new, "wave")
+    assert "on wave the new autoscaling costs" in gains(old, new, "wave")
 
 
 def test_judge_simulates_the_whole_trace_for_each_configuration() -> None:

@@ -97,7 +97,10 @@ def test_replay_uses_the_recorded_pipeline(home: Path) -> None:
     ("arguments", "expected"),
     [
         (("simulate", "pipeline.yaml", "absent.csv"), "cannot be read"),
-        (("simulate", "pipeline.yaml", "wave.csv", "--start-s", "50", "--end-s", "10"), "swap them"),
+        (
+            ("simulate", "pipeline.yaml", "wave.csv", "--start-s", "50", "--end-s", "10"),
+            "swap start_s and end_s",
+        ),
         (("simulate", "pipeline.yaml", "wave.csv", "--requests-per-day", "-1"), "must be above 0, got -1"),
         (("simulate", "pipeline.yaml", "wave.csv", "--with", "bad.yaml"), "autoscaling.policy"),
         (("simulate", "pipeline.yaml", "wave.csv", "--html", "no/r.html"), "r.html cannot be written"),

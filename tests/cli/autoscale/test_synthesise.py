@@ -29,7 +29,7 @@ def test_makes_a_valid_trace(tmp_path: Path) -> None:
 def test_reports_invalid_days_and_formats(tmp_path: Path) -> None:
     code, output = synthesise(str(tmp_path / "t.csv"), "--requests-per-day", "1", "--day", "1999-01-01")
     assert code == 2
-    assert "not in the series" in output
+    assert "must be days in the series" in output
     code, output = synthesise(str(tmp_path / "t.txt"), "--requests-per-day", "1", "--day", "2019-06-04")
     assert code == 2
     assert ".csv or .parquet" in output

@@ -31,7 +31,7 @@ def test_search_writes_a_patch_and_reports_its_gain(home: Path) -> None:
     code, output, error = call(*arguments, *SMALL, "--policy", "slo")
     assert code == 0, error
     assert "the policy slo instead of target_ongoing" in output
-    assert "on other it costs" in output
+    assert "on other the new autoscaling costs" in output
     assert [line for line in error.splitlines() if line.startswith("whole: 2 of 2")]
     code, output, error = call(*arguments, *SMALL, "--policy", "slo", "--json")  # resumes from the journal
     assert code == 0, error

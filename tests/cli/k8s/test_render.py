@@ -91,7 +91,7 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
         lambda d: d["pools"]["gpu-small"].update(cpus=1),
         "needs 2 cpus, but a node of pool gpu-small has 1",
     ),
-    (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "takes 2 gpus"),
+    (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "needs 2 gpus"),
     (lambda d: d["pools"]["cpu"].update(labels={"ray.io/zone": "a"}), "cannot start with the prefix"),
     (lambda d: d["pools"]["cpu"].update(labels={"zone": "!a"}), "Invalid label key value"),
     (lambda d: d["pools"]["gpu-small"].update(accelerator="L 4"), "Invalid label key value"),

@@ -99,7 +99,7 @@ def test_policy_that_reads_no_profile_needs_none() -> None:
 
 def test_error_for_wrong_profile_names_the_unit_and_the_remedy(home: Path) -> None:
     with pytest.raises(
-        ProfileError, match=r"units.main.profile: main has no profile; measure one with rankway models bench"
+        ProfileError, match=r"units.main.profile: main has no profile; measure one with `rankway models bench"
     ):
         spec_of(config_of(), home)
     with pytest.raises(

@@ -89,7 +89,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"models": {"ranker": {"runtime": {"kind": "deepspeed", "shards": 1, "quantization": "int8"}}}},
-        "models.ranker.runtime: quantization: allowed only with shards: 1, dtype: fp16",
+        "models.ranker.runtime: quantization: requires shards: 1, dtype: fp16",
     ),
     (
         {"units": {"main": {"stages": ["features"]}}},

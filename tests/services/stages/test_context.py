@@ -68,7 +68,7 @@ def test_accepted_number_fits_the_type_of_the_feature(number: float, name: str) 
 def test_layout_without_context_features_has_no_columns() -> None:
     layout = ContextLayout(FeatureSet(features=(Feature(name="bias", group="user"),)))
     assert layout.columns([layout.encode({}), layout.encode({})]) == {}
-    with pytest.raises(Unprocessable, match="this pipeline; send one of none"):
+    with pytest.raises(Unprocessable, match="this pipeline; send only these: none"):
         layout.encode({"a": 1.0})
 
 
