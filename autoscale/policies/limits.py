@@ -152,12 +152,12 @@ class Limited(Generic[State]):
             if (target and since_s < config.up_cooldown_s) or since_s <= 0:
                 return target, f"it scaled up {since_s:.0f} s ago"
             furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
-            return min(wanted, furthest), f"a step up multiplies the replicas by at most {config.max_up_ratio:g}"
+            return min(wanted, furthest), f"a step multiplies the number by at most {config.max_up_ratio:g}"
         since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
         if since_s < config.down_cooldown_s or since_s <= 0:  # at most one step at the same time
-            return target, f"it scaled up or down {since_s:.0f} s ago"
+            return target, f"it scaled {since_s:.0f} s ago"
         furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
-        return max(wanted, furthest), f"a step down divides the replicas by at most {config.max_down_ratio:g}"
+        return max(wanted, furthest), f"a step down divides the number by at most {config.max_down_ratio:g}"
 
     def _awake(
         self, now_s: float, observation: Observation, numbers: Mapping[Key, int], busy_s: Mapping[str, float]
