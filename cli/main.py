@@ -53,6 +53,7 @@ COMMANDS = (
     Command(
         "features", "cli.features:app", _DATA, "Load user features into the store; set live item features."
     ),
+    Command("convert", "cli.convert:app", _DATA, "Draft a pipeline from Metarank, Triton or Vespa files."),
     Command(
         "autoscale",
         "cli.autoscale:app",

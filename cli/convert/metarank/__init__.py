@@ -1,0 +1,1 @@
+"""Metarank: one YAML file with features, models, store and API."""

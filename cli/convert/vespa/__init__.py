@@ -1,0 +1,1 @@
+"""Vespa: a schema with fields, ONNX models and rank profiles."""
