@@ -47,8 +47,19 @@ def _entry(path: Path, value: Any, comments: Comments, depth: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
+    text = _yaml(value, style=None)
+    # Line breaks would need the indentation of their place. In double quotes they are escaped.
+    return text if text.isprintable() else _yaml(value, style='"')
+
+
+def _yaml(value: Any, *, style: str | None) -> str:
     text = yaml.safe_dump(
-        value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True
+        value,
+        default_style=style,
+        default_flow_style=True,
+        width=float("inf"),
+        sort_keys=False,
+        allow_unicode=style is None,
     )
     return str(text).removesuffix("\n").removesuffix("\n...")
 

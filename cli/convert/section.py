@@ -1,6 +1,5 @@
 """Reading a mapping of the source: types are checked, and keys that nothing has read are known."""
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from services.errors import ConfigError
 
 _DURATION = re.compile(r"\s*(\d+)\s*(ms|s|m|h|d)[a-z]*\s*")
+_MOST = 2.0**63
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -37,7 +37,10 @@ class Section:
 
     def error(self, key: str, problem: str, value: Any) -> ConfigError:
         """Return an error about the value of a key."""
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # an integer of more than 4,300 digits
+            shown = "a number with thousands of digits"
         shown = shown if len(shown) <= 100 else f"{shown[:100]}..."
         place = ": ".join(part for part in (self.file, self.at(key)) if part)
         return ConfigError(f"{place}: {problem}, got {shown}; correct it")
@@ -67,8 +70,8 @@ class Section:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(key, "expected a number", value)
-        if abs(value) > 1e300 or not math.isfinite(value):
-            raise self.error(key, "expected a finite number", value)
+        if not abs(value) < _MOST:
+            raise self.error(key, f"expected a number below {_MOST:g}", value)
         return value
 
     def integer(self, key: str, default: int) -> int:
@@ -133,4 +136,6 @@ class Section:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, kind):
                 raise self.error(key, f"expected {words}", value)
+            if isinstance(value, int) and not abs(value) < _MOST:
+                raise self.error(key, f"expected a number below {_MOST:g}", value)
         return values

@@ -15,6 +15,7 @@ _EXPORT = {
     "pytorch": "export the model behind {weights} to ONNX with torch.onnx.export",
     "tensorflow": "convert {weights} to ONNX with tf2onnx",
     "openvino": "export the model behind {weights} to ONNX",
+    "python": "export the model inside {weights} to ONNX, or write it as a runtime of kind python",
     "fil": "make an artifact from the trees in {weights}",
 }
 
@@ -34,11 +35,13 @@ def read_triton(source: Path, *, name: str, model: str | None) -> Draft:
     served = _chosen(models, model, source)
     draft = Draft(name)
     steps = ordered_steps(served, models)
-    scoring = [step for step in steps if not step.model.is_code and not step.model.is_ensemble]
-    if not scoring:
+    flat = [step for step in steps if not step.model.is_ensemble]
+    if not flat:
         raise ConfigError(
-            f"{served.config.file}: expected a step with a model, got code only; choose another with --model"
+            f"{served.config.file}: expected models as steps, got ensembles only; choose with --model"
         )
+    # Without any model the last code is one, such as a model of PyTorch inside model.py.
+    scoring = [step for step in flat if not step.model.is_code] or flat[-1:]
     _stages(draft, served, steps, scoring)
     if served.is_ensemble:
         ensemble = served.config.section("ensemble_scheduling")

@@ -1,5 +1,6 @@
 """Read a Vespa schema and one of its rank profiles."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,8 +109,8 @@ def _fields(root: Statement) -> Iterator[tuple[str, str]]:
 
 def _leftover(draft: Draft, root: Statement, schema: Schema, profiles: list[str]) -> None:
     """Report the fields, profiles and other parts of the schema that the profile does not use."""
-    targets = {finding.source for finding in draft.findings}
-    unread = [name for name in schema.fields if not {f"attribute({name})", f"field {name}"} & targets]
+    read = {word for finding in draft.findings for word in re.findall(r"\w+", finding.source)}
+    unread = [name for name in schema.fields if name not in read]
     if unread:
         draft.decide(
             f"fields {', '.join(unread)}",

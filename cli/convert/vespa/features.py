@@ -64,7 +64,8 @@ def convert_call(draft: Draft, profile: Profile, fields: dict[str, str], call: C
     if name == "attribute" and call.is_call:
         return _typed(draft, "item", call.argument, fields.get(call.argument, ""), place)
     if name == "query" and call.is_call:
-        return _typed(draft, "context", call.argument, profile.inputs.get(call.argument, "double"), place)
+        kind, default = profile.inputs.get(call.argument, "double"), profile.defaults.get(call.argument)
+        return _typed(draft, "context", call.argument, kind, place, default)
     if name in {"firstPhase", "secondPhase", "relevanceScore"}:
         draft.mapped(place, "candidate.score", "the score of the stage before")
         return "candidate.score"
@@ -103,7 +104,9 @@ def _near(draft: Draft, fields: dict[str, str], call: Call) -> str | None:
     return column
 
 
-def _typed(draft: Draft, group: Any, name: str, kind: str, place: str) -> str | None:
+def _typed(
+    draft: Draft, group: Any, name: str, kind: str, place: str, default: float | None = None
+) -> str | None:
     """Add a feature with the type of a field or query input."""
     tensor = _TENSOR.fullmatch(kind.strip())
     if tensor is not None:
@@ -124,7 +127,8 @@ def _typed(draft: Draft, group: Any, name: str, kind: str, place: str) -> str | 
         return column
     if kind in _DTYPES:
         dtype = "float32" if group == "context" and kind == "double" else _DTYPES[kind]
-        column = draft.feature(group, name, dtype=dtype)
+        fields: dict[str, Any] = {"dtype": dtype} | ({} if default is None else {"default": default})
+        column = draft.feature(group, name, **fields)
         draft.mapped(place, column, kind)
         return column
     if kind == "string" and group == "context":

@@ -114,7 +114,11 @@ def _inputs(draft: Draft, profile: Profile, schema: Schema, block: Statement | N
             source = convert_call(draft, profile, schema.fields, calls[0])
         pairs.append(f"{tensor}={source or f'({value})'}")
         if source is None:
-            draft.decide(f"input {tensor}", "", f"{value} is computed: compute it before, or in the graph")
+            parts = [convert_call(draft, profile, schema.fields, call) for call in profile.calls(value)]
+            target = ", ".join(dict.fromkeys(part for part in parts if part))
+            draft.decide(
+                f"input {tensor}", target, f"{value} is computed: compute it before, or in the graph"
+            )
     if is_text:
         draft.feature("context", "query", dtype="text", max_length=512)
         more = "a cross-encoder: make it with `rankway models import` from its Hugging Face folder"

@@ -11,7 +11,10 @@ _INHERITS = re.compile(r"^(?P<name>[^\s{]+)(?:\s+inherits\s+(?P<parents>.+))?$")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _ARGUMENT = re.compile(r"\s*\(([^()]*)\)")
 _OUTPUT = re.compile(r"(?:\.\w+)+")
+_FLOAT = re.compile(r"-?\d{1,300}(?:\.\d+)?")
 _QUOTED = re.compile(r'"[^"\n]*"')
+_BUILT_IN = frozenset({"default", "unranked"})
+"""Vespa's own profiles."""
 PHASES = ("first-phase", "second-phase", "global-phase")
 
 
@@ -44,6 +47,7 @@ class Profile:
         phases: the statement of each phase.
         functions: expressions by the name of the function.
         inputs: type of each query input.
+        defaults: the number that replaces a missing query input.
         models: its own ``onnx-model`` blocks by name.
         other: the other statements.
     """
@@ -52,6 +56,7 @@ class Profile:
     phases: dict[str, Statement] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, float] = field(default_factory=dict)
     models: dict[str, Statement] = field(default_factory=dict)
     other: dict[str, Statement] = field(default_factory=dict)
 
@@ -115,14 +120,16 @@ def name_and_parents(statement: Statement) -> tuple[str, list[str]]:
 def _add(
     profile: Profile, name: str, profiles: dict[str, Statement], file: str, path: tuple[str, ...]
 ) -> None:
+    if name in path and name in _BUILT_IN:
+        return  # it inherits Vespa's own profile of the same name
     if name in path:
         raise ConfigError(
             f"{file}: rank-profile {name}: inherits itself through {', '.join(path)}; remove one"
         )
     statement = profiles.get(name)
     if statement is None:
-        if name in {"default", "unranked"}:
-            return  # Vespa's own profiles
+        if name in _BUILT_IN:
+            return
         raise ConfigError(
             f"{file}: rank-profile {path[-1]}: inherits a profile that is not there, got {name}; add it"
         )
@@ -135,15 +142,18 @@ def _add(
             words = inner.arguments.removeprefix("inline ").partition("(")[0].strip()
             profile.functions[words] = inner.text("expression")
         elif inner.keyword == "inputs":
-            profile.inputs |= dict(_inputs(inner))
+            for declared, kind, value in _inputs(inner):
+                profile.inputs[declared] = kind
+                if _FLOAT.fullmatch(value):
+                    profile.defaults[declared] = float(value)
         elif inner.keyword == "onnx-model":
             profile.models[inner.arguments] = inner
         else:
             profile.other[inner.keyword] = inner
 
 
-def _inputs(statement: Statement) -> Iterator[tuple[str, str]]:
+def _inputs(statement: Statement) -> Iterator[tuple[str, str, str]]:
     for inner in statement.body:
         match = re.match(r"(?:query\(\s*([^)\s]+)\s*\)|([A-Za-z_]\w*))\s*(.*)$", inner.head)
         if match is not None:
-            yield match[1] or match[2], match[3].strip() or "double"
+            yield match[1] or match[2], match[3].strip() or "double", inner.value

@@ -13,7 +13,7 @@ from services.errors import ConfigError
 
 _RAW = ("expression", "match-features", "summary-features", "rank-features", "indexing")
 """Blocks whose content is kept as text, because braces in it are parts of expressions."""
-_OPENING, _CLOSING = "({[", ")}]"
+_PAIRS = {"(": ")", "{": "}", "[": "]"}
 _DEPTH_LIMIT = 64
 
 
@@ -141,23 +141,26 @@ class _Parser:
 
     def _until(self, ends: str) -> str:
         """Return the text up to one of the characters, outside of quotes and brackets."""
-        start, depth, quoted = self._at, 0, False
-        opens = _OPENING if "{" not in ends else "(["
+        start, quoted = self._at, False
+        open_brackets: list[int] = []
+        opens = set(_PAIRS) - set(ends)
         while self._at < len(self._text):
             char = self._text[self._at]
             if quoted:
                 quoted = char not in '"\n' or (char == '"' and self._text[self._at - 1] == "\\")
             elif char == '"':
                 quoted = True
-            elif depth == 0 and char in ends:
+            elif not open_brackets and char in ends:
                 break
-            elif char in opens or (depth and char == "{"):
-                depth += 1
-            elif depth and char in _CLOSING:
-                depth -= 1
+            elif char in opens or (open_brackets and char in _PAIRS):
+                open_brackets.append(self._at)
+            elif (
+                open_brackets and char in _PAIRS.values() and char != _PAIRS[self._text[open_brackets.pop()]]
+            ):
+                self._fail(f"expected another closing bracket, got {char}", start)
             self._at += 1
-        if depth:
-            self._fail("a bracket is not closed", start)
+        if open_brackets:
+            self._fail("a bracket is not closed", open_brackets[-1])
         return self._text[start : self._at]
 
     def _skip_spaces(self) -> None:
