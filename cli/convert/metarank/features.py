@@ -3,13 +3,13 @@
 A function converts one type of extractor. It returns the columns of the features, in the order of Metarank's vector.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cli.convert.draft import Draft
 from cli.convert.metarank import counters, fields, requests
 from cli.convert.section import Section
 
-_WITHOUT = {
+WITHOUT = {
     "position": "the position is known in training only. Leave it out of the vector, and correct for it in training",
     "random": fields.RANDOM,
     "diversity": "a feature cannot depend on the other candidates. The nearest is reranker.diversity, or a listwise "
@@ -27,9 +27,9 @@ def convert_feature(draft: Draft, section: Section, label: str) -> list[str]:
     place, kind = f"features.{label}", section.text("type")
     section.get("ttl")
     section.get("refresh")
-    convert = _CONVERTERS.get(kind)
+    convert = CONVERTERS.get(kind)
     if convert is None:
-        draft.none(place, _WITHOUT.get(kind, f"unknown type of feature, got {kind!r}"))
+        draft.none(place, WITHOUT.get(kind, f"unknown type of feature, got {kind!r}"))
         return []
     columns = convert(draft, section, label)
     for key in section.unread():
@@ -37,7 +37,7 @@ def convert_feature(draft: Draft, section: Section, label: str) -> list[str]:
     return columns
 
 
-_CONVERTERS: dict[str, Callable[[Draft, Section, str], list[str]]] = {
+CONVERTERS: Mapping[str, Callable[[Draft, Section, str], list[str]]] = {
     "number": fields.number,
     "boolean": fields.boolean,
     "string": fields.string,

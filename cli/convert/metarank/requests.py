@@ -4,7 +4,7 @@ from cli.convert.draft import Draft, feature_name
 from cli.convert.metarank.fields import field_of
 from cli.convert.section import Section
 
-_REFERERS = ("unknown", "search", "internal", "social", "email", "paid")
+_MEDIUMS = ("unknown", "search", "internal", "social", "email", "paid")
 _UA_FIELDS = {
     "platform": ("mobile", "desktop", "tablet"),
     "os": ("ios", "android", "windows", "linux", "macos", "chrome os"),
@@ -26,7 +26,7 @@ def referer(draft: Draft, section: Section, label: str) -> list[str]:
     """Convert the medium of a referer."""
     section.get("source")
     section.get("scope")
-    return _one_hot_of_request(draft, f"features.{label}", label, _REFERERS, "the referer")
+    return _one_hot_of_request(draft, f"features.{label}", label, _MEDIUMS, "the referer")
 
 
 def user_agent(draft: Draft, section: Section, label: str) -> list[str]:

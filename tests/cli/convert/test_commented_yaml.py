@@ -42,7 +42,7 @@ def test_any_document_with_any_comments_is_read_back_unchanged(
 
 def test_a_comment_stands_above_its_value_at_the_same_depth() -> None:
     document = {"a": {"b": 1, "c": [2, 3]}, "rows": [{"x": 1}, {"x": 2}]}
-    comments = {("a", "c"): ("two numbers",), ("rows", "1"): ("the second row",)}
+    comments: Comments = {("a", "c"): ("two numbers",), ("rows", "1"): ("the second row",)}
     assert dumped(document, comments, "the head").splitlines() == [
         "# the head",
         "a:",

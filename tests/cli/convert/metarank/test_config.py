@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cli.convert.documents import definitions_text, pipeline_text
 from cli.convert.draft import Draft
 from cli.convert.metarank.config import read_metarank
+from cli.convert.metarank.features import CONVERTERS, WITHOUT
 from models.features.transforms import transformed
 from services.errors import ConfigError
 from tests.cli.convert.drafts import features, note, outcomes, pipeline
@@ -203,6 +204,11 @@ def test_an_empty_file_is_drafted_with_a_ranker_to_supply(tmp_path: Path) -> Non
 def test_unusual_features_say_what_is_missing(shop: Draft) -> None:
     assert "intersect" in note(shop, "features.liked")
     assert "normalised with weight 10" in note(shop, "features.ctr")
+
+
+def test_the_page_about_moving_names_every_type_of_feature() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "moving.md").read_text(encoding="utf-8")
+    assert [kind for kind in (*CONVERTERS, *WITHOUT) if f"`{kind}`" not in page] == ["relevancy"], "it is old"
 
 
 WEIRD = st.one_of(
