@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from reprlib import Repr
 from typing import Any
 
 from services.errors import ConfigError
 
 _DURATION = re.compile(r"\s*(\d+)\s*(ms|s|m|h|d)[a-z]*\s*")
 _MOST = 2.0**63
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 100, 100
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -38,10 +41,9 @@ class Section:
     def error(self, key: str, problem: str, value: Any) -> ConfigError:
         """Return an error about the value of a key."""
         try:
-            shown = repr(value)
+            shown = _SHORT.repr(value)
         except ValueError:  # an integer of more than 4,300 digits
             shown = "a number with thousands of digits"
-        shown = shown if len(shown) <= 100 else f"{shown[:100]}..."
         place = ": ".join(part for part in (self.file, self.at(key)) if part)
         return ConfigError(f"{place}: {problem}, got {shown}; correct it")
 

@@ -88,6 +88,8 @@ def test_a_faulty_source_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
         assert refused.exit_code == 2
         assert refused.output.startswith("error: ")
         assert len(refused.output.splitlines()) == 1
+    for system in ("metarank", "vespa"):
+        assert "no such file" in convert(system, "/dev/zero", "--out", tmp_path / "shop.yaml").output
     assert list(tmp_path.iterdir()) == []
 
 

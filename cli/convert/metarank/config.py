@@ -9,6 +9,7 @@ from cli.convert.draft import Draft
 from cli.convert.metarank.features import convert_feature
 from cli.convert.metarank.service import convert_service
 from cli.convert.section import Section
+from cli.convert.sources import source_text
 from services.errors import ConfigError
 
 _NEIGHBOURS = (
@@ -78,9 +79,10 @@ def read_metarank(source: Path, *, name: str, model: str | None) -> Draft:
 
 
 def _loaded(source: Path) -> Any:
+    text = source_text(source)
     try:
-        return yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{source}: cannot be read as YAML: {error}") from error
 
 

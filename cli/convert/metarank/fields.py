@@ -9,6 +9,7 @@ from models.features.definition import Group
 COMPUTE = "compute it when you write the catalogue"
 SESSION = "Rankway has no sessions: the value is kept by user, among the realtime features"
 RANDOM = "Rankway's answers are reproducible, so there is no random feature"
+_MOST_LISTED = 200
 _SOURCE = re.compile(r"(\*|metadata|item|user|ranking|interaction:[A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 
 
@@ -76,13 +77,18 @@ def string(draft: Draft, section: Section, label: str) -> list[str]:
     values = section.texts("values")
     encode = section.text("encode", "onehot")  # Metarank's code, though its page says index
     if encode == "index":
-        codes = ", ".join(f"{code} {value}" for code, value in enumerate(values, 1))
+        codes = _listed([f"{code} {value}" for code, value in enumerate(values, 1)])
         fields: dict[str, object] = {"dtype": "int32", "description": f"0 none or unknown, {codes}"}
         return plain(draft, section, label, {label: fields}, "")
     if not values:
         raise section.error("values", "expected at least one value", values)
-    fields = {"dtype": "uint8", "shape": [len(values)], "description": f"1 for each of: {', '.join(values)}"}
+    fields = {"dtype": "uint8", "shape": [len(values)], "description": f"1 for each of: {_listed(values)}"}
     return plain(draft, section, label, {label: fields}, "")
+
+
+def _listed(values: list[str]) -> str:
+    more = [f"and {len(values) - _MOST_LISTED} more"] if len(values) > _MOST_LISTED else []
+    return ", ".join([*values[:_MOST_LISTED], *more])
 
 
 def vector(draft: Draft, section: Section, label: str) -> list[str]:

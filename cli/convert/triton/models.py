@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.convert.section import Section
+from cli.convert.sources import source_text
 from cli.convert.triton.text_format import parsed
 from services.errors import ConfigError
 
@@ -126,11 +127,7 @@ def read_models(repository: Path) -> dict[str, Model]:
 
 def _read(path: Path) -> Model:
     file = f"{path.parent.name}/{CONFIG}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    config = Section(parsed(text, str(path)), "", file)
+    config = Section(parsed(source_text(path), str(path)), "", file)
     name = config.text("name") or path.parent.name
     if name != path.parent.name:
         raise config.error("name", f"expected the name of its folder, {path.parent.name}", name)

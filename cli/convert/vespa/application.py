@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.convert.draft import Draft
+from cli.convert.sources import source_text
 from cli.convert.vespa.phases import Schema, convert_phases
 from cli.convert.vespa.profile import name_and_parents, resolved
 from cli.convert.vespa.schema_text import Statement, parsed
@@ -74,10 +75,7 @@ def _schema_file(source: Path) -> Path:
 
 
 def _read(path: Path) -> tuple[Statement, ...]:
-    try:
-        return parsed(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parsed(source_text(path), str(path))
 
 
 def _profiles(root: Statement, path: Path) -> Iterator[tuple[str, Statement]]:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cli.convert.sources import source_text
 from services.errors import ConfigError
+
+_MOST_BYTES = 1024 * 1024 * 1024
 
 
 def tree_features(path: Path) -> list[str]:
@@ -19,13 +22,14 @@ def tree_features(path: Path) -> list[str]:
     """
     if not path.is_file():
         return []
+    text = source_text(path, _MOST_BYTES)
     try:
-        model = json.loads(path.read_text(encoding="utf-8"))
+        model = json.loads(text)
         if isinstance(model, dict):
             names = model.get("feature_names")
             return [str(name) for name in names] if isinstance(names, list) else []
         return list(dict.fromkeys(_splits(model)))
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read as JSON: {error}") from error
 
 

@@ -201,6 +201,19 @@ def test_an_empty_file_is_drafted_with_a_ranker_to_supply(tmp_path: Path) -> Non
     assert features(draft) == {}
 
 
+def test_many_categories_are_a_short_definition(tmp_path: Path) -> None:
+    values = ", ".join(f"c{code}" for code in range(5_000))
+    text = f"features: [{{name: a, type: string, field: item.a, scope: item, encode: index, values: [{values}]}}]"
+    feature = features(read(tmp_path, text))["item.a"]
+    assert feature.description.endswith("200 c199, and 4800 more")
+
+
+def test_aliases_that_grow_without_bound_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30))]
+    with pytest.raises(ConfigError, match="expected text, got "):
+        read(tmp_path, "\n".join([*lines, "api: {host: *a29}"]))
+
+
 def test_unusual_features_say_what_is_missing(shop: Draft) -> None:
     assert "intersect" in note(shop, "features.liked")
     assert "normalised with weight 10" in note(shop, "features.ctr")
@@ -217,7 +230,7 @@ WEIRD = st.one_of(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(st.data())
 def test_any_wrong_value_is_converted_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
