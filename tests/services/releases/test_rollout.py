@@ -70,7 +70,7 @@ def test_no_request_fails_during_swaps_failed_loads_and_a_rollback(
             clients.wait_for(200)
             broken = commands.stage(float("nan"))
             output = commands.release("activate", broken, status=1)
-            assert f"release {broken} was not activated, {first} stays active" in output
+            assert f"release {broken} was not activated, so {first} stays active" in output
             assert "scores must be finite" in output
             health = ask(service.port, http_request("GET", "/readyz")).json
             assert (health["release"], health["loaded"]) == (first, [first])
