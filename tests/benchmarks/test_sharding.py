@@ -20,5 +20,5 @@ def test_prints_only_json_and_reports_an_impossible_split_as_a_row() -> None:
     assert process.returncode == 0, process.stderr[-4000:]
     rows = {(row["way"], row["ranks"]): row for row in json.loads(process.stdout)["rows"]}
     assert rows["tensor", 2]["difference"] < TOLERANCE
-    assert "heads are not a multiple" in rows["tensor", 4]["refused"]
+    assert "attention heads, got 4" in rows["tensor", 4]["refused"]
     assert "must be at most the number of layers" in rows["pipeline", 2]["refused"]

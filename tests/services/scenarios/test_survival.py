@@ -107,7 +107,7 @@ def test_two_services_coexist_and_one_stops_without_the_other(tmp_path: Path) ->
 def test_answers_are_the_same_on_the_path_of_serve(tmp_path: Path) -> None:
     setting = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{no_middleware.__module__}:no_middleware"}
     with served(tmp_path, environment=setting) as service:
-        assert service.match_in_output(r"(requests take Serve's path)")
+        assert service.match_in_output(r"(requests take Serve's slower path)")
         assert ask(service.port, http_request("GET", "/healthz")).json["fast_path"] is False
         for body, status, field in BAD_BODIES.values():
             data = rank_request(body, {"content-length": str(len(body))})
