@@ -37,7 +37,8 @@ class BoundsConfig(BaseModel):
     def _not_crossed(self) -> Self:
         if None not in (self.min_replicas, self.max_replicas) and self.min_replicas > self.max_replicas:  # type: ignore[operator]
             raise ValueError(
-                f"min_replicas: must be at most max_replicas {self.max_replicas}, got {self.min_replicas}"
+                f"min_replicas: must be at most max_replicas {self.max_replicas}, got {self.min_replicas}; "
+                f"lower min_replicas or raise max_replicas"
             )
         return self
 

@@ -60,7 +60,9 @@ def _loaded(path: Path) -> dict[str, Any]:
         if not run["results"]:
             raise ValueError("no results")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrendError(f"{path}: not the output of serving.py --json, got {error!r}") from error
+        raise TrendError(
+            f"{path}: not the output of serving.py --json ({error!r}); name a file with this output"
+        ) from error
     return run
 
 

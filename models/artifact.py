@@ -51,7 +51,9 @@ class Artifact(BaseModel):
         try:
             artifact = cls.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ArtifactError(f"{path} cannot be read: {error}") from error
+            raise ArtifactError(
+                f"{path} cannot be read: {error}; copy the artifact again, or train the model again"
+            ) from error
         if artifact.weights not in artifact.files:
             raise ArtifactError(
                 f"{path}: weights must be one of files, got {artifact.weights!r}; list this file "

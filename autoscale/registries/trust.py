@@ -44,6 +44,6 @@ def refuse_untrusted(target: str) -> None:
     if not any(f"{module}.".startswith(f"{package}.") for package in _trusted.get()):
         package = module.partition(".")[0]
         raise Untrusted(
-            f"the configuration does not trust its code, got {target!r}; add {package} to the list trust if you "
-            f"trust that package"
+            f"the configuration does not trust the package {package}, got {target!r}; add {package} to the list trust "
+            f"if you trust this package"
         )

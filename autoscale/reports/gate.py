@@ -59,9 +59,10 @@ class Gate:
 
 
 def parse_gate(text: str) -> Gate:
-    """Parse a gate: a figure, a comparison (> >= < <=), and a number, a percentage, or a multiple of the old figure.
+    """Parse a gate: a figure, a comparison (> >= < <=), and a limit.
 
-    Examples are ``p99_ms>80``, ``misses>1%`` and ``cost>1.1x``.
+    The limit is a number, a percentage, or a multiple of the old figure. Examples are ``p99_ms>80``, ``misses>1%`` and
+    ``cost>1.1x``.
 
     Raises:
         AutoscaleError: the text is not a gate.

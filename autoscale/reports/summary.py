@@ -19,7 +19,10 @@ def patch(config: AutoscalingConfig, comments: tuple[str, ...] = ()) -> str:
 
 
 def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
-    """Return a line for each field that differs. A new policy's fields are compared with their defaults."""
+    """Return a line for each field that differs.
+
+    If the policy's kind differs, the new policy's fields are compared with the defaults of the new kind.
+    """
     after = _flat(new.model_dump(mode="json"))
     if old is None:
         return [f"the policy {new.policy.kind} instead of a fixed number of replicas"]

@@ -54,11 +54,11 @@ def _columns(path: Path) -> list[str]:
         if path.suffix == ".parquet":
             return list(pa.parquet.read_schema(path).names)
         if path.suffix != ".csv":
-            raise TraceError(f"{path}: a trace must be a .csv or .parquet file")
+            raise TraceError(f"{path}: a trace must be a .csv or .parquet file; name such a file")
         with path.open(encoding="utf-8") as file:
             header = next((line for line in file if not line.startswith("#")), "")
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise TraceError(f"{path}: cannot be read, got {error}") from error
+        raise TraceError(f"{path}: cannot be read: {error}; name a readable CSV or Parquet file") from error
     if not header.strip():
         raise TraceError(
             f"{path}: is empty; write the column names in its first line, for example time_s,candidates"
@@ -79,7 +79,7 @@ def _tables(path: Path) -> Iterator[pa.RecordBatch]:
         with pa.csv.open_csv(path, options, convert_options=types) as reader:
             yield from reader
     except (OSError, pa.ArrowException) as error:
-        raise TraceError(f"{path}: cannot be read, got {error}") from error
+        raise TraceError(f"{path}: cannot be read: {error}; name a readable CSV or Parquet file") from error
 
 
 def _column(table: pa.RecordBatch, name: str, path: Path) -> NDArray[np.float64]:

@@ -122,9 +122,13 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
         try:
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise TraceError(f"{path}: cannot be read: {error}") from error
+            raise TraceError(
+                f"{path}: cannot be read: {error}; remove this file, or copy it again"
+            ) from error
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
-            raise TraceError(f"{path}: not recorded traffic, missing column {', '.join(missing)}")
+            raise TraceError(
+                f"{path}: not recorded traffic, missing column {', '.join(missing)}; remove this file from the folder"
+            )
         for name in ("kind", "unit", "pool"):  # their dictionary encodings differ between files
             index = table.schema.get_field_index(name)
             table = table.set_column(index, name, table[name].cast(pa.string()))

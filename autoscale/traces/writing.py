@@ -56,7 +56,9 @@ def write_arrivals(chunks: Iterator[Arrivals], path: Path) -> int:
         if writer is None:
             raise TraceError(f"{path}: not written, because there are no requests")
     except OSError as error:
-        raise TraceError(f"{path}: cannot be written, got {error.strerror or error}") from error
+        raise TraceError(
+            f"{path}: cannot be written: {error.strerror or error}; make the folder writable, or free space"
+        ) from error
     finally:
         if writer is not None:
             writer.close()
@@ -83,4 +85,6 @@ def _write(table: pa.Table, path: Path, comments: Sequence[str]) -> None:
         else:
             raise TraceError(f"{path}: a trace must be a .csv or .parquet file; rename it")
     except OSError as error:
-        raise TraceError(f"{path}: cannot be written, got {error.strerror or error}") from error
+        raise TraceError(
+            f"{path}: cannot be written: {error.strerror or error}; make the folder writable, or free space"
+        ) from error

@@ -50,9 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         nargs="+",
         default=[1, 2],
-        help="for accuracy: the replica counts to measure",
+        help="with the part accuracy: the replica counts to measure",
     )
-    parser.add_argument("--policy", type=json.loads, default=_POLICY, help="for control: the policy as JSON")
+    parser.add_argument(
+        "--policy",
+        type=json.loads,
+        default=_POLICY,
+        help="with the part control: the policy to measure, as JSON",
+    )
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args(arguments)
     with redirect_stdout(sys.stderr):  # Ray's own messages go to stderr, so that stdout has only the JSON

@@ -105,7 +105,8 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> Non
             return
         except (OSError, ValueError):
             time.sleep(_POLL_PERIOD_S)
-    raise RuntimeError(f"the server was not ready in {_START_LIMIT_S:.0f} s")
+    log_end = server.log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the server was not ready within {_START_LIMIT_S:.0f} s: {log_end}")
 
 
 def _wait_until_announced(server: Server) -> None:
@@ -113,7 +114,7 @@ def _wait_until_announced(server: Server) -> None:
     limit_s = time.monotonic() + _START_LIMIT_S
     while _READY not in server.log.read_text(errors="replace"):
         if time.monotonic() > limit_s:
-            raise RuntimeError(f"the service did not print {_READY!r} in {_START_LIMIT_S:.0f} s")
+            raise RuntimeError(f"the service did not print {_READY!r} within {_START_LIMIT_S:.0f} s")
         time.sleep(_POLL_PERIOD_S)
 
 

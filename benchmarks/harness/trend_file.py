@@ -152,7 +152,12 @@ def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str)
                 cores=machine["cores"],
                 flags=" ".join(machine["flags"]),
             )
-        except (ValueError, ZeroDivisionError) as error:
+        except ZeroDivisionError as error:
+            raise TrendError(
+                f"{workload} {load}: a measurement of the control is 0, so there is no ratio to it; "
+                f"measure all rounds again"
+            ) from error
+        except ValueError as error:
             raise TrendError(f"{workload} {load}: {error}") from error
 
 

@@ -53,7 +53,9 @@ def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error}; correct the path, or the YAML in the file"
+        ) from error
     if not (isinstance(document, dict) and set(document) == {"autoscaling"}):
         return load_config(path).autoscaling
     try:

@@ -23,7 +23,9 @@ def plan(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file, with profiles and prices.")],
     requests_per_day: Annotated[float, typer.Option(help="Mean requests per day.")],
     peak_factor: Annotated[float, typer.Option(help="Peak request rate, as a multiple of the mean.")] = 4.0,
-    zones: Annotated[int, typer.Option(help="Availability zones. Each gets one spare node per pool.")] = 3,
+    zones: Annotated[
+        int, typer.Option(help="Number of availability zones. Each gets one spare node per pool.")
+    ] = 3,
     survive_zone: Annotated[
         bool, typer.Option(help="Size the zones so that the remaining zones serve the peak if one is lost.")
     ] = False,

@@ -24,7 +24,11 @@ def replay(
         Path, typer.Argument(help="Folder of recorded traffic. Or a trace, which also needs --config.")
     ],
     patch: Annotated[
-        Path, typer.Option("--with", help="YAML file of the autoscaling to compare: a patch or a pipeline.")
+        Path,
+        typer.Option(
+            "--with",
+            help="YAML file with the autoscaling to compare: a pipeline, or only the part autoscaling.",
+        ),
     ],
     config: Annotated[
         Path | None, typer.Option(help="Pipeline YAML file. Default: the recorded pipeline.")

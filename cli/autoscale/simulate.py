@@ -28,7 +28,10 @@ def simulate(
     trace: Annotated[Path, typer.Argument(help="Trace, a .csv or .parquet file.")],
     patch: Annotated[
         Path | None,
-        typer.Option("--with", help="YAML file of another autoscaling to use: a patch or a pipeline."),
+        typer.Option(
+            "--with",
+            help="YAML file with another autoscaling to use: a pipeline, or only the part autoscaling.",
+        ),
     ] = None,
     engine: EngineOption = "auto",
     requests_per_day: RequestsPerDay = None,
@@ -85,7 +88,9 @@ def tell(
         try:
             html.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise TraceError(f"--html: {html} cannot be written: {error.strerror or error}") from error
+            raise TraceError(
+                f"--html: {html} cannot be written: {error.strerror or error}; name a file in a writable folder"
+            ) from error
         console.print(f"{html}: written", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         plain = {name: simulation.to_json() for name, simulation in cases.items()}

@@ -21,9 +21,10 @@ def synthesise(
     path: Annotated[Path, typer.Argument(help="Trace to write, a .csv or .parquet file.")],
     requests_per_day: Annotated[float, typer.Option(help="Mean requests per day.")],
     day: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, from 2010-09-21 to 2019-08-31.")
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], help="First day of the trace, from 2010-09-21 to 2019-08-31."),
     ],
-    days: Annotated[int, typer.Option(min=1, max=366, help="Length in days.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Length of the trace in days.")] = 1,
     shape: Annotated[
         Shape,
         typer.Option(

@@ -54,10 +54,14 @@ def tune(
         float | None, typer.Option(help="Scale the traces to this mean number of requests per day.")
     ] = None,
     trials: Annotated[
-        int, typer.Option(help="Configurations to simulate on a short part of the trace.")
+        int, typer.Option(help="Number of configurations to simulate on a short part of the trace.")
     ] = 1000,
-    middle: Annotated[int, typer.Option(help="Best configurations to simulate on a longer part.")] = 50,
-    finalists: Annotated[int, typer.Option(help="Best configurations to simulate on the whole trace.")] = 6,
+    middle: Annotated[
+        int, typer.Option(help="Number of the best configurations to simulate on a longer part of the trace.")
+    ] = 50,
+    finalists: Annotated[
+        int, typer.Option(help="Number of the best configurations to simulate on the whole trace.")
+    ] = 6,
     step_s: Annotated[float, typer.Option(help="Bin width for simulations, in seconds.")] = 10.0,
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Random seed for the search.")] = 0,
@@ -143,7 +147,9 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise AutoscaleError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise AutoscaleError(
+            f"{path} cannot be written: {error.strerror or error}; name a file in a writable folder"
+        ) from error
 
 
 def _as_json(

@@ -55,7 +55,7 @@ def _text(build: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"BUILD: {path} cannot be read: {error}") from error
+        raise ConfigError(f"BUILD: {path} cannot be read: {error}; name a readable file") from error
 
 
 def _built(folder: Path) -> str:

@@ -7,7 +7,10 @@ ROLE_LABEL = "rankway/role"
 POOL_LABEL = "rankway/pool"
 """The label on a pool's pods and their Ray nodes. This label decides on which nodes the pool's deployments run."""
 ACCELERATOR_LABEL = "rankway/accelerator"
-"""The label on Kubernetes nodes with GPUs: Ray's name for the GPU type. It must be set when nodes are created."""
+"""The key of the label on Kubernetes nodes with GPUs. Its value is Ray's name for the GPU type.
+
+The label must be set when nodes are created.
+"""
 
 SPOT_LABEL = "rankway/spot"
 """The label ``"true"`` on Kubernetes nodes that the provider may take back, and their taint's key."""

@@ -84,7 +84,7 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
         ConfigError: ``out`` is a file, or a folder with other files.
     """
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"OUT: must be a folder, got the file {out}")
+        raise ConfigError(f"OUT: must be a folder, got the file {out}; name another path")
     if out.is_dir() and any(out.iterdir()):
         others = sorted(path.name for path in out.iterdir() if not _is_rendered(path))
         if others:
@@ -97,7 +97,9 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
             for name, text in files.items():
                 (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"OUT: {out} cannot be written: {error.strerror}") from error
+        raise ConfigError(
+            f"OUT: {out} cannot be written: {error.strerror}; name a writable folder"
+        ) from error
 
 
 def warnings(config: PipelineConfig) -> list[str]:

@@ -33,9 +33,11 @@ def import_folder(
     out: Annotated[Path, typer.Argument(help="Folder for the artifact. An existing one is replaced.")],
     name: Annotated[str, typer.Option(help="Artifact name.")],
     text: Annotated[
-        str, typer.Option(help="Item text: details.<property>, a property of the item's GeoJSON details.")
+        str, typer.Option(help="Item text, as details.<property>: a property of the item's GeoJSON details.")
     ],
-    query: Annotated[str, typer.Option(help="Query text: context.<feature>.")] = "context.query",
+    query: Annotated[
+        str, typer.Option(help="Feature with the query text, as context.<feature>.")
+    ] = "context.query",
     max_length: Annotated[
         int | None,
         typer.Option(

@@ -73,7 +73,9 @@ class Feature(BaseModel):
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if self.ragged and self.max_length == 0:
-            raise ValueError(f"feature {self.name}: max_length must be at least 1 for a ragged feature")
+            raise ValueError(
+                f"feature {self.name}: max_length must be at least 1 for a ragged feature, got 0; set max_length"
+            )
         for name in ("default", "minimum", "maximum"):
             value = getattr(self, name)
             if isinstance(value, tuple) and self.shape != (len(value),):
@@ -256,7 +258,9 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
             )
     source = known[transform.of]
     if source.is_text:
-        raise ValueError(f"feature {feature.column}: cannot be derived from {source.column}, which is a text")
+        raise ValueError(
+            f"feature {feature.column}: cannot be derived from {source.column}, which is a text; derive it from numbers"
+        )
     row_groups = {"item", *PER_CANDIDATE}  # one row per item or candidate, other groups one per request
     if source.group != feature.group and row_groups & {source.group, feature.group}:
         raise ValueError(

@@ -56,10 +56,14 @@ class EventTable:
             ValueError: a time is not finite, or a user is not from 0 to ``users`` - 1.
         """
         if not np.isfinite(at_s).all():
-            raise ValueError("at_s: must be finite; use epoch seconds")
+            raise ValueError(
+                f"at_s: must be finite, got {at_s[~np.isfinite(at_s)][0]} at index {np.isfinite(at_s).argmin()}; use "
+                f"epoch seconds"
+            )
         if len(user) and not 0 <= user.min() <= user.max() < users:
             raise ValueError(
-                f"user: must be from 0 to {users - 1} for every event; use the users' numbers from 0"
+                f"user: must be from 0 to {users - 1} for every event, got {user.min()} to {user.max()}; use the "
+                f"users' numbers from 0"
             )
         order = np.lexsort((sequence, at_s, user))
         keys = [column[order] for column in (user, at_s, sequence)]

@@ -276,7 +276,7 @@ def _size(dtype: np.dtype[Any]) -> int:
 def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
     if feature.name not in at_s:
         raise ValueError(
-            f"at_s: has no time for {feature.column}, whose fresh_for_s requires one; add it in epoch seconds"
+            f"at_s: has no time for {feature.column}, whose fresh_for_s requires a time; add the time in epoch seconds"
         )
     return at_s[feature.name]
 

@@ -41,7 +41,9 @@ class OnnxSession:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
-            raise RuntimeFailure(f"{name}: cannot be loaded by ONNX Runtime: {error}") from error
+            raise RuntimeFailure(
+                f"{name}: cannot be loaded by ONNX Runtime: {error}; export the model again"
+            ) from error
         self.inputs = {node.name for node in self._session.get_inputs()}
         self.outputs = {node.name for node in self._session.get_outputs()}
 

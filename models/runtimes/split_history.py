@@ -82,7 +82,9 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
     try:
         model = onnx.load(path)
     except Exception as error:  # protobuf's errors share no public base class
-        raise RuntimeFailure(f"{path}: cannot be read as an ONNX graph: {error}") from error
+        raise RuntimeFailure(
+            f"{path}: cannot be read as an ONNX graph: {error}; train the model again"
+        ) from error
     encoded = [value for value in model.graph.value_info if value.name == ENCODED_HISTORY]
     if not encoded:
         raise RuntimeFailure(

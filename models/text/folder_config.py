@@ -25,7 +25,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
+        raise ArtifactError(f"{path} cannot be read: {error}; copy this file again") from error
     if not isinstance(config, dict) or "auto_map" in config:
         raise ArtifactError(
             f"{path}: expected a JSON object without auto_map; code that comes with a model is never run, so use "
@@ -72,7 +72,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
+        raise ArtifactError(f"{path} cannot be read: {error}; copy this file again") from error
     return settings if isinstance(settings, dict) else {}
 
 
@@ -110,5 +110,8 @@ def reads_types(folder: Path, config: dict[str, Any]) -> bool:
     try:
         names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
     except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{folder}: transformers cannot load the folder's tokenizer: {error}") from error
+        raise ArtifactError(
+            f"{folder}: transformers cannot load the folder's tokenizer: {error}; copy the model's tokenizer files "
+            f"into the folder"
+        ) from error
     return "token_type_ids" in names

@@ -136,7 +136,9 @@ def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"the weights in {folder} cannot be read: {error}") from error
+        raise ArtifactError(
+            f"the weights in {folder} cannot be read: {error}; copy the model again"
+        ) from error
     return model, set(report["missing_keys"])
 
 

@@ -131,7 +131,10 @@ class PairBatcher:
     def _around(
         self, starts: Lengths, middles: Lengths, ends: Lengths, field: Literal["ids", "types"]
     ) -> NDArray[np.int64]:
-        """Return all pairs end to end, with the tokens around their texts. The caller fills in the texts."""
+        """Return an array for all pairs, end to end.
+
+        Only the tokens around the texts are set. The caller fills in the texts.
+        """
         t = self._template
         parts = (
             (t.before, t.between, t.behind)

@@ -66,7 +66,9 @@ class PairTokenizer:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library's errors have no other common class
-            raise RuntimeFailure(f"{path} cannot be read as a tokenizer: {error}") from error
+            raise RuntimeFailure(
+                f"{path} cannot be read as a tokenizer: {error}; copy this file again"
+            ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.size = int(self._tokenizer.get_vocab_size(with_added_tokens=True))

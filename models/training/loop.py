@@ -91,7 +91,8 @@ def fit(
     steps = _steps(train, config, seed, accelerator)
     if not steps:
         raise TrainingError(
-            f"{what}: too few training lists for a step, got {len(train)} lists with two or more known items; build a "
+            f"{what}: the training lists must give each of {accelerator.num_processes} processes at least one step of "
+            f"up to {config.lists_per_step} lists, got {len(train)} lists with two or more known items; build a "
             f"larger data set"
         )
     every = max(1, math.ceil(len(steps) / (config.epochs * config.evaluations_per_epoch)))

@@ -25,9 +25,8 @@ def serve_options(
             application.
 
     Returns:
-        The options. If the policy has a window of its own, this is the look-back window. For example,
-        ``target_ongoing`` averages requests over its window. Otherwise the look-back window covers the records for two
-        decisions.
+        The options. The look-back window is the policy's own window if it has one, such as the window over which
+        ``target_ongoing`` averages. Otherwise it is long enough for the metrics of two decisions.
     """
     placed = spec.placed(key)
     assert config.autoscaling is not None

@@ -20,7 +20,9 @@ def load_config(path: Path) -> PipelineConfig:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        raise ConfigError(
+            f"{path}: cannot be read: {error}; correct the path, or the YAML in the file"
+        ) from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping of fields; see configs/walks.yaml for an example")
     return validated(data, str(path))

@@ -110,8 +110,9 @@ def _device(config: PipelineConfig, placement: Placement) -> Device:
         return _of_node(pool, cpus)
     if not pool.gpu_memory_gib or pool.gpus < placement.gpus:
         raise ConfigError(
-            f"too little to choose a runtime for auto, got {pool.gpus} GPUs with {pool.gpu_memory_gib:g} GiB on a "
-            f"node, for a rank that takes {placement.gpus:g} GPUs; correct gpus and gpu_memory_gib of the pool",
+            f"auto cannot choose a runtime, because a rank takes {placement.gpus:g} GPUs with memory, got "
+            f"{pool.gpus} GPUs with {pool.gpu_memory_gib:g} GiB each on a node; correct gpus and gpu_memory_gib of the "
+            f"pool",
             field=f"pools.{placement.key.pool}.gpu_memory_gib",
         )
     return Device(

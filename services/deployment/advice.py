@@ -11,7 +11,7 @@ def scaling_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about autoscaling and calls.
 
     They report a policy that does the same as a simpler one, an objective that cannot be reached, and a unit
-    that is limited by its calls.
+    whose capacity is limited by its calls in flight.
     """
     scaling, limited = pipeline.config.autoscaling, _call_warnings(pipeline)
     if scaling is None:

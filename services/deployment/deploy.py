@@ -37,7 +37,7 @@ def deploy(
         document: the Serve config. The default is ``serve_config``'s result.
 
     Returns:
-        Whether requests take the fast path.
+        Whether requests take the fast path (``services/ingress/fast_path.py``).
 
     Raises:
         ConfigError: a shard group does not fit the cluster.

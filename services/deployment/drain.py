@@ -35,7 +35,7 @@ def main() -> None:
     """Drain this pod's node. ``$RAY_ADDRESS`` names the cluster."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
-        "--limit-s", type=float, required=True, help="Seconds that replicas have to move to other nodes."
+        "--limit-s", type=float, required=True, help="Time for replicas to move to other nodes, in seconds."
     )
     limit_s: float = parser.parse_args().limit_s
     gcs = connect_gcs()

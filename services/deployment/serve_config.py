@@ -66,7 +66,7 @@ def refuse_unknown_fields(document: Mapping[str, Any]) -> None:
     """Check a Serve config for fields that Serve does not know. Serve silently ignores them.
 
     Pydantic's ``extra="forbid"`` is not enough. It does not check fields that may also be a mapping, such as
-    ``autoscaling_config``, nor models with their own ``__init__``, such as its ``policy``.
+    ``autoscaling_config``, nor models with their own ``__init__``, such as ``AutoscalingPolicy``.
 
     Raises:
         ConfigError: Serve does not know a field.

@@ -32,8 +32,8 @@ async def send_at_once(send: Send, start: Message, body: Message) -> None:
     """Send an answer's head and body. Behind uvicorn both leave in one write to the socket.
 
     uvicorn writes each message as soon as it is sent. If a replica is killed between two writes, it has sent only the
-    head. A proxy then can no longer ask another replica, and the client gets no answer. Therefore the cycle gets a
-    transport that collects the writes until both messages are sent.
+    head. A proxy then can no longer ask another replica, and the client gets no answer. Therefore uvicorn's
+    request cycle temporarily gets a transport that collects the writes until both messages are sent.
     """
     cycle = request_cycle(send)
     if cycle is None:

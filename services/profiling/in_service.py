@@ -64,9 +64,10 @@ class DeploymentMeasurement:
 def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, DeploymentMeasurement]:
     """Serve the pipeline and measure each deployment.
 
-    First, requests are sent one at a time for ``seconds``. Then the service is saturated with all its
-    replicas, and loaded to most of its capacity. Only a loaded service shows how much replicas slow each other down,
-    and how much it costs to read and answer requests. Finally, another replica of each unit is started.
+    First, requests are sent one at a time for ``seconds``. Then all replicas work together: in several rounds the
+    service is first saturated, then loaded to most of its capacity. Only a loaded service shows how much replicas
+    slow each other down, and how much it costs to read and answer requests. Finally, another replica of each unit is
+    started.
 
     Raises:
         ServiceError: the service does not start, or does not answer.

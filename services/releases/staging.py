@@ -93,7 +93,9 @@ class ReleaseFolder:
                     yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
                 )
         except OSError as error:
-            raise ReleaseError(f"release {name} cannot be written to {self.root}: {error}") from error
+            raise ReleaseError(
+                f"release {name} cannot be written to {self.root}: {error}; make the folder writable, or free space"
+            ) from error
         return release
 
     def read(self, name: str) -> StagedRelease:

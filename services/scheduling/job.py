@@ -219,7 +219,10 @@ class Job(Generic[Payload]):
         self.is_settled = self.is_probe = False
 
     def failure(self, error: BaseException) -> ServiceError:
-        """Return the error that the requests get if no rung is left after ``error``. A fault is logged."""
+        """Return the error that the requests get if no rung is left after ``error``.
+
+        The error is logged, unless it is a refusal, an error in the request, or already in the log.
+        """
         if (
             isinstance(error, Overloaded | RequestError) or error is self.error
         ):  # not a fault, or already in the log

@@ -36,11 +36,11 @@ class RemoteCalls(Generic[Payload]):
         rescues: bool,
         clock: Callable[[], float],
     ) -> None:
-        """Return jobs to the executor of ``consumer`` after their calls.
+        """Prepare to make calls whose jobs return to one executor.
 
         Args:
             queue: the queue that the jobs return to.
-            consumer: the executor's part of the queue.
+            consumer: this executor's part of the queue.
             rescues: whether requests can be answered from memory.
             clock: the clock of all deadlines, in seconds.
         """
@@ -110,10 +110,10 @@ class RemoteCalls(Generic[Payload]):
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
-        """Return how long each work waits for the call: its expected time, or longer if the work's deadline allows.
+        """Return how long each of the job's queue entries waits for the call.
 
-        If there is nothing else to try, all works wait until the latest of their deadlines. Even a call that hangs ends
-        then.
+        An entry waits for the call's expected time, or longer if the entry's deadline allows. If there is nothing else
+        to try, all entries wait until the latest of their deadlines. Even a call that hangs ends then.
         """
         if job.rehearsed is not None:
             return [_REHEARSAL_LIMIT_S] * len(job.works)
@@ -132,7 +132,7 @@ class _Call(Generic[Payload]):
 
     Attributes:
         waiting: the batch indices of the requests that still wait.
-        patience_s: for how many seconds each remaining work waits.
+        patience_s: for each queue entry with such requests, how many seconds after the start of the call it waits.
     """
 
     def __init__(

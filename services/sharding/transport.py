@@ -22,7 +22,7 @@ def check_transport(transport: Transport | None) -> None:
     if transport == "shared_memory" and not is_supported():
         machine = f"{sys.platform} on {platform.machine()}"
         raise shared_memory_refused(
-            f"ranks can share memory only on Linux on x86-64, but this machine has {machine}"
+            f"ranks can share memory only on Linux on x86-64, and this machine is {machine}"
         )
 
 

@@ -126,7 +126,10 @@ class RerankerStage:
 
 
 def in_order(batch: RaggedBatch, rules: Rules, limit: int) -> RaggedBatch:
-    """Return each request's k best candidates by "score". With a cap, only the best ``limit`` may be kept."""
+    """Return each request's k best candidates by "score".
+
+    With a cap, the k are taken from each request's ``limit`` best candidates only.
+    """
     if rules.max_per_group is None:
         return best_within_k(batch, "score")
     ordered = best_of_each(batch, "score", limit)

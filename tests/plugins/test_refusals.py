@@ -54,7 +54,9 @@ def test_rejects_every_part_of_an_untrusted_package(
         ("stages.0.kind", "acme.stages:BOOST"),
         ("autoscaling.policy.kind", "acme.policies:STEPS"),
     ):
-        assert f"{field}: the configuration does not trust its code, got '{module}'; add acme" in output
+        assert (
+            f"{field}: the configuration does not trust the package acme, got '{module}'; add acme" in output
+        )
 
 
 @pytest.mark.parametrize("trust", ["acme", ["acm"], ["acme_other"], ["acme.stores"], [7], {"acme": 1}, None])
@@ -82,7 +84,10 @@ def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Pat
     ("changes", "fault"),
     [
         ({"target": "acme.plain"}, "models.ranker.runtime.target: String should match pattern"),
-        ({"target": "os.path:join"}, "the configuration does not trust its code, got 'os.path:join'; add os"),
+        (
+            {"target": "os.path:join"},
+            "the configuration does not trust the package os, got 'os.path:join'; add os",
+        ),
         (
             {"target": "acme.policies:math.ceil"},
             "runtime.target: the attribute is not in this module, got 'acme.policies:math.ceil'; before the colon",
@@ -316,7 +321,7 @@ def test_rejects_a_release_with_a_package_that_its_pipeline_does_not_trust(
     folder = ReleaseFolder(tmp_path, config.name, config.trust)
     name = folder.stage(config).name
     assert folder.applied(config, name).models["ranker"].runtime == config.models["ranker"].runtime
-    with pytest.raises(ReleaseError, match="does not trust its code"):
+    with pytest.raises(ReleaseError, match="does not trust the package"):
         ReleaseFolder(tmp_path, config.name).read(name)
 
 

@@ -1,4 +1,4 @@
-"""SIMULATED events after a world's present, ordered by time: the input for the streaming mode.
+"""SIMULATED events after a world's present, ordered by time, printed by `rankway walks simulate`.
 
 People, routes, news and behaviour are the same as in the training data. The weather is the real series for those days.
 """
@@ -28,7 +28,7 @@ def most_hours(scene: Scene) -> int:
 def events_ahead(
     scene: Scene, config: WorldConfig, *, users: int, hours: int, visits_per_day: float, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield the first `users` users' position and feedback events, for `hours` hours from the present.
+    """Yield the position and feedback events of the first `users` users, for `hours` hours from the present.
 
     Each event has `event`, `user_id`, `at_s` (epoch seconds), `sequence` (unique among a user's events of that type)
     and the fields that features read: `position` (lat, lon degrees), or `key` (item key) and for ratings `rating`.

@@ -38,7 +38,10 @@ class Writer:
         self._place_rank = np.bincount(facts.places.indices, minlength=len(around.places))
 
     def names(self) -> list[str]:
-        """Return unique names from areas, streets and length, with more streets if a name is not unique."""
+        """Return a unique name for each route, from areas, streets and length.
+
+        Names that coincide get more streets, and at last a number.
+        """
         names = [self._name(row) for row in range(len(self._facts.lines))]
         for vias in (1, 2, 3):
             shared = Counter(names)

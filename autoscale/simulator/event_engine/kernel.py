@@ -37,7 +37,7 @@ def _serve_woken(state: int) -> None:
 
 @compiled
 def has_room(state: int) -> bool:
-    """Return whether there are enough free records for any next event."""
+    """Return whether there are enough free records for the next event, whatever it is."""
     need = 2 * len(pointers.replicas(state)) + _SPARE
     clock = pointers.clock(state)
     return bool(clock.free_works > need and len(pointers.heap(state)) - clock.heap > need)

@@ -20,7 +20,7 @@ FREE, QUEUED, HELD, MOVING = 0, 1, 2, 3
 The last is a new work, a batch that is computed or sent, or a work that has left its queue.
 """
 CLOSED, OPEN = 0, 1
-"""A replica's states."""
+"""A replica's states. OPEN: the replica was started and occupies the slot. CLOSED: the slot was never used."""
 BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES, THREAD_FREE = 0, 1, 2, 3
 """Event kinds."""
 ANSWERED, LATE, REFUSED, FAILED, LOST = 0, 1, 2, 3, 4

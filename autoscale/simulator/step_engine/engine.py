@@ -43,7 +43,7 @@ class _Counts:
 
 
 class StepEngine:
-    """Simulates a series of rates."""
+    """Simulates a pipeline under a series of arrival rates."""
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ _NO_SECRET = {"RAY_AUTH_MODE"}
 def ray_version_is_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the pinned Ray version in images and cluster.
 
-    Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one Ray version.
+    Nodes with different versions cannot form a cluster. The ingress's fast path (``services/ingress/fast_path.py``)
+    uses private attributes of one Ray version.
     """
     for service, cluster in clusters(objects):
         version = cluster.get("rayVersion")

@@ -30,8 +30,8 @@ def activate() -> None:
         source = getattr(imported, "__file__", None)
         if source is None or Path(source).resolve() != package:
             raise ImportError(
-                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has its own; "
-                f"call rankway.activate() before that import, or rename the other package",
+                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has a package of that "
+                f"name; call rankway.activate() before that import, or rename the other package",
                 name=name,
             )
     folder = str(PACKAGES)

@@ -65,7 +65,8 @@ class LiveFolder:
             write_file(self.mark, f"{self._folder}\n")
         except OSError as error:
             logger.warning(
-                "%s: cannot be written (%s); if %s is lost, this pipeline will start without it",
+                "%s: cannot be written (%s); if the folder %s is lost, this pipeline will start without live item "
+                "features",
                 self.mark,
                 error,
                 self._folder,

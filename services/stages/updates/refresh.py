@@ -49,7 +49,7 @@ class WatchedFolder:
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
     opened_identity: Identity = field(default=None)
-    """None until the folder is opened into the view."""
+    """None until the view has opened the folder."""
 
     @property
     def identity(self) -> Identity:

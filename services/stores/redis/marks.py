@@ -1,7 +1,7 @@
 """A load's marks in Redis or Valkey: a bit for each part, on each server that has rows.
 
-Bit 0 is set when a load begins. Bit n is set after part n's rows, in the same pipeline and connection. A server that
-has lost rows of part n has therefore also lost bit n or bit 0:
+Bit 0 is set when a load begins. Bit n is set after part n's rows, in the same Redis pipeline, on the same connection. A
+server that has lost rows of part n has therefore also lost bit n or bit 0:
 
 - A server that was emptied, or restarted without its data, has lost bit 0.
 - A server that fell back to an earlier state has lost the last bits. This happens after a failover to a replica that

@@ -12,7 +12,7 @@ def test_trust_includes_packages_inside_the_trusted_one(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["acm:X", "acmes:X", "acme_ranking:X", "x.acme:X", "os:system"])
 def test_trust_does_not_include_packages_with_a_similar_name(target: str) -> None:
-    with trusting(["acme"]), pytest.raises(Untrusted, match="does not trust its code"):
+    with trusting(["acme"]), pytest.raises(Untrusted, match="does not trust the package"):
         refuse_untrusted(target)
 
 

@@ -31,7 +31,7 @@ def test_refuses_shared_memory_on_another_platform_before_it_starts_a_rank(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     message = (
-        "transport: ranks can share memory only on Linux on x86-64, but this machine has linux on aarch64, "
+        "transport: ranks can share memory only on Linux on x86-64, and this machine is linux on aarch64, "
         "got shared_memory"
     )
     launcher = ProcessLauncher()
