@@ -66,5 +66,7 @@ def test_units_without_pools_use_the_described_local_pool() -> None:
 def test_finds_placement_by_deployment_name() -> None:
     config = config_of(SPLIT, POOLS)
     assert placement_of(config, "scorer@cpu").key == Key("scorer", "cpu")
-    with pytest.raises(ConfigError, match="unknown deployment, got scorer@tpu; pipeline small has main, scorer@gpu"):
+    with pytest.raises(
+        ConfigError, match="unknown deployment, got scorer@tpu; pipeline small has main, scorer@gpu"
+    ):
         placement_of(config, "scorer@tpu")
