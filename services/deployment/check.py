@@ -117,9 +117,8 @@ class Preflight:
         for name in config.models:
             with collected(faults, f"models.{name}.artifact"):
                 self._check_model(name)
-        return list(
-            dict.fromkeys(faults)
-        )  # a missing artifact is found twice, because no runtime can be chosen for it either
+        # A missing artifact is found twice, because no runtime can be chosen for it either.
+        return list(dict.fromkeys(faults))
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home

@@ -1,7 +1,6 @@
 """A reader who saves the files of a guide and runs its commands, block by block."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,31 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.guides.blocks import blocks
 from tests.services.processes import READY, ROOT, free_port, started
 
 GUIDES = ROOT / "docs" / "guides"
-_BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _BLOCK_LIMIT_S = 240
 _SHOWN_PORT = "8000"
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A code block. ``title`` is the file to save it in, or an empty string."""
-
-    language: str
-    title: str
-    text: str
-
-    @property
-    def serves(self) -> bool:
-        """Whether the command runs until it is stopped."""
-        return self.text.startswith("rankway serve ")
-
-
-def blocks(name: str) -> list[Block]:
-    """Return a guide's code blocks."""
-    return [Block(*match) for match in _BLOCK.findall((GUIDES / name).read_text(encoding="utf-8"))]
 
 
 @dataclass
@@ -58,7 +38,7 @@ class Reader:
         A service that the guide starts runs until ``stop`` is called.
         """
         outputs = []
-        for block in blocks(name):
+        for block in blocks(GUIDES / name):
             if block.title:
                 path = self.folder / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)

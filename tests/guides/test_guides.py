@@ -10,7 +10,8 @@ import pytest
 from services.stages.base import Why
 from services.stages.checked_stage import SkippedStage
 from services.stages.reranker import RuledStage
-from tests.guides.reader import GUIDES, blocks, reader
+from tests.guides.blocks import blocks
+from tests.guides.reader import GUIDES, reader
 
 
 @pytest.mark.slow
@@ -36,7 +37,9 @@ def test_a_new_user_follows_the_guides(tmp_path: Path) -> None:
 
 def test_every_guide_has_commands_to_run() -> None:
     guides = sorted(path.name for path in GUIDES.glob("*.md"))
-    assert [name for name in guides if any(block.language == "bash" for block in blocks(name))] == guides
+    assert [
+        name for name in guides if any(block.language == "bash" for block in blocks(GUIDES / name))
+    ] == guides
 
 
 def test_the_guide_explains_every_reason_for_a_degraded_answer() -> None:

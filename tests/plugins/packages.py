@@ -1,17 +1,17 @@
 """Packages outside the tree, as pip installs them: modules, and a dist-info folder with entry points."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.guides.blocks import blocks
+
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
-_BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 def guide_files() -> dict[str, str]:
     """Return the files that the guide shows, by name."""
-    return dict(_BLOCK.findall(GUIDE.read_text(encoding="utf-8")))
+    return {block.title: block.text for block in blocks(GUIDE) if block.title}
 
 
 def install(site: Path, name: str, files: Mapping[str, str], groups: Mapping[str, Mapping[str, str]]) -> None:
