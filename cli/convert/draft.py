@@ -7,8 +7,10 @@ left out silently: it is mapped, or needs a decision of the user, or has no coun
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
+from cli.convert.section import Section
 from models.features.definition import Group
 
 Outcome = Literal["mapped", "decide", "none"]
@@ -18,6 +20,8 @@ OUTCOMES: Mapping[Outcome, str] = {
     "none": "has no counterpart",
 }
 """The outcomes in the words of the table."""
+UNKNOWN = "unknown to this converter"
+NO_NOTES: Mapping[str, str] = MappingProxyType({})
 _PER_REQUEST = ("user.", "realtime.", "context.", "global.")
 
 
@@ -101,6 +105,17 @@ class Draft:
     def none(self, source: str, note: str) -> None:
         """Report a setting without a counterpart."""
         self._found(Finding(source, "none", "", note))
+
+    def unread(self, section: Section, place: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        """Report each key that the converter did not read as a setting without a counterpart.
+
+        Args:
+            section: the mapping with the keys.
+            place: the mapping's place in the source. Empty for the whole file.
+            notes: the reason by key, for keys that are known to have no counterpart.
+        """
+        for key in section.unread():
+            self.none(f"{place}.{key}" if place else key, notes.get(key, UNKNOWN))
 
     def _found(self, finding: Finding) -> None:
         if finding not in self.findings:

@@ -73,8 +73,7 @@ def read_metarank(source: Path, *, name: str, model: str | None) -> Draft:
             f"{section.text('type')} {section.text('model')}: import a cross-encoder with `rankway models import`, and "
             "compute embeddings when you write the catalogue",
         )
-    for key in config.unread():
-        draft.none(key, _WITHOUT.get(key, "unknown to this converter"))
+    draft.unread(config, "", _WITHOUT)
     return draft
 
 
@@ -148,5 +147,4 @@ def _model(draft: Draft, label: str, section: Section, columns: dict[str, list[s
     if "warmup" in section:
         section.get("warmup")
         draft.mapped(f"{place}.warmup", "", "a replica is ready only after every shape has run")
-    for key in section.unread():
-        draft.none(f"{place}.{key}", _MODEL_NONE.get(key, "unknown to this converter"))
+    draft.unread(section, place, _MODEL_NONE)

@@ -32,8 +32,7 @@ def convert_feature(draft: Draft, section: Section, label: str) -> list[str]:
         draft.none(place, WITHOUT.get(kind, f"unknown type of feature, got {kind!r}"))
         return []
     columns = convert(draft, section, label)
-    for key in section.unread():
-        draft.none(f"{place}.{key}", "unknown to this converter")
+    draft.unread(section, place)
     return columns
 
 

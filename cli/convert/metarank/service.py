@@ -43,10 +43,10 @@ def _store(draft: Draft, state: Section) -> None:
         )
     if tls.get("enabled") is True:
         verify = tls.get("verify")  # YAML reads off as false
-        draft.set("features.store.tls.check_hostname", verify in {None, "full"}, "state.tls.verify")
+        draft.set("features.store.tls.check_hostname", verify in (None, "full"), "state.tls.verify")
         if "ca" in tls:
             draft.set("features.store.tls.ca_file", tls.text("ca"), "state.tls.ca")
-        is_off = verify in {False, "off"}
+        is_off = verify in (False, "off")
         draft.mapped("state.tls", "features.store.tls", "the certificate is always checked" if is_off else "")
     timeouts = state.section("timeout")
     for key, field in (("socket", "timeout_ms"), ("connect", "connect_timeout_ms")):
@@ -55,8 +55,7 @@ def _store(draft: Draft, state: Section) -> None:
             draft.set(f"features.store.{field}", milliseconds, f"state.timeout.{key}")
             draft.mapped(f"state.timeout.{key}", f"features.store.{field}")
     for part in (auth, tls, timeouts):
-        for key in part.unread():
-            draft.none(part.at(key), "unknown to this converter")
+        draft.unread(part, part.path)
     for key in state.unread():
         draft.none(
             f"state.{key}",
@@ -82,5 +81,4 @@ def _api(draft: Draft, api: Section) -> None:
         if key in api:
             draft.set(f"http.{key}", api.integer(key, 0) if key == "port" else api.text(key), f"api.{key}")
             draft.mapped(f"api.{key}", f"http.{key}", "without authentication" if key == "host" else "")
-    for key in api.unread():
-        draft.none(f"api.{key}", "unknown to this converter")
+    draft.unread(api, "api")

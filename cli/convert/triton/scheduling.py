@@ -61,8 +61,7 @@ def convert_scheduling(draft: Draft, model: Model, *, leads: bool) -> None:
     if "model_warmup" in config:
         config.get("model_warmup")
         draft.mapped(f"{place}.model_warmup", "", "a replica is ready only after every shape has run")
-    for key in config.unread():
-        draft.none(f"{place}.{key}", _WITHOUT.get(key, "unknown to this converter"))
+    draft.unread(config, place, _WITHOUT)
 
 
 def _batching(draft: Draft, batching: Section, place: str) -> None:
@@ -89,8 +88,7 @@ def _batching(draft: Draft, batching: Section, place: str) -> None:
         "preserve_ordering": "answers are sent as they are ready",
         "priority_queue_policy": _WITHOUT_QUEUE,
     }
-    for key in batching.unread():
-        draft.none(f"{place}.{key}", notes.get(key, "unknown to this converter"))
+    draft.unread(batching, place, notes)
 
 
 def _queue(draft: Draft, queue: Section, place: str) -> None:
@@ -128,8 +126,7 @@ def _queue(draft: Draft, queue: Section, place: str) -> None:
             else "callers may always send deadline_ms, up to the maximum"
         )
         draft.mapped(f"{place}.allow_timeout_override", "requests.max_deadline_ms", note)
-    for key in queue.unread():
-        draft.none(f"{place}.{key}", "unknown to this converter")
+    draft.unread(queue, place)
 
 
 def _instances(draft: Draft, groups: list[Section], place: str, leads: bool) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.convert.draft import Draft, inputs_note, sentences
+from cli.convert.draft import UNKNOWN, Draft, inputs_note, sentences
 from cli.convert.vespa.features import MODELS, TOKENS, convert_call
 from cli.convert.vespa.profile import PHASES, Call, Profile, calls_in
 from cli.convert.vespa.schema_text import Statement
@@ -147,7 +147,7 @@ def _options(draft: Draft, block: Statement | None, name: str, role: str) -> Non
             draft.set(f"{name}.threads", int(inner.value), place)
             draft.mapped(place, f"models.{role}.runtime.threads")
         elif inner.keyword not in {"file", "input", "uri", "url", "output"}:
-            draft.none(place, _MODEL_NOTES.get(inner.keyword, "unknown to this converter"))
+            draft.none(place, _MODEL_NOTES.get(inner.keyword, UNKNOWN))
 
 
 def _best(draft: Draft, phase: Statement, name: str) -> None:

@@ -145,6 +145,12 @@ def test_the_weekday_and_the_hour_are_those_of_the_calendar(shop: Draft, day: in
     assert transformed(weekday, transformed(days, now_s, None), None).tolist() == [moment.isoweekday()]
 
 
+@pytest.mark.parametrize("verify", ["[]", "{}", "off", "full", "ca"])
+def test_any_value_of_tls_verify_is_converted(tmp_path: Path, verify: str) -> None:
+    draft = read(tmp_path, SHOP.replace("verify: ca", f"verify: {verify}"))
+    assert draft.settings["features.store.tls.check_hostname"].value is (verify == "full")
+
+
 def test_an_unknown_key_anywhere_is_reported(tmp_path: Path) -> None:
     document = yaml.safe_load(SHOP)
     document["novel"] = 1
