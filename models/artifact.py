@@ -9,7 +9,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.atomic_directory import settled, written_whole
-from models.errors import ArtifactError, FeatureMismatch
+from models.documents.faults import fault_lines
+from models.documents.reading import read_document
+from models.errors import ArtifactError, DocumentError, FeatureMismatch
 from models.signature import Signature
 
 MANIFEST = "artifact.yaml"
@@ -49,11 +51,12 @@ class Artifact(BaseModel):
                 f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there"
             )
         try:
-            artifact = cls.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
-        except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ArtifactError(
-                f"{path} cannot be read: {error}; copy the artifact again, or train the model again"
-            ) from error
+            data, text = read_document(path, closed=False)
+            artifact = cls.model_validate(data)
+        except DocumentError as error:
+            raise ArtifactError(str(error)) from error
+        except ValidationError as error:
+            raise ArtifactError("\n".join(fault_lines(error, data, cls, str(path), text))) from error
         if artifact.weights not in artifact.files:
             raise ArtifactError(
                 f"{path}: weights must be one of files, got {artifact.weights!r}; list this file "

@@ -1,6 +1,7 @@
 """Errors of the models package.
 
 ModelError
+├── DocumentError         a YAML file cannot be read
 ├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
 │   ├── FeatureMismatch   the data was made with other feature definitions
 │   └── FolderBusy        another process is writing the folder
@@ -18,6 +19,10 @@ Every message names the field or file, the value and the remedy.
 
 class ModelError(Exception):
     """Root of the package's errors."""
+
+
+class DocumentError(ModelError):
+    """A YAML file is missing, or is not YAML."""
 
 
 class ArtifactError(ModelError):

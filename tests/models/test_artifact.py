@@ -57,13 +57,20 @@ def test_an_altered_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["{", "name: small", "\x00\x01", "surprise: 1"], ids=["broken", "bare", "binary", "unknown"]
+    ("damage", "message"),
+    [
+        ("{", "cannot be read"),
+        ("name: small", "version: missing; add it"),
+        ("\x00\x01", "cannot be read"),
+        ("surprise: 1", r"artifact.yaml:\d+: surprise: no such field"),
+    ],
+    ids=["broken", "bare", "binary", "unknown"],
 )
-def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: str, message: str) -> None:
     write(tmp_path / "m")
     manifest = tmp_path / "m" / MANIFEST
     manifest.write_text(manifest.read_text() + "surprise: 1\n" if damage == "surprise: 1" else damage)
-    with pytest.raises(ArtifactError, match="cannot be read"):
+    with pytest.raises(ArtifactError, match=message):
         Artifact.load(tmp_path / "m")
 
 

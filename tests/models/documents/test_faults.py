@@ -1,0 +1,131 @@
+"""The line for each fault of a document."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.documents.faults import fault_lines
+from models.features.definition import FeatureSet
+
+
+class Size(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    layers: int
+    width: int = 8
+
+
+class Square(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["square"]
+    side: float
+
+
+class Circle(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["circle"]
+    radius: float
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str = ""
+    size: Literal["small", "large"] | Size = "small"
+    shape: Annotated[Square | Circle, Field(discriminator="kind")] | None = None
+    limits: dict[str, float | tuple[float, ...]] = {}
+    parts: tuple[Size, ...] = ()
+
+
+def faults(text: str, model: type[BaseModel] = Document) -> list[str]:
+    data = yaml.safe_load(text)
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(data)
+    return fault_lines(refused.value, data, model, "a.yaml", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nam: x", ["a.yaml:1: nam: no such field; did you mean name?"]),
+        ("colour: x", ["a.yaml:1: colour: no such field; remove it or correct its name"]),
+        ("size: medium", ["a.yaml:1: size: Input should be 'small' or 'large', got 'medium'"]),
+        (
+            "name: x\nsize:\n  layrs: 1",
+            [
+                "a.yaml:2: size.layers: missing; add it",
+                "a.yaml:3: size.layrs: no such field; did you mean layers?",
+            ],
+        ),
+        (
+            "size: {layers: x}",
+            [
+                "a.yaml:1: size.layers: Input should be a valid integer, unable to parse string as an integer, got 'x'"
+            ],
+        ),
+        (
+            "shape:\n  kind: circle\n  radus: 1\n  radius: 2",
+            ["a.yaml:3: shape.radus: no such field; did you mean radius?"],
+        ),
+        (
+            "parts:\n- layers: 1\n- layers: 1\n  with: 2",
+            ["a.yaml:4: parts.1.with: no such field; did you mean width?"],
+        ),
+        (
+            "limits:\n  a: x",
+            [
+                "a.yaml:2: limits.a: Input should be a valid number, unable to parse string as a number, got 'x'"
+            ],
+        ),
+        (
+            "limits:\n  a: [1, x]",
+            [
+                "a.yaml:2: limits.a.1: Input should be a valid number, unable to parse string as a number, got 'x'"
+            ],
+        ),
+    ],
+)
+def test_line_names_the_place_and_only_the_likely_branch(text: str, expected: list[str]) -> None:
+    assert faults(text) == expected
+
+
+FEATURE = "features:\n- name: price\n  group: item\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FEATURE + "  dtpye: float32", "a.yaml:4: features.0.dtpye: no such field; did you mean dtype?"),
+        (FEATURE + "  default: [1, x]", "a.yaml:4: features.0.default.1: Input should be a valid number"),
+        (
+            FEATURE + "  transform: {kind: log, oof: item.x}",
+            "a.yaml:4: features.0.transform.oof: no such field; did you mean of?",
+        ),
+        (FEATURE + "  aggregate: {kind: count, event: seen, windw_s: 3}", "did you mean window_s?"),
+        ("featurs: []", "a.yaml:1: featurs: no such field; did you mean features?"),
+    ],
+)
+def test_feature_definitions_are_reported_alike(text: str, expected: str) -> None:
+    assert any(expected in line for line in faults(text, FeatureSet)), faults(text, FeatureSet)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "size", "kind", "layers", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(data=st.dictionaries(st.sampled_from([*Document.model_fields, "x"]), VALUES))
+def test_every_refused_document_has_a_line(data: dict[str, Any]) -> None:
+    try:
+        Document.model_validate(data)
+    except ValidationError as error:
+        lines = fault_lines(error, data, Document, "a.yaml", yaml.safe_dump(data))
+        assert lines
+        assert all(line.startswith("a.yaml") for line in lines)
