@@ -63,6 +63,7 @@ class RaggedBatch:
         k: int64 (B,), maximum items per answer. None: all candidates.
         user_keys: B user ids. Empty after the features stage has read them.
         missed: bool (B,) by reason, such as "features": requests whose answers are degraded for that reason.
+        unknown_users: bool (B,), requests of users without any stored row. None: there are none, or it is not known.
     """
 
     offsets: NDArray[np.int64]
@@ -75,6 +76,7 @@ class RaggedBatch:
     release: str = ""
     user_keys: Sequence[bytes] = ()
     missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    unknown_users: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return the number of requests."""
@@ -129,6 +131,7 @@ class RaggedBatch:
             release=self.release,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
             missed={reason: mask[requests] for reason, mask in self.missed.items()},
+            unknown_users=None if self.unknown_users is None else self.unknown_users[requests],
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
@@ -175,6 +178,7 @@ class RaggedBatch:
                 reason: np.concatenate([_mask_for(part, reason) for part in parts])
                 for reason in dict.fromkeys(reason for part in parts for reason in part.missed)
             },
+            unknown_users=_join_unknown(parts),
         )
 
 
@@ -198,6 +202,17 @@ def gather_positions(
 def _mask_for(batch: RaggedBatch, reason: str) -> NDArray[np.bool_]:
     mask = batch.missed.get(reason)
     return np.zeros(len(batch), dtype=np.bool_) if mask is None else mask
+
+
+def _join_unknown(parts: Sequence[RaggedBatch]) -> NDArray[np.bool_] | None:
+    if all(part.unknown_users is None for part in parts):
+        return None
+    return np.concatenate(
+        [
+            np.zeros(len(part), dtype=np.bool_) if part.unknown_users is None else part.unknown_users
+            for part in parts
+        ]
+    )
 
 
 def _join(columns: Sequence[Column]) -> Column:

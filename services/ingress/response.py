@@ -1,5 +1,7 @@
 """Build a response from the request's part of a finished batch."""
 
+from msgspec import UNSET
+
 from services.ingress.schema import RankedItem, RankRequest, RankResponse
 from services.releases.release import Release
 from services.scheduling.job import Answer
@@ -21,10 +23,12 @@ def rank_response(request: RankRequest, request_id: str, answer: Answer, release
             item.scores = {name: float(column[index]) for name, column in columns.items()}
     timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
     degraded = ",".join(batch.missed_by(answer.first)) or None
+    is_unknown = batch.unknown_users is not None and bool(batch.unknown_users[answer.first])
     return RankResponse(
         request_id,
         items,
         release.versions,
         degraded,
         {name: round(ms, 3) for name, ms in timings_ms.items()},
+        True if is_unknown else UNSET,
     )

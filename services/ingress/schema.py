@@ -1,10 +1,10 @@
 """The request and answer of ``POST /v1/rank``. Parsing a request validates it."""
 
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from services.errors import RequestError, Unprocessable
 from services.stages.context import ContextValue
@@ -100,6 +100,8 @@ class RankResponse(msgspec.Struct, gc=False):
         models: the model versions by name, and the release's name as ``release``.
         degraded: why the answer is degraded, as reasons joined by commas. None if the answer is not degraded.
         timings_ms: milliseconds in the queue and in each stage.
+        unknown_user: True if the feature store has no row of the user, so that the answer is made with default
+            features. It is left out otherwise.
     """
 
     request_id: str
@@ -107,3 +109,4 @@ class RankResponse(msgspec.Struct, gc=False):
     models: dict[str, str]
     degraded: str | None
     timings_ms: dict[str, float]
+    unknown_user: Literal[True] | UnsetType = UNSET

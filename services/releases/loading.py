@@ -22,7 +22,7 @@ from services.releases.steps import Steps, complete
 from services.releases.warmup import warm_steps
 from services.scheduling.ladder import Ladder
 from services.stages.base import Stage
-from services.stages.candidates import CandidateSource, candidate_source
+from services.stages.candidates import CandidateSource, candidate_source, extent_of
 from services.stages.context import ContextLayout
 from services.stages.custom import CustomStages, StageContext
 from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
@@ -112,7 +112,7 @@ def release_steps(
     own: dict[StageName, Stage] = {}
     for name in stages:
         own[name] = yield from loader.stage(name)
-    layout = ContextLayout(definitions)
+    layout = ContextLayout(definitions, extent_of(source))
     fallbacks: Fallbacks = {}
     memory: MemoryAnswers | None = None
     if config.fallback is not None and "features" in stages:

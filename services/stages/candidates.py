@@ -18,9 +18,9 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from services.errors import ConfigError, StageFailed
 from services.plugins import opening
+from services.stages.extent import POSITION, Extent, has_position
 
 _KM_PER_DEGREE = 111.195
-_POSITION = "position"
 
 
 class CandidatesConfig(BaseModel):
@@ -98,6 +98,11 @@ def candidate_source(
     return source if config.kind in SOURCES.builtins else CheckedSource(source, config, len(catalogue))
 
 
+def extent_of(source: CandidateSource) -> Extent | None:
+    """Return the region of the items from which a source draws by position. None for other sources."""
+    return source.extent if isinstance(source, NearSource) else None
+
+
 class CheckedSource:
     """Checks the rows from another package's source. A wrong row number would name another item or no item."""
 
@@ -138,9 +143,9 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
             "with this column",
             field="candidates.kind",
         )
-    if not any(f.name == _POSITION and f.shape == (2,) for f in definitions.group("context")):
+    if not has_position(definitions):
         raise ConfigError(
-            f"near needs a context feature {_POSITION} of shape (2,); set the kind to sample, or define it",
+            f"near needs a context feature {POSITION} of shape (2,); set the kind to sample, or define it",
             field="candidates.kind",
         )
     positions = catalogue.columns[column]
@@ -168,11 +173,16 @@ class SampleSource:
 
 
 class NearSource:
-    """The items nearest to ``context.position`` (latitude, longitude in degrees), on a local plane."""
+    """The items nearest to ``context.position`` (latitude, longitude in degrees), on a local plane.
+
+    Attributes:
+        extent: the region of the items.
+    """
 
     def __init__(self, positions: NDArray[np.float32], count: int) -> None:
         """Index ``positions`` (items, 2) in degrees."""
         self._count = count
+        self.extent = Extent.of(positions)
         self._scale = np.array([1.0, np.cos(np.radians(float(np.mean(positions[:, 0]))))]) * _KM_PER_DEGREE
         self._tree = cKDTree(np.asarray(positions, dtype=np.float64) * self._scale)
 
@@ -185,7 +195,7 @@ class NearSource:
         return self._nearest(context, 1).reshape(-1)
 
     def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:
-        _, rows = self._tree.query(np.asarray(context[_POSITION]) * self._scale, k=count)
+        _, rows = self._tree.query(np.asarray(context[POSITION]) * self._scale, k=count)
         return np.asarray(rows, dtype=np.int64)
 
 

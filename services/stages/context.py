@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, offsets_of
 from services.errors import Unprocessable
+from services.stages.extent import POSITION, Extent
 
 _SHOWN = 120  # characters of the caller's text that an error repeats
 ContextValue = float | list[float] | str
@@ -42,8 +43,14 @@ class _Field:
 class ContextLayout:
     """Lays the numeric context features out in one row, so a batch of contexts is one array. Texts are separate."""
 
-    def __init__(self, features: FeatureSet) -> None:
-        """Lay out the set's context features in declared order."""
+    def __init__(self, features: FeatureSet, extent: Extent | None = None) -> None:
+        """Lay out the set's context features in declared order.
+
+        Args:
+            features: the features.
+            extent: refuses positions with swapped numbers. Without it, positions are not compared with the catalogue.
+        """
+        self._extent = extent
         self._fields: dict[str, _Field] = {}
         start = 0
         for feature in features.supplied("context"):
@@ -99,6 +106,9 @@ class ContextLayout:
                         field=f"context.{name}",
                     )
             row[field.start : field.start + field.width] = values
+        if self._extent is not None and POSITION in context:
+            start = self._fields[POSITION].start
+            self._extent.refuse_swapped(row[start], row[start + 1])
         texts = (
             tuple([_text(name, max_bytes, context) for name, max_bytes in self._texts.items()])
             if self._texts

@@ -6,16 +6,21 @@ Item features are not read here. The stages that need them gather them from the 
 """
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import yaml
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.atomic_directory import settled
-from models.errors import ArtifactError
+from models.documents.faults import fault_lines
+from models.documents.reading import read_document
+from models.errors import ArtifactError, DocumentError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.rows import KeyedGroup, row_key
+from models.features.rows import KeyedGroup, Row, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
@@ -63,9 +68,14 @@ def load_definitions(path: Path) -> FeatureSet:
             f"no feature definitions at {path}; build the data set first", field="features.definitions"
         )
     try:
-        return FeatureSet.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
-    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", field="features.definitions") from error
+        data, text = read_document(path, closed=False)
+    except DocumentError as error:
+        raise ConfigError(str(error), field="features.definitions") from error
+    try:
+        return FeatureSet.model_validate(data)
+    except ValidationError as error:
+        faults = fault_lines(error, data, FeatureSet, str(path), text)
+        raise ConfigError("\n".join(faults), field="features.definitions") from error
 
 
 def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path) -> FeatureView:
@@ -142,6 +152,8 @@ class FeaturesStage:
         count = len(users)
         reading = self._store.read_many([row_key(group, user) for group in groups for user in users])
         rows = {group: reading.rows[i * count : (i + 1) * count] for i, group in enumerate(groups)}
+        if None in rows[groups[0]]:
+            batch = replace(batch, unknown_users=_unknown(rows, reading.unread, count))
         decoded, unreadable = self.view.decoded(batch, rows)
         missed = [index % count for index in reading.unread]
         for group, indices in unreadable.items():
@@ -175,3 +187,13 @@ class FeaturesStage:
                 self._unreadable,
             )
         self._unreadable += count
+
+
+def _unknown(
+    rows: Mapping[KeyedGroup, Sequence[Row | None]], unread: Sequence[int], count: int
+) -> NDArray[np.bool_]:
+    """Return the users without a row in any group, bool (B,). A user whose row could not be read may be known."""
+    missing = [all(row is None for row in own) for own in zip(*rows.values(), strict=True)]
+    unknown = np.array(missing, dtype=np.bool_)
+    unknown[[index % count for index in unread]] = False
+    return unknown

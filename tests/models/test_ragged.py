@@ -1,6 +1,7 @@
 """Ragged arrays and batches: selecting and joining requests keeps their data."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,17 @@ def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
     assert list(joined.user_keys) == list(whole.user_keys)
     assert joined.k is not None
     np.testing.assert_array_equal(joined.k, whole.k)
+
+
+def test_marks_of_unknown_users_follow_their_requests() -> None:
+    one = replace(batch_of([2, 1]), unknown_users=np.array([True, False]))
+    joined = RaggedBatch.concatenate([batch_of([3]), one])
+    assert joined.unknown_users is not None
+    assert joined.unknown_users.tolist() == [False, True, False]
+    taken = joined.take(np.array([1, 0])).unknown_users
+    assert taken is not None
+    assert taken.tolist() == [True, False]
+    assert RaggedBatch.concatenate([batch_of([3]), batch_of([1])]).unknown_users is None
 
 
 def test_a_batch_never_mixes_releases() -> None:

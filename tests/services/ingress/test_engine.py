@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -99,6 +100,43 @@ def test_answer_contains_versions_and_timings(tmp_path: Path) -> None:
             assert item.scores == {"ranker": item.score - 0.5, "reranker": item.score}
 
     with_engine(tmp_path, WITH_RERANKER, scenario)
+
+
+@pytest.mark.parametrize("changes", [{}, WITH_RERANKER])
+def test_answer_says_if_the_user_is_unknown(tmp_path: Path, changes: Mapping[str, Any]) -> None:
+    async def scenario(engine: Engine) -> None:
+        users = ["u1", "stranger", "u2", "another"]
+        answers = await asyncio.gather(*[engine.rank(RankRequest(user_id=user), user) for user in users])
+        for user, answer in zip(users, answers, strict=True):
+            document = msgspec.json.decode(msgspec.json.encode(answer))
+            assert document.get("unknown_user") is (None if user.startswith("u") else True)
+            assert document["degraded"] is None
+
+    with_engine(tmp_path, changes, scenario)
+
+
+def test_swapped_position_is_refused(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        for column in ([0.5, 0.5], [60.0, 25.0]):
+            await engine.rank(RankRequest(user_id="u1", context={"position": column}), "1")
+
+    async def swapped(engine: Engine) -> None:
+        with pytest.raises(Unprocessable, match=r"got \[0.5, 60\], which is far from all; did you mean"):
+            await engine.rank(RankRequest(user_id="u1", context={"position": [0.5, 60.0]}), "1")
+
+    with_engine(tmp_path, {}, scenario)
+    starts = np.load(tmp_path / "catalogue" / "start.npy") + np.array([60.0, 0.0], dtype=np.float32)
+    np.save(tmp_path / "catalogue" / "start.npy", starts)
+    config = load_config(tmp_path / "pipeline.yaml")
+
+    async def run() -> None:
+        engine = build_engine(config, tmp_path, replica="test")
+        try:
+            await swapped(engine)
+        finally:
+            engine.close()
+
+    asyncio.run(run())
 
 
 def test_rejects_forbidden_value_and_names_the_field(tmp_path: Path) -> None:

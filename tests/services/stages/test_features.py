@@ -33,12 +33,16 @@ def test_each_user_has_its_own_features_and_an_unknown_one_the_defaults(
     biases = result.requests["user.bias"]
     assert isinstance(biases, np.ndarray)
     assert biases.tolist() == [bias_of(3), 0.0, bias_of(0), 0.0, 0.0, bias_of(3)]
+    assert result.unknown_users is not None
+    assert result.unknown_users.tolist() == [False, True, False, True, True, False]
+    assert stage(asking(b"u3", b"u0")).unknown_users is None
     stage.close()
 
 
 def test_all_users_have_the_defaults_without_a_store(view: FeatureView) -> None:
     result = FeaturesStage(view, None)(asking(b"u3", b"u4"))
     np.testing.assert_array_equal(result.requests["user.bias"], [0.0, 0.0])
+    assert result.unknown_users is None, "without a store, nobody is known to be unknown"
 
 
 def test_one_round_trip_reads_the_whole_batch(view: FeatureView) -> None:
@@ -65,6 +69,8 @@ def test_user_whose_row_the_store_cannot_read_gets_defaults_and_is_degraded(view
     result = FeaturesStage(view, Half())(asking(b"unknown", b"u1", b"u2"))  # type: ignore[arg-type]
     np.testing.assert_array_equal(result.requests["user.bias"], [0.0, 5.0, 0.0])
     assert [result.missed_by(request) for request in range(3)] == [[], [], ["features"]]
+    assert result.unknown_users is not None
+    assert result.unknown_users.tolist() == [True, False, False], "a user who could not be read may be known"
 
 
 def test_user_whose_row_cannot_be_decoded_gets_defaults_and_others_their_own(

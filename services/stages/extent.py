@@ -1,0 +1,53 @@
+"""The region that a catalogue's items cover. A position with longitude and latitude swapped lies far outside."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.definition import FeatureSet
+from services.errors import Unprocessable
+
+POSITION = "position"
+"""The context feature with the caller's latitude and longitude in degrees."""
+_MARGIN = 1.0
+"""How far outside the items a position may be without any check, in degrees. One degree of latitude is 111 km."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The items' region in degrees, with a margin around it."""
+
+    south: float
+    north: float
+    west: float
+    east: float
+
+    @classmethod
+    def of(cls, positions: NDArray[Any]) -> "Extent":
+        """Return the extent of latitudes and longitudes (items, 2)."""
+        (south, west), (north, east) = np.min(positions, axis=0), np.max(positions, axis=0)
+        return cls(
+            float(south) - _MARGIN, float(north) + _MARGIN, float(west) - _MARGIN, float(east) + _MARGIN
+        )
+
+    def refuse_swapped(self, latitude: float, longitude: float) -> None:
+        """Refuse a position that lies outside, if it lies inside with its two numbers swapped.
+
+        Raises:
+            Unprocessable: the position is swapped.
+        """
+        if self.south <= latitude <= self.north and self.west <= longitude <= self.east:
+            return
+        if self.south <= longitude <= self.north and self.west <= latitude <= self.east:
+            raise Unprocessable(
+                f"context.{POSITION}: must be [latitude, longitude] near the items, got [{latitude:g}, {longitude:g}], "
+                f"which is far from all; did you mean [{longitude:g}, {latitude:g}]?",
+                field=f"context.{POSITION}",
+            )
+
+
+def has_position(definitions: FeatureSet) -> bool:
+    """Return whether requests can have a position."""
+    return any(f.name == POSITION and f.shape == (2,) for f in definitions.group("context"))
