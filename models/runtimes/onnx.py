@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime as ort
 
 from models.errors import RuntimeFailure
+from models.runtimes.graph_inputs import GraphInput, input_faults
 from models.signature import Inputs, Signature
 
 _FATAL_ONLY = 4  # errors are raised, so they need not be printed too
@@ -18,7 +19,8 @@ class OnnxSession:
     The threads do not spin, because replicas share cores with the event loop.
 
     Attributes:
-        inputs: names of the graph's inputs.
+        graph_inputs: the graph's inputs with their types.
+        inputs: their names.
         outputs: names of the graph's outputs.
     """
 
@@ -44,7 +46,10 @@ class OnnxSession:
             raise RuntimeFailure(
                 f"{name}: cannot be loaded by ONNX Runtime: {error}; export the model again"
             ) from error
-        self.inputs = {node.name for node in self._session.get_inputs()}
+        self.graph_inputs = [
+            GraphInput(node.name, node.type, tuple(node.shape)) for node in self._session.get_inputs()
+        ]
+        self.inputs = {node.name for node in self.graph_inputs}
         self.outputs = {node.name for node in self._session.get_outputs()}
 
     def run(self, outputs: Sequence[str], inputs: Inputs) -> Inputs:
@@ -72,12 +77,11 @@ class OnnxRuntime:
             RuntimeFailure: the model cannot be loaded, or the signature declares other inputs or outputs.
         """
         self._session = OnnxSession(str(path), str(path), threads=threads)
-        declared = {spec.name for spec in signature.inputs}
-        graph_inputs = self._session.inputs
-        if declared != graph_inputs:
+        faults = input_faults(signature, self._session.graph_inputs)
+        if faults:
             raise RuntimeFailure(
-                f"{path}: the graph has the inputs {sorted(graph_inputs)}, but artifact.yaml declares "
-                f"{sorted(declared)}; declare the graph's inputs"
+                f"{path}: artifact.yaml must declare the graph's inputs: {', '.join(faults)}; declare each input with "
+                f"the graph's name, dtype and shape"
             )
         self._outputs = [spec.name for spec in signature.outputs]
         missing = set(self._outputs) - self._session.outputs

@@ -1,9 +1,14 @@
 """Warnings and advice that ``rankway check`` gives for a pipeline that can be served."""
 
+from pathlib import Path
+
 from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.errors import AutoscaleError
 from services.autoscaling.spec import needed_profiles, spec_of
+from services.config.pipeline import PipelineConfig
 from services.deployment.check import Preflight
+from services.releases.configured import content_differences
+from services.releases.staging import ReleaseFolder
 from services.stores import store_fault
 
 
@@ -41,6 +46,23 @@ def store_warnings(pipeline: Preflight) -> list[str]:
     store = pipeline.config.features.store
     fault = None if store is None else store_fault(store, pipeline.home)
     return [] if fault is None else [f"features.store: {fault}. Until then, answers use default features"]
+
+
+def release_warnings(config: PipelineConfig, file: Path, home: Path) -> list[str]:
+    """Return a warning if the active release has other data than the pipeline's file names.
+
+    Raises:
+        ReleaseError: the active release cannot be read.
+    """
+    releases = ReleaseFolder(home, config.name, config.trust)
+    active = releases.history.active()
+    changed = [] if active is None else content_differences(releases.read(active), config, home)
+    if not changed:
+        return []
+    return [
+        f"release {active} is active and is served, not the data that {file} names ({'; '.join(changed)}). To serve "
+        f"the file's data: rankway release stage {file} && rankway release activate {file}"
+    ]
 
 
 def _call_warnings(pipeline: Preflight) -> list[str]:

@@ -4,29 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from autoscale.spec import PipelineSpec
-from models.artifact import Artifact
-from models.assembly import InputAssembler
 from models.atomic_directory import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.view import FeatureView
-from models.runtimes import load_cut_runtime
-from models.text.scorer import check_texts
 from services.autoscaling.spec import lowered, needed_profiles
 from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
-from services.deployment.check_plugins import check_source, check_stages, prepared, runtime_faults
+from services.deployment.check_models import ModelCheck
+from services.deployment.check_plugins import check_source, check_stages, missing_packages, runtime_faults
 from services.errors import ConfigError, with_field
 from services.logs.folder import LogFolder
-from services.releases.warmup import sample_batch
 from services.stages.candidates import candidate_source
-from services.stages.context import ContextLayout
 from services.stages.fallback import read_lists
 from services.stages.features import load_definitions, open_view, refuse_other_features
 from services.stages.popular import PopularItems
@@ -34,6 +29,8 @@ from services.stages.reranker import diversity_vectors
 from services.stages.selection.rules import Rules
 from services.stages.updates.live_folder import LiveFolder
 from services.stores import check_store
+
+OpenedModels = Literal["all", "small", "none"]
 
 
 def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
@@ -55,11 +52,16 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
 
 
 class Preflight:
-    """A pipeline before it is served. Definitions, catalogue and spec are read only once."""
+    """A pipeline before it is served. Definitions, catalogue and spec are read only once.
+
+    Attributes:
+        notes: checks that were left out on this machine, and why.
+    """
 
     def __init__(self, config: PipelineConfig, home: Path) -> None:
         """Prepare the checks. This reads nothing."""
         self.config, self.home = config, home
+        self.notes: list[str] = []
         self._faults: list[str] = []
 
     @cached_property
@@ -87,10 +89,16 @@ class Preflight:
         """
         return lowered(self.config, needed_profiles(self.config, self.home))
 
-    def faults(self) -> list[str]:
+    def faults(self, *, opens: OpenedModels = "none", is_served_here: bool = True) -> list[str]:
         """Return every fault as a line with field, problem and remedy.
 
         The list is empty if the pipeline can be served.
+
+        Args:
+            opens: the models to open and to run on a batch, if they can run here: all, the small ones of ONNX Runtime,
+                or none. A replica opens its models in any case when it starts.
+            is_served_here: whether this installation will serve the pipeline. Otherwise a package that is missing
+                here is a note, not a fault.
         """
         faults, config = self._faults, self.config
         with collected(faults):
@@ -113,10 +121,23 @@ class Preflight:
         if self.catalogue is not None and definitions is not None:
             with collected(faults, "catalogue"):
                 self._check_catalogue(self.catalogue, definitions)
-        faults += runtime_faults(config)
+        failing = runtime_faults(config)
+        faults += failing
+        if is_served_here:
+            faults += missing_packages(config)
+        models = ModelCheck(config, self.home, self.catalogue, definitions)
         for name in config.models:
             with collected(faults, f"models.{name}.artifact"):
-                self._check_model(name)
+                artifact = models.check(name)
+                if opens == "none" or (opens == "small" and not models.is_small(name)):
+                    continue
+                if any(line.startswith(f"models.{name}.runtime") for line in failing):
+                    continue
+                why_not = models.why_not_opened(name)
+                if why_not is None:
+                    models.run(name, artifact)
+                else:
+                    self.notes.append(f"models.{name}: not opened here, because {why_not}")
         # A missing artifact is found twice, because no runtime can be chosen for it either.
         return list(dict.fromkeys(faults))
 
@@ -135,36 +156,3 @@ class Preflight:
             PopularItems(config.fallback.popular, catalogue, 1)
             if config.fallback.lists is not None:
                 read_lists(home / config.fallback.lists, catalogue)
-
-    def _check_model(self, name: str) -> None:
-        config, definitions = self.config, self.definitions
-        root = settled(self.home / config.models[name].artifact)
-        artifact = Artifact.load(root, feature_hash=None if definitions is None else definitions.content_hash)
-        try:
-            self._check_inputs(artifact, root)
-            if config.ranker.history_cache is not None and name == config.ranker.model:
-                load_cut_runtime(root, artifact, config.models[name].runtime)
-        except KeyError as error:
-            raise ConfigError(
-                f"the model needs the input {error}, which neither the feature definitions nor an earlier stage "
-                f"provides; define it, or train the model without it"
-            ) from error
-        outputs = {spec.name for spec in artifact.signature.outputs}
-        for stage in (config.ranker, config.reranker, config.fallback):
-            if stage is not None and stage.model == name and stage.output not in outputs:
-                raise ConfigError(
-                    f"the model has no output {stage.output!r}, which a stage names, got {', '.join(sorted(outputs))}; "
-                    f"set this stage's field output to one of these"
-                )
-
-    def _check_inputs(self, artifact: Artifact, root: Path) -> None:
-        """Assemble every input once, to find an undefined source here and not at start-up."""
-        if self.catalogue is None or self.definitions is None:
-            return
-        layout, view = ContextLayout(self.definitions), FeatureView(self.definitions, self.catalogue)
-        batch = sample_batch(layout, view, len(self.catalogue), 1, 1)
-        batch = prepared(self.config, self.catalogue, self.definitions, self.home, batch)
-        if artifact.signature.pair is None:
-            InputAssembler(artifact.signature, self.catalogue)(batch)
-        else:
-            check_texts(root, artifact.signature.pair, self.catalogue, batch)

@@ -1,5 +1,6 @@
 """Check custom code for ``rankway check``: the runtimes, stages and sources that a configuration names."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from autoscale.registries.errors import PLUGIN_ERRORS
@@ -18,16 +19,29 @@ from services.stages.custom import CustomStages, StageContext
 
 
 def runtime_faults(config: PipelineConfig) -> list[str]:
-    """Return a line for each model whose runtime cannot be loaded, because code or a package is missing."""
-    faults = []
+    """Return a line for each model whose runtime cannot be used, apart from packages that are not installed here."""
+    return [
+        f"models.{name}.{error}"
+        for name, error in _runtime_errors(config)
+        if not isinstance(error, MissingPackage)
+    ]
+
+
+def missing_packages(config: PipelineConfig) -> list[str]:
+    """Return a line for each model whose runtime needs a package that is not installed here."""
+    return [
+        f"models.{name}.runtime.kind: {error}"
+        for name, error in _runtime_errors(config)
+        if isinstance(error, MissingPackage)
+    ]
+
+
+def _runtime_errors(config: PipelineConfig) -> Iterator[tuple[str, ModelError]]:
     for name, model in config.models.items():
         try:
             check_runtime(model.runtime)
-        except MissingPackage as error:
-            faults.append(f"models.{name}.runtime.kind: {error}")
         except ModelError as error:
-            faults.append(f"models.{name}.{error}")
-    return faults
+            yield name, error
 
 
 def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path) -> None:

@@ -9,7 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.main import root
+from services.config.loading import load_config
+from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline, merged, pipeline_document
+from tests.services.releasing import stage_shifted, write_shifted
 
 
 @pytest.fixture(name="pipeline")
@@ -112,3 +115,31 @@ def test_reports_policies_that_add_nothing_to_a_pipeline_with_one_unit(pipeline:
     result = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
     assert list(result["idle_policies"]) == ["coupled", "cheapest"]
     assert result["warnings"] == []
+
+
+def test_warns_about_an_active_release_with_another_model(pipeline: Path) -> None:
+    home, config = pipeline.parent, load_config(pipeline)
+    name = stage_shifted(config, home, 0.0)
+    ReleaseFolder(home, config.name).history.note_active(name)
+    write_shifted(home / "model", 0.5)
+    code, output = check(pipeline)
+    assert code == 0, output
+    assert f"warning: release {name} is active" in output
+    assert f"rankway release stage {pipeline}" in output
+
+
+def test_notes_what_was_not_checked_here(pipeline: Path) -> None:
+    change = {"models": {"ranker": {"runtime": {"kind": "accelerate", "shards": 2}}}}
+    pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), change)))
+    code, output = check(pipeline)
+    assert code == 0, output
+    assert "note: models.ranker: not opened here" in output
+    assert json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]["notes"]
+
+
+def test_lines_are_not_wrapped_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("long-" * 20)
+    folder.mkdir()
+    monkeypatch.setenv("RANKWAY_HOME", str(folder))
+    path = make_pipeline(folder)
+    assert f"{path}: ok\n" in check(path)[1]

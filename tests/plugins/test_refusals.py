@@ -256,7 +256,9 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
         "runtime: zeta failed: RuntimeError: no; correct",
     ),
     "cannot say what it holds": (
-        _KIND + "KIND = RuntimeKind(config=RuntimeOptions, load=print, held=lambda config, weights: None)",
+        _KIND
+        + "class Zero:\n    def run(self, inputs): return {'score': 0 * inputs['value']}\n"
+        + "KIND = RuntimeKind(config=RuntimeOptions, load=lambda *_: Zero(), held=lambda config, weights: None)",
         "runtime: zeta failed: AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
     ),
     "loads nothing": (

@@ -1,0 +1,158 @@
+"""``rankway check`` opens the models that can run here, and runs each on a batch."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import yaml
+from onnx import helper
+
+from models.artifact import Artifact, write_artifact
+from models.signature import Signature
+from services.config.loading import load_config
+from services.deployment.check import OpenedModels, Preflight
+from tests.pipelines import make_pipeline
+from tests.services.releasing import write_shifted
+
+
+def checked(
+    home: Path, opens: OpenedModels = "all", *, is_served_here: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return the faults and the notes."""
+    preflight = Preflight(load_config(home / "pipeline.yaml"), home)
+    return preflight.faults(opens=opens, is_served_here=is_served_here), preflight.notes
+
+
+def redeclare(home: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what ``artifact.yaml`` declares, as an author might."""
+    path = home / "model" / "artifact.yaml"
+    document = yaml.safe_load(path.read_text())
+    change({each["name"]: each for each in document["signature"]["inputs"]})
+    path.write_text(yaml.safe_dump(document))
+
+
+def rewrite_graph(home: Path, change: Callable[[onnx.ModelProto], None]) -> None:
+    """Change the graph, with the same signature and correct hashes."""
+    artifact, model = Artifact.load(home / "model"), onnx.load(str(home / "model" / "model.onnx"))
+    change(model)
+    signature: Signature = artifact.signature
+    write_artifact(
+        home / "model",
+        name="small",
+        signature=signature,
+        weights="model.onnx",
+        write_files=lambda staging: onnx.save(model, str(staging / "model.onnx")),
+    )
+
+
+def sum_all(model: onnx.ModelProto) -> None:
+    """Let the graph return one number instead of one per candidate."""
+    model.graph.node[-1].output[0] = "plain"
+    model.graph.node.append(helper.make_node("ReduceSum", ["plain"], ["score"], keepdims=0))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def fix_length(model: onnx.ModelProto) -> None:
+    """Let the graph take one candidate only, as after an export without dynamic axes."""
+    for node in (*model.graph.input, *model.graph.output):
+        node.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+@pytest.mark.parametrize("opens", ["all", "small"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda inputs: inputs["request_of"].update(dtype="int32"),
+            "declared as int32, but the graph takes int64",
+        ),
+        (
+            lambda inputs: inputs["value"].update(dtype="float64"),
+            "declared as float64, but the graph takes float32",
+        ),
+        (lambda inputs: inputs["shift"].update(name="shfit"), "no such input (did you mean shift?)"),
+    ],
+)
+def test_wrong_declaration_is_a_fault_of_the_artifact(
+    tmp_path: Path, opens: OpenedModels, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    make_pipeline(tmp_path)
+    redeclare(tmp_path, change)
+    (fault,), notes = checked(tmp_path, opens)
+    assert fault.startswith("models.ranker.artifact: ")
+    assert message in fault
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (sum_all, "output score of small: expected one number per candidate"),
+        (fix_length, "ONNX Runtime failed on"),
+    ],
+)
+def test_graph_that_fails_on_a_batch_is_a_fault(
+    tmp_path: Path, change: Callable[[onnx.ModelProto], None], message: str
+) -> None:
+    make_pipeline(tmp_path)
+    rewrite_graph(tmp_path, change)
+    (fault,), _ = checked(tmp_path)
+    assert fault.startswith("models.ranker.artifact: ")
+    assert message in fault
+
+
+def test_scores_that_are_not_finite_are_a_fault(tmp_path: Path) -> None:
+    make_pipeline(tmp_path)
+    write_shifted(tmp_path / "model", float("nan"))
+    (fault,), _ = checked(tmp_path)
+    assert fault.startswith("models.ranker.artifact: output score: must be finite")
+
+
+def test_models_are_opened_only_on_request(tmp_path: Path) -> None:
+    make_pipeline(tmp_path)
+    write_shifted(tmp_path / "model", float("nan"))
+    assert checked(tmp_path, "none") == ([], [])
+
+
+def runtime(home: Path, options: Mapping[str, Any]) -> None:
+    make_pipeline(home, {"models": {"ranker": {"runtime": options}}})
+
+
+def test_sharded_model_is_noted_and_not_opened(tmp_path: Path) -> None:
+    runtime(tmp_path, {"kind": "accelerate", "shards": 2})
+    assert checked(tmp_path) == (
+        [],
+        [
+            "models.ranker: not opened here, because accelerate splits it over a shard group, which only "
+            "`rankway serve` starts"
+        ],
+    )
+
+
+def test_missing_package_is_a_note_unless_the_pipeline_is_served_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.extras.find_spec", lambda name: None if name == "torch" else object())
+    runtime(tmp_path, {"kind": "torch"})
+    why = "torch is not installed; pip install 'rankway[torch]'"
+    assert checked(tmp_path) == ([], [f"models.ranker: not opened here, because {why}"])
+    faults, _ = checked(tmp_path, "small", is_served_here=True)
+    assert faults == [f"models.ranker.runtime.kind: {why}"]
+
+
+def test_model_on_gpus_is_noted_on_a_machine_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.deployment.check_models._GPU_DRIVERS", (tmp_path / "no-driver",))
+    make_pipeline(
+        tmp_path,
+        {
+            "models": {"ranker": {"runtime": {"kind": "torch"}}},
+            "pools": {"gpu": {"cpus": 8, "memory_gib": 32, "gpus": 1}},
+            "units": {"main": {"pools": {"gpu": {"gpus": 1}}}},
+        },
+    )
+    _, notes = checked(tmp_path)
+    assert notes == [
+        "models.ranker: not opened here, because its unit runs on GPUs, and this machine has none"
+    ]
