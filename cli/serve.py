@@ -1,10 +1,13 @@
 """``rankway serve CONFIG``: serve a pipeline over HTTP on this machine until Ctrl-C."""
 
-import json
+import os
+import shlex
 import signal
+import sys
 import threading
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -12,7 +15,7 @@ from rich.console import Console
 from cli.errors import exit_on_error, print_warning
 from services.config.loading import load_config, validated
 from services.config.pipeline import PipelineConfig
-from services.errors import ConfigError
+from services.errors import ConfigError, StartFailed
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
@@ -23,40 +26,62 @@ def serve(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     port: Annotated[int | None, typer.Option(help="Port to listen on, instead of http.port.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to bind, instead of http.host.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="If the start fails, print the whole report of Ray Serve.")
+    ] = False,
 ) -> None:
-    """Serve a pipeline over HTTP until Ctrl-C or SIGTERM."""
-    console = Console(stderr=True)
+    """Serve a pipeline over HTTP until Ctrl-C or SIGTERM.
+
+    When it is ready, print its address and an example request to stdout. Everything else goes to stderr.
+    """
+    # Without a terminal, a line is never wrapped.
+    console = Console(stderr=True, soft_wrap=True)
     stop = threading.Event()
     _stop_at_signals(stop)
     with exit_on_error(console):
         pipeline = _with_address(load_config(config), host, port)
-        _run(pipeline, console, stop)
+        try:
+            _run(pipeline, config, console, stop)
+        except StartFailed as error:
+            if error.report and verbose:
+                console.print(error.report, markup=False, highlight=False)
+            elif error.report:
+                error.add_note("`rankway serve --verbose` prints the traceback")
+            raise
 
 
-def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
+def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading.Event) -> None:
     from services.config.runtimes import resolved
-    from services.deployment.advice import store_warnings
+    from services.deployment.advice import release_warnings, store_warnings
     from services.deployment.check import Preflight
     from services.deployment.deploy import deploy
     from services.deployment.discovery import publish_address
+    from services.deployment.example_request import example_request
     from services.deployment.local_cluster import local_cluster, refuse_taken_port
     from services.deployment.open_ports import exposed_ports
 
     home = home_directory()
-    pipeline = resolved(pipeline, home)
+    configured = pipeline
     releases = ReleaseFolder(home, pipeline.name, pipeline.trust)
     active = releases.history.active()
+    pipeline = resolved(pipeline, home)
     served = releases.applied(pipeline, active)
     preflight = Preflight(served, home)
-    faults = preflight.faults()
+    faults = preflight.faults(opens="small")
     if faults:
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
     changed = [f"release {active}: {line}" for line in releases.differences(pipeline, active)]
-    for warning in [*changed, *store_warnings(preflight)]:
+    for warning in [*release_warnings(configured, file, home), *changed, *store_warnings(preflight)]:
         print_warning(console, warning)
+    example = example_request(served, home, preflight.catalogue, preflight.definitions)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
-    with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
+    stdout = sys.stdout
+    with (
+        redirect_stdout(sys.stderr),  # for Ray, which prints to stdout
+        console.status("starting Ray and Serve") as status,
+        local_cluster(pipeline) as ports,
+    ):
         _stop_at_signals(stop)  # again, because Ray replaces the SIGTERM handler with one that aborts
 
         def on_status(text: str) -> None:
@@ -70,9 +95,8 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
             console.print(
                 "[yellow]requests take Serve's slower path, not the fast path; see the replicas' logs[/]"
             )
-        body = json.dumps({"user_id": "u-000001", "k": 3})
-        console.print(f"{pipeline.name} is ready at {url}. Try it:", highlight=False)
-        console.print(f"  curl -s {url}/v1/rank -d '{body}'", highlight=False, soft_wrap=True)
+        curl = f"curl -s {url}/v1/rank -d {shlex.quote(example)}"
+        _announce(stdout, f"{pipeline.name} is ready at {url}. Try it:\n  {curl}\n")
         console.print(f"Prometheus metrics: http://127.0.0.1:{ports.metrics_export}/metrics", highlight=False)
         open_beyond = exposed_ports()
         if open_beyond:
@@ -84,6 +108,16 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
             console.print("Ctrl-C stops it.", highlight=False)
             stop.wait()
         console.print("stopping", highlight=False)
+
+
+def _announce(stdout: TextIO, text: str) -> None:
+    """Write to stdout. A reader that has closed the pipe, such as ``head -1``, does not end the service."""
+    try:
+        stdout.write(text)
+        stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python reports the error at exit, when it flushes stdout again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
 
 
 def _stop_at_signals(stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── ReleaseError              a release cannot be staged, loaded or activated
+├── StartFailed               a pipeline's replicas do not start
 ├── StoreFailed               data cannot be loaded into a feature store
 │   └── StoreLost             the store lost rows while a load was running
 ├── RequestError 400          the caller can correct the request
@@ -80,6 +81,17 @@ class ReleaseError(ServiceError):
     """A release cannot be staged, loaded or activated."""
 
     title = "Release error"
+
+
+class StartFailed(ServiceError):
+    """A pipeline's replicas do not start.
+
+    Attributes:
+        report: the whole report of Ray Serve, with its tracebacks. Empty if the message has everything.
+    """
+
+    title = "Start failed"
+    report = ""
 
 
 class StoreFailed(ServiceError):

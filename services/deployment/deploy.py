@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from ray import serve
 from services.config.pipeline import PipelineConfig
 from services.config.units import HttpConfig
 from services.deployment.serve_config import serve_config
-from services.errors import ServiceError
+from services.deployment.start_errors import StartError, start_error
+from services.errors import StartFailed
 from services.ray_internals.serve import deploy_document
 from services.sharding.actors import check_placeable
 
@@ -41,7 +42,7 @@ def deploy(
 
     Raises:
         ConfigError: a shard group does not fit the cluster.
-        ServiceError: the application did not start. The error has Serve's message.
+        StartFailed: the application did not start.
     """
     check_placeable(config)
     deploy_document(document or serve_config(config, home))
@@ -53,12 +54,30 @@ def deploy(
             on_status(", ".join(f"{name} {count}" for name, count in running.items()) or "starting")
             if application.status == "RUNNING":
                 return _wait_for_route(config.http, on_status)
+            messages = [d.message for d in application.deployments.values() if d.message]
             if application.status in _FAILED:
-                details = [d.message for d in application.deployments.values() if d.message]
-                raise ServiceError("\n".join([application.message, *details]))
+                raise _failure(config.name, [application.message, *messages])
+            if any(
+                error.is_permanent for error in _causes(messages)
+            ):  # do not wait for Serve's further attempts
+                raise _failure(config.name, messages)
         if time.monotonic() > limit_s:
-            raise ServiceError(f"{config.name} did not start within {_STARTUP_LIMIT_S:.0f} s; see Ray's logs")
+            raise StartFailed(f"{config.name} did not start within {_STARTUP_LIMIT_S:.0f} s; see Ray's logs")
         time.sleep(_POLL_PERIOD_S)
+
+
+def _causes(messages: Iterable[str]) -> list[StartError]:
+    return [error for error in map(start_error, messages) if error is not None]
+
+
+def _failure(name: str, messages: Sequence[str]) -> StartFailed:
+    causes = dict.fromkeys(error.text for error in _causes(messages))
+    whole = "\n".join(messages)
+    if not causes:
+        return StartFailed(f"{name} did not start: {whole}")
+    failure = StartFailed("\n".join(causes))
+    failure.report = whole
+    return failure
 
 
 def _running(states: Mapping[Any, int]) -> int:

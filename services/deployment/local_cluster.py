@@ -4,7 +4,8 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, redirect_stdout
+from io import StringIO
 
 import ray
 from ray import serve
@@ -51,8 +52,10 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             )
             yield ports
         finally:
-            serve.shutdown()  # type: ignore[no-untyped-call]
-            ray.shutdown()
+            # Serve's controller ends itself. Ray prints this to stdout as a task that failed.
+            with redirect_stdout(StringIO()):
+                serve.shutdown()  # type: ignore[no-untyped-call]
+                ray.shutdown()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """Internals of Ray clusters: a local node, its token, the key-value store, node labels and node draining."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
     """Start Ray on this machine, bound to loopback. It exports Prometheus metrics on ``metrics_port``."""
     import ray
 
+    _hide_token_notice()
     ray.init(
         address="local",
         num_cpus=cpus,
@@ -30,7 +32,19 @@ def use_local_token() -> None:
         maybe_enable_token_auth_if_token_available,
     )
 
+    _hide_token_notice()
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def _hide_token_notice() -> None:
+    """Drop Ray's warning that a token protects the cluster, which is as it should be. Its other warnings stay."""
+    from ray._private.authentication import authentication_token_setup
+
+    authentication_token_setup.logger.addFilter(_is_no_token_notice)
+
+
+def _is_no_token_notice(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Token authentication is enabled")
 
 
 class RayKeys:

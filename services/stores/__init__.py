@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.errors import ConfigError
+from services.errors import ConfigError, ServiceError
 from services.plugins import opening
 from services.stores.base import FeatureStore, StoreOptions, StoreWriter
 from services.stores.guarded import GuardedStore
@@ -68,3 +68,20 @@ def store_fault(config: StoreOptions, home: Path) -> str | None:
     with opening(STORES, config, _FIELD):
         kind = STORES.for_config(config)
         return None if kind.fault is None else kind.fault(config, home)
+
+
+def any_user(config: StoreOptions, home: Path) -> str | None:
+    """Return the id of any user with a row in the store. None if the store shows none, or cannot be read."""
+    try:
+        with opening(STORES, config, _FIELD):
+            kind = STORES.for_config(config)
+            key = None if kind.any_key is None else kind.any_key(config, home)
+    except ServiceError:
+        return None
+    if key is None:
+        return None
+    user = key.partition(b"{")[2].rpartition(b"}")[0]
+    try:
+        return user.decode() or None
+    except UnicodeDecodeError:
+        return None

@@ -125,6 +125,8 @@ class StoreKind(Generic[Options]):
         fault: returns a text about the server's fault, or None if it has no fault.
         place: the names of options that locate the rows within the store. If a release and the configuration have
             different feature definitions, the release uses the values that were recorded when it was staged.
+        any_key: returns the key of any row in the store, or None if it finds none at once. ``rankway serve`` shows a
+            request for its user.
     """
 
     config: type[Options]
@@ -133,6 +135,7 @@ class StoreKind(Generic[Options]):
     check: Callable[[Options, Path], None] | None = None
     fault: Callable[[Options, Path], str | None] | None = None
     place: tuple[str, ...] = ()
+    any_key: Callable[[Options, Path], bytes | None] | None = None
 
 
 AnyStoreKind = StoreKind[Any]

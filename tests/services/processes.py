@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -41,21 +41,26 @@ def free_port() -> int:
 
 @dataclass
 class ServiceProcess:
-    """A started process and its output."""
+    """A started process and its output.
+
+    Attributes:
+        output: the lines on stderr that ``wait_for`` has read.
+    """
 
     process: "subprocess.Popen[str]"
     port: int
     output: list[str] = field(default_factory=list)
     _lines: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+    _shown: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._listen, daemon=True).start()
+        for stream, lines in ((self.process.stderr, self._lines), (self.process.stdout, self._shown)):
+            assert stream is not None
+            threading.Thread(target=_listen, args=(stream, lines), daemon=True).start()
 
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._lines.put(line.rstrip())
-        self._lines.put(None)
+    def next_on_stdout(self, limit_s: float = START_LIMIT_S) -> str | None:
+        """Return the next line on stdout, or None at its end."""
+        return self._shown.get(timeout=limit_s)
 
     def wait_for(self, wanted: str, limit_s: float = START_LIMIT_S) -> None:
         """Wait until the process prints a line that contains ``wanted``."""
@@ -102,6 +107,12 @@ class ServiceProcess:
         return self.process.wait(STOP_LIMIT_S)
 
 
+def _listen(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
+    for line in stream:
+        lines.put(line.rstrip())
+    lines.put(None)
+
+
 def title(process: psutil.Process) -> str:
     """Return a process's command line. Empty if it has ended."""
     try:
@@ -126,7 +137,7 @@ def started(
         cwd=folder,
         env={**os.environ, "RANKWAY_HOME": str(home), **(environment or {})},
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -146,7 +157,7 @@ def started(
         _, alive = psutil.wait_procs(left, 5)
         for each in alive:
             each.kill()
-        for pipe in (process.stdin, process.stderr):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             assert pipe is not None
             pipe.close()
         process.wait(STOP_LIMIT_S)

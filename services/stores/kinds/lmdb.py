@@ -33,4 +33,22 @@ def _check(config: LmdbConfig, home: Path) -> None:
     _open(config, home, 1).close()
 
 
-STORE = StoreKind(config=LmdbConfig, open=_open, open_writer=_open_writer, check=_check, place=("path",))
+def _any_key(config: LmdbConfig, home: Path) -> bytes | None:
+    from services.stores.lmdb import LmdbStore
+
+    store = LmdbStore(home / config.path)
+    try:
+        # Row keys begin with a brace. Only the marks of loads have other keys.
+        return next((key for key, _ in store.rows_after(b"{") if key.startswith(b"{")), None)
+    finally:
+        store.close()
+
+
+STORE = StoreKind(
+    config=LmdbConfig,
+    open=_open,
+    open_writer=_open_writer,
+    check=_check,
+    place=("path",),
+    any_key=_any_key,
+)

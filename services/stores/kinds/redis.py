@@ -102,6 +102,18 @@ def _fault(config: RedisConfig, home: Path) -> str | None:
     return server_fault(config, home)
 
 
+def _any_key(config: RedisConfig, home: Path) -> bytes | None:
+    from services.stores.redis.client import any_row_key
+
+    return any_row_key(config, home)
+
+
 STORE = StoreKind(
-    config=RedisConfig, open=_open, open_writer=_open_writer, check=_check, fault=_fault, place=("prefix",)
+    config=RedisConfig,
+    open=_open,
+    open_writer=_open_writer,
+    check=_check,
+    fault=_fault,
+    place=("prefix",),
+    any_key=_any_key,
 )

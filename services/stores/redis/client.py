@@ -14,6 +14,7 @@ from services.errors import ConfigError
 from services.stores.kinds.redis import RedisConfig
 
 Address = tuple[str, int]
+_RANDOM_KEYS = 20
 ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
 """The errors that redis-py raises. Its cluster client's errors have a separate base class."""
 
@@ -129,3 +130,18 @@ def server_fault(config: RedisConfig, home: Path) -> str | None:
     if keys == 0:
         return f"Redis at {nodes} is empty; load it with `rankway features load CONFIG FILE...`"
     return None
+
+
+def any_row_key(config: RedisConfig, home: Path) -> bytes | None:
+    """Return the key of a random row, without the prefix. None if a few random keys of the server are no rows."""
+    start = f"{config.prefix}{{".encode()
+    try:
+        client = client_of(config, home, config.connect_timeout_ms / 1e3)
+        try:
+            keys = (client.randomkey() for _ in range(_RANDOM_KEYS))
+            found = next((key for key in keys if isinstance(key, bytes) and key.startswith(start)), None)
+        finally:
+            client.close()
+    except (*ERRORS, OSError):
+        return None
+    return None if found is None else found[len(start) - 1 :]

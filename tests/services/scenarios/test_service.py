@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import time
 import urllib.request
@@ -50,12 +51,16 @@ def test_service_that_reports_ready_is_warm_and_on_the_fast_path(service: Servic
         assert health.json["pipeline"] == "small"
 
 
-def test_printed_curl_command_works(service: ServiceProcess) -> None:
-    url, body = service.match_in_output(r"curl -s (\S+)"), service.match_in_output(r"-d '([^']*)'")
-    done = subprocess.run(
-        ["curl", "-s", "--max-time", "20", url, "-d", body], capture_output=True, text=True, check=True
-    )
-    assert len(json.loads(done.stdout)["items"]) == 3
+def test_curl_command_on_stdout_asks_for_a_user_and_a_position_that_exist(service: ServiceProcess) -> None:
+    assert service.next_on_stdout() == f"small is ready at http://127.0.0.1:{service.port}. Try it:"
+    command = shlex.split(service.next_on_stdout() or "")
+    done = subprocess.run([*command, "--max-time", "20"], capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    assert len(answer["items"]) == 3
+    assert "unknown_user" not in answer
+    latitude, longitude = json.loads(command[-1])["context"]["position"]
+    assert 0 <= latitude <= 1 and 0 <= longitude <= 1, "outside the catalogue"
+    assert not any("Token authentication" in line for line in service.output)
 
 
 def test_many_concurrent_users_get_their_own_scores(service: ServiceProcess) -> None:

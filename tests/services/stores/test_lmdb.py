@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.errors import ConfigError, StoreFailed
-from services.stores import open_store
+from services.stores import any_user, open_store
 from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.lmdb import LmdbStore
 
@@ -16,6 +16,24 @@ def test_returns_rows_in_key_order_and_none_for_a_missing_key(tmp_path: Path) ->
     assert store.read_many([b"b", b"x", b"a", b"b"]).rows == [b"2", None, b"3", b"2"]
     assert store.read_many([]).rows == []
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "user"),
+    [
+        ([b"{u7}/user", b"{u7}/realtime"], "u7"),
+        ([b"load:1", b"{a}b}/user"], "a}b"),
+        ([b"load:1", b"zzz"], None),
+        ([b"{\xff}/user"], None),
+        ([], None),
+    ],
+)
+def test_shows_any_user_with_a_row(tmp_path: Path, keys: list[bytes], user: str | None) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    store.write_many((key, b"row") for key in keys)
+    store.close()
+    assert any_user(LmdbConfig(path="users"), tmp_path) == user
+    assert any_user(LmdbConfig(path="elsewhere"), tmp_path) is None
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 512, ("ü" * 256).encode(), ("🚶" * 128).encode()])

@@ -10,7 +10,7 @@ import pytest
 
 from services.breaker import State
 from services.errors import ConfigError, StoreFailed
-from services.stores import open_store, open_writer
+from services.stores import any_user, open_store, open_writer
 from services.stores.kinds.redis import RedisConfig
 from services.stores.redis.client import server_fault
 from services.stores.redis.store import RedisStore
@@ -65,6 +65,16 @@ def test_reads_a_batch_with_one_command(server: RedisServer, tmp_path: Path) -> 
         after = commands_of(server)
         assert after["mget"] - before == 1
         assert "get" not in after
+
+
+def test_shows_any_user_with_a_row_under_the_prefix(server: RedisServer, tmp_path: Path) -> None:
+    config = RedisConfig(kind="redis", nodes=(server.node,))
+    user = any_user(config, tmp_path)
+    assert user is not None
+    assert f"{{{user}}}/user".encode() in ROWS
+    assert any_user(config.model_copy(update={"prefix": "another:"}), tmp_path) is None
+    server.stop()
+    assert any_user(config, tmp_path) is None
 
 
 def test_a_prefix_separates_pipelines(server: RedisServer, tmp_path: Path) -> None:

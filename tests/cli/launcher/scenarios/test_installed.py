@@ -86,7 +86,9 @@ def test_the_command_line_uses_its_own_packages(project: Project, tiny_home: Pat
 def test_an_error_names_the_extra_that_is_missing(project: Project, tmp_path: Path) -> None:
     command = project.python.with_name("rankway")
     torch = make_pipeline(tmp_path, {"models": {"ranker": {"runtime": {"kind": "torch"}}}})
-    output = " ".join(project.run(command, "check", torch, home=tmp_path, status=2).split())
+    output = " ".join(project.run(command, "check", torch, home=tmp_path).split())
+    assert "torch is not installed; pip install 'rankway[torch]'" in output
+    output = " ".join(project.run(command, "serve", torch, home=tmp_path, status=2).split())
     assert "models.ranker.runtime.kind: torch is not installed; pip install 'rankway[torch]'" in output
     output = " ".join(project.run(command, "train", torch, home=tmp_path, status=2).split())
     assert "torch, accelerate are not installed; pip install 'rankway[train]'" in output

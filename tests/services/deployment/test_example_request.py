@@ -1,0 +1,44 @@
+"""The example request that ``rankway serve`` prints."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.config.loading import load_config
+from services.deployment.check import Preflight
+from services.deployment.example_request import example_request
+from tests.pipelines import USERS, make_pipeline
+
+
+def example(home: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    config = load_config(make_pipeline(home, changes))
+    preflight = Preflight(config, home)
+    document: dict[str, Any] = json.loads(
+        example_request(config, home, preflight.catalogue, preflight.definitions)
+    )
+    return document
+
+
+def test_asks_for_a_user_of_the_store_at_an_item(tmp_path: Path) -> None:
+    document = example(tmp_path)
+    assert document["user_id"] in {f"u{user}" for user in range(USERS)}
+    start = np.load(tmp_path / "catalogue" / "start.npy")[0]
+    np.testing.assert_allclose(document["context"]["position"], start, atol=1e-5)
+    assert document["k"] == 3
+
+
+def test_asks_for_anyone_without_a_store_and_for_as_many_items_as_allowed(tmp_path: Path) -> None:
+    document = example(tmp_path, {"features": {"store": None}, "requests": {"max_k": 2}})
+    assert (document["user_id"], document["k"]) == ("anyone", 2)
+
+
+@pytest.mark.parametrize("missing", ["catalogue", "definitions"])
+def test_leaves_the_position_out_if_there_is_none(tmp_path: Path, missing: str) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    preflight = Preflight(config, tmp_path)
+    parts = {"catalogue": preflight.catalogue, "definitions": preflight.definitions, missing: None}
+    assert "context" not in json.loads(example_request(config, tmp_path, **parts))  # type: ignore[arg-type]
