@@ -49,7 +49,7 @@ def faults(text: str, model: type[BaseModel] = Document) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("nam: x", ["a.yaml:1: nam: no such field; did you mean name?"]),
+        ("nme: x", ["a.yaml:1: nme: no such field; did you mean name?"]),
         ("colour: x", ["a.yaml:1: colour: no such field; remove it or correct its name"]),
         ("size: medium", ["a.yaml:1: size: Input should be 'small' or 'large', got 'medium'"]),
         (
@@ -66,8 +66,8 @@ def faults(text: str, model: type[BaseModel] = Document) -> list[str]:
             ],
         ),
         (
-            "shape:\n  kind: circle\n  radus: 1\n  radius: 2",
-            ["a.yaml:3: shape.radus: no such field; did you mean radius?"],
+            "shape:\n  kind: circle\n  radious: 1\n  radius: 2",
+            ["a.yaml:3: shape.radious: no such field; did you mean radius?"],
         ),
         (
             "parts:\n- layers: 1\n- layers: 1\n  with: 2",
@@ -103,8 +103,8 @@ FEATURE = "features:\n- name: price\n  group: item\n"
             FEATURE + "  transform: {kind: log, oof: item.x}",
             "a.yaml:4: features.0.transform.oof: no such field; did you mean of?",
         ),
-        (FEATURE + "  aggregate: {kind: count, event: seen, windw_s: 3}", "did you mean window_s?"),
-        ("featurs: []", "a.yaml:1: featurs: no such field; did you mean features?"),
+        (FEATURE + "  aggregate: {kind: count, event: seen, windoww_s: 3}", "did you mean window_s?"),
+        ("featuresx: []", "a.yaml:1: featuresx: no such field; did you mean features?"),
     ],
 )
 def test_feature_definitions_are_reported_alike(text: str, expected: str) -> None:

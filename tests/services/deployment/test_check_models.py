@@ -72,7 +72,7 @@ def fix_length(model: onnx.ModelProto) -> None:
             lambda inputs: inputs["value"].update(dtype="float64"),
             "declared as float64, but the graph takes float32",
         ),
-        (lambda inputs: inputs["shift"].update(name="shfit"), "no such input (did you mean shift?)"),
+        (lambda inputs: inputs["shift"].update(name="shiftt"), "no such input (did you mean shift?)"),
     ],
 )
 def test_wrong_declaration_is_a_fault_of_the_artifact(
