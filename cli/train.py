@@ -83,7 +83,7 @@ def _train(
     data = home / pipeline.training.data
     if from_log:
         data = data.with_name(f"{data.name}-from-log")
-        impressions_from_log(from_log, data, features, pipeline.training.log_valid_share)
+        impressions_from_log(from_log, data, features, pipeline.feedback, pipeline.training.log_valid_share)
     folders = TrainingFolders(
         catalogue=home / pipeline.catalogue,
         data=data,

@@ -97,6 +97,7 @@ def pipeline_document() -> dict[str, Any]:
         "candidates": {"kind": "near", "count": 20, "max_count": 400},
         "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
         "ranker": {"model": "ranker"},
+        "feedback": {"kinds": {"opened": 0.25, "walked": 0.5, "rated": [0.5, 1.0]}},
         # Tests need long deadlines on a busy machine, and priorities to fix the request order.
         "requests": {"max_deadline_ms": 60_000, "max_priority": 100},
         "units": {

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from models.errors import ArtifactError, FeatureMismatch
 from models.features.definition import FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
+from models.served_log.kinds import FeedbackConfig
 from models.served_log.schema import (
-    EVENTS,
     FEATURE_HASH,
     FEEDBACK,
     KIND,
     LISTS,
-    OPENED,
     PER_CANDIDATE_SOURCES,
-    WALKED,
     feedback_schema,
     lists_schema,
     logged,
@@ -29,7 +27,9 @@ from models.served_log.schema import (
 from models.served_log.writing import ShownLists
 
 
-def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, NDArray[np.float32]]:
+def read_log(
+    paths: Sequence[Path], features: FeatureSet, feedback: FeedbackConfig
+) -> tuple[ShownLists, NDArray[np.float32]]:
     """Read all lists, oldest first, and their candidates' relevance.
 
     A list that was logged twice is read once. Feedback is ignored if its list is not in the log, or if its item was not
@@ -38,19 +38,44 @@ def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, N
     Args:
         paths: files, or folders with ``*.parquet``.
         features: the definitions with which the lists must have been served.
+        feedback: the kinds of feedback, with the relevance of each.
 
     Returns:
         The lists, with all catalogue rows -1 (unknown), and the relevance, float32 (N,).
 
     Raises:
-        ArtifactError: there are no lists, a file is damaged or not a log, or feedback has an unknown event.
+        ArtifactError: there are no lists, a file is damaged or not a log, or feedback has a kind that is not declared.
         FeatureMismatch: lists were served with other feature definitions.
     """
+    lists, events = _tables(paths, features)
+    for path, table in events:
+        _expect_known(path, table, feedback)
+    shown = _shown_lists(paths, lists, features)
+    tables = [feedback_schema().empty_table(), *(table for _, table in events)]
+    return shown, _relevance(shown, pa.concat_tables(tables), feedback)
+
+
+def read_lists(paths: Sequence[Path], features: FeatureSet) -> ShownLists:
+    """Read all lists, oldest first, without the feedback. Arguments and errors are as for ``read_log``."""
+    return _shown_lists(paths, _tables(paths, features)[0], features)
+
+
+def _tables(
+    paths: Sequence[Path], features: FeatureSet
+) -> tuple[list[pa.Table], list[tuple[Path, pa.Table]]]:
+    """Return the tables with lists, and those with feedback by path."""
     lists: list[pa.Table] = []
-    feedback: list[pa.Table] = [feedback_schema().empty_table()]
+    feedback: list[tuple[Path, pa.Table]] = []
     for path in log_files(paths):
         kind, table = _read(path, features)
-        (lists if kind == LISTS else feedback).append(table)
+        if kind == LISTS:
+            lists.append(table)
+        else:
+            feedback.append((path, table))
+    return lists, feedback
+
+
+def _shown_lists(paths: Sequence[Path], lists: Sequence[pa.Table], features: FeatureSet) -> ShownLists:
     if not lists:
         raise ArtifactError(
             f"no shown lists in {', '.join(map(str, paths))}; name files or folders that a service has logged"
@@ -58,8 +83,7 @@ def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, N
     table = pa.concat_tables(lists)
     first = np.unique(_strings(table["request_id"]), return_index=True)[1]
     order = first[np.argsort(table["at_s"].to_numpy()[first], kind="stable")]
-    shown = _shown(table.take(order), features)
-    return shown, _relevance(shown, pa.concat_tables(feedback))
+    return _shown(table.take(order), features)
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:
@@ -150,13 +174,23 @@ def _strings(column: pa.ChunkedArray) -> NDArray[np.object_]:
     return np.asarray(column.to_pylist(), dtype=object)
 
 
-def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
-    events = _strings(feedback["event"])
-    unknown = sorted(set(events.tolist()) - set(EVENTS))
+def _expect_known(path: Path, feedback: pa.Table, config: FeedbackConfig) -> None:
+    kinds = pc.unique(feedback["event"]).to_pylist()
+    unknown = sorted(set(kinds) - set(config.kinds))
     if unknown:
-        raise ArtifactError(f"feedback: unknown event, got {unknown[0]!r}; use {', '.join(EVENTS)}")
-    rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
-    relevance = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
+        row = pc.index(feedback["event"], unknown[0]).as_py()
+        raise ArtifactError(
+            f"{path}: row {row} has a kind of feedback that the pipeline does not declare, got {unknown[0]!r}; add it "
+            f"to feedback.kinds ({', '.join(config.kinds) or 'empty'}), with the relevance 0 to ignore it"
+        )
+
+
+def _relevance(shown: ShownLists, feedback: pa.Table, config: FeedbackConfig) -> NDArray[np.float32]:
+    events, values = _strings(feedback["event"]), feedback["value"].to_numpy()
+    relevance = np.zeros(len(events))
+    for kind in set(events.tolist()):
+        of_kind = events == kind
+        relevance[of_kind] = config.relevance(kind, values[of_kind])
     # The code for an item in a list combines the list number and the key number.
     known_keys = np.unique(shown.keys)
     request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))

@@ -11,23 +11,17 @@ A lists file has one row per shown list, with the models' exact inputs and the o
 
 The metadata also has the features' content hash.
 
-A feedback file has one row per event: request_id, key (of the item), event (opened, walked or rated), value (the rating
-from 0 to 1, or 1 for other events) and at_s. The schema does not depend on the features.
+A feedback file has one row per event: request_id, key (of the item), event (the name of a kind of feedback), value
+(from 0 to 1, or 1 if the kind takes none) and at_s. The schema does not depend on the features.
 
-A candidate's relevance comes from its events: 0.25 for opened, 0.5 for walked, and 0.5 to 1 for rated, by the rating.
-The highest value counts. Without events the relevance is 0.
+A candidate's relevance comes from its events, by the pipeline's ``feedback.kinds`` at the time of reading. The highest
+relevance counts. Without events the relevance is 0.
 """
-
-from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
-
-Event = Literal["opened", "walked", "rated"]
-EVENTS: tuple[Event, ...] = get_args(Event)
-OPENED, WALKED = 0.25, 0.5
 
 KIND, FEATURE_HASH = b"rankway.kind", b"rankway.feature_hash"
 LISTS, FEEDBACK = b"lists", b"feedback"

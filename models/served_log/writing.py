@@ -48,8 +48,8 @@ class Feedback:
     Attributes:
         request_ids: E request ids of the shown lists.
         keys: int64 (E,), item keys.
-        events: E kinds: opened, walked or rated.
-        values: float32 (E,), the rating from 0 to 1, or 1 for other events.
+        events: the names of E kinds of feedback.
+        values: float32 (E,), from 0 to 1, or 1 for kinds without a value.
         at_s: float64 (E,), epoch seconds.
     """
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, mo
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from autoscale.registries.trust import Package, trusting
+from models.served_log.kinds import FeedbackConfig
 from models.training.config import TrainingConfig
 from services.config.limits import RequestsConfig
 from services.config.units import HttpConfig, Name, StageName, UnitConfig
@@ -49,6 +50,7 @@ class PipelineConfig(BaseModel):
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig | None = None
+    feedback: FeedbackConfig = FeedbackConfig()
     record: RecordConfig | None = None
     response_cache: ResponseCacheConfig | None = None
     training: TrainingConfig | None = None

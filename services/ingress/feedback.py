@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from models.features.catalogue import Catalogue
-from models.served_log.schema import Event
+from models.served_log.kinds import FeedbackConfig
 from services.errors import NotFound, Unprocessable
 from services.ingress.schema import parse_body
 from services.logs.served import ServedLog
@@ -18,45 +18,57 @@ class FeedbackRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The body of ``POST /v1/feedback``.
 
     Attributes:
-        value: the rating, 0 to 1. The event "rated" requires it. No other event may have it.
+        event: the kind of feedback, one of the pipeline's ``feedback.kinds``.
+        value: 0 to 1. Required if the kind takes a value. Other events must not have it.
     """
 
     request_id: Annotated[str, Meta(min_length=1, max_length=128)]
     item_id: Annotated[str, Meta(min_length=1)]
-    event: Event
+    event: str
     value: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 _decoder = msgspec.json.Decoder(FeedbackRequest)
 
 
-def parse_feedback(body: bytes) -> FeedbackRequest:
+def parse_feedback(body: bytes, config: FeedbackConfig) -> FeedbackRequest:
     """Parse a body.
 
     Raises:
         RequestError: the body is not JSON.
-        Unprocessable: a field is missing, unknown, of another type or out of range.
+        Unprocessable: a field is missing, unknown, of another type or out of range, or the pipeline does not have the
+            kind of feedback.
     """
     feedback = parse_body(_decoder, body)
-    if (feedback.value is not None) != (feedback.event == "rated"):
-        remedy = "send the rating, 0 to 1" if feedback.value is None else "leave it out"
-        raise Unprocessable(
-            f"required for event rated and not allowed for other events, got event {feedback.event}; {remedy}",
-            field="value",
+    event = feedback.event
+    if event not in config.kinds:
+        remedy = (
+            f"send one of {', '.join(config.kinds)}"
+            if config.kinds
+            else "declare feedback.kinds in the pipeline's YAML file"
         )
+        raise Unprocessable(
+            f"not a kind of feedback of this pipeline, got {event[:_SHOWN]!r}; {remedy}", field="event"
+        )
+    if feedback.value is None and config.takes_value(event):
+        raise Unprocessable(f"missing, {event} needs one; send a value from 0 to 1", field="value")
+    if feedback.value is not None and not config.takes_value(event):
+        raise Unprocessable(f"{event} takes none, got {feedback.value:g}; leave it out", field="value")
     return feedback
 
 
-def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog | None) -> None:
-    """Write the event to the served log.
+def log_feedback(body: bytes, config: FeedbackConfig, catalogue: Catalogue, log: ServedLog | None) -> None:
+    """Write the event in a body to the served log.
 
     Raises:
         NotFound: the pipeline has no served log.
-        Unprocessable: the catalogue does not have the item.
+        RequestError: the body is not JSON.
+        Unprocessable: the body is no feedback of this pipeline, or the catalogue does not have the item.
         QueueFull: the log's queue is full.
     """
     if log is None:
         raise NotFound("this pipeline logs no feedback; add log to its YAML file", field="path")
+    feedback = parse_feedback(body, config)
     row = catalogue.row_by_id.get(feedback.item_id)
     if row is None:
         raise Unprocessable(

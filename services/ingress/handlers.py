@@ -11,7 +11,7 @@ from services.errors import Overloaded
 from services.ingress.asgi import FAST_PATH, Receive, Scope, request_cycle
 from services.ingress.body import Disconnected, read_body
 from services.ingress.engine import Engine
-from services.ingress.feedback import FeedbackRequest, log_feedback, parse_feedback
+from services.ingress.feedback import FeedbackRequest, log_feedback
 from services.ingress.items import item_row
 from services.ingress.misses import Misses
 from services.ingress.routes import Reply, Route
@@ -57,8 +57,9 @@ class Handlers:
 
     async def feedback(self, scope: Scope, receive: Receive, _request_id: str) -> Reply:
         """Write an event about an item of an earlier answer to the served log."""
-        feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
-        log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
+        engine = self._engine
+        body = await read_body(scope, receive, self._max_body_bytes)
+        log_feedback(body, engine.config.feedback, engine.release.catalogue, engine.log)
         return 202, _JSON, b"{}", None
 
     async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
-from models.served_log.schema import PER_CANDIDATE_SOURCES, Event, lists_schema, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, lists_schema, logged
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table
 
 
@@ -38,11 +38,15 @@ class ShownRow(NamedTuple):
 
 
 class FeedbackRow(NamedTuple):
-    """A user's event for an item in an answered list."""
+    """A user's event for an item in an answered list.
+
+    Attributes:
+        event: the name of its kind.
+    """
 
     request_id: str
     key: int
-    event: Event
+    event: str
     value: float
     at_s: float
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
-from models.served_log.schema import Event
 from services.errors import QueueFull
 from services.logs.folder import LogFolder
 from services.logs.rows import FeedbackRow, ShownRow
@@ -79,7 +78,7 @@ class ServedLog:
         row = ShownRow(answer.batch, answer.first, request_id, user_id, self._clock(), features, keys)
         self._waiting.append(row)
 
-    def feedback(self, request_id: str, key: int, event: Event, value: float) -> None:
+    def feedback(self, request_id: str, key: int, event: str, value: float) -> None:
         """Record a user's event for an item in a list.
 
         Raises:

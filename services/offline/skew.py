@@ -21,7 +21,7 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
-from models.served_log.reading import read_log
+from models.served_log.reading import read_lists
 from models.served_log.schema import PER_CANDIDATE_SOURCES, logged
 from models.served_log.writing import ShownLists
 from services.config.pipeline import PipelineConfig
@@ -85,7 +85,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
     definitions = load_definitions(home / config.features.definitions)
     catalogue = Catalogue.open(settled(home / config.catalogue))
     view = open_view(config.features, definitions, catalogue, home)
-    shown, _ = read_log(paths, definitions)
+    shown = read_lists(paths, definitions)
     store = config.features.store
     stage = FeaturesStage(view, None if store is None else open_store(store, home))
     compared = {name: f for name, f in logged(definitions).items() if not _is_sent(f)}

@@ -23,6 +23,7 @@ from models.features.catalogue import Catalogue, item_key, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.impressions import write_impressions
 from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
+from models.served_log.kinds import FeedbackConfig
 
 Model = TypeVar("Model", bound=Architecture)
 
@@ -45,6 +46,7 @@ FEATURES = FeatureSet(
         Feature(name="rain_mm", group="context"),
     )
 )
+FEEDBACK = FeedbackConfig(kinds={"opened": 0.25, "walked": 0.5, "rated": (0.5, 1.0)})
 CONTEXT = (
     ScalarColumn(name="hour", encoding="cyclic", period=24),
     ScalarColumn(name="rain_mm", encoding="log"),

@@ -10,16 +10,20 @@ from models.atomic_directory import written_whole
 from models.errors import TrainingError
 from models.features.definition import FeatureSet
 from models.impressions import write_impressions
+from models.served_log.kinds import FeedbackConfig
 from models.served_log.reading import read_log
 
 
-def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet, valid_share: float) -> None:
+def impressions_from_log(
+    paths: Sequence[Path], root: Path, features: FeatureSet, feedback: FeedbackConfig, valid_share: float
+) -> None:
     """Write the impressions ``train`` and ``valid`` into the folder ``root`` atomically.
 
     Args:
         paths: log files or folders.
         root: the folder to write.
         features: the feature definitions.
+        feedback: the kinds of feedback, with the relevance of each.
         valid_share: share of lists for validation, the latest. Each split needs at least two lists.
 
     Raises:
@@ -27,7 +31,7 @@ def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet
         FeatureMismatch: the log was written with other feature definitions.
         TrainingError: the log has too few lists.
     """
-    shown, labels = read_log(paths, features)
+    shown, labels = read_log(paths, features, feedback)
     count = len(shown.batch)
     valid = max(2, round(count * valid_share))
     if count - valid < 2:

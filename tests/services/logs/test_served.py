@@ -13,6 +13,7 @@ from services.errors import QueueFull
 from services.logs.folder import LogFolder
 from services.logs.served import ServedLog, is_sampled
 from services.scheduling.job import Answer
+from tests.models.worlds import FEEDBACK
 from tests.pipelines import FEATURES
 from tests.services.logs.lists import KEYS, Counts, FullDisk, batch_of, config, folder
 
@@ -29,7 +30,7 @@ def test_close_writes_remaining_rows(tmp_path: Path) -> None:
         log.feedback(f"r{number}", 1000, "rated", 1.0)
     log.close()
     assert counts.totals == {"lists": 700, "feedback": 700}
-    result, labels = read_log([tmp_path / "log"], FEATURES)
+    result, labels = read_log([tmp_path / "log"], FEATURES, FEEDBACK)
     assert len(result.batch) == 700
     np.testing.assert_array_equal(labels, result.keys == 1000)
 

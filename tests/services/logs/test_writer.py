@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.served_log.reading import read_log
+from models.served_log.reading import read_lists
 from services.logs.folder import LogFolder
 from services.logs.writer import LogWriter
 from tests.pipelines import FEATURES
@@ -46,7 +46,7 @@ def test_shown_lists_are_read_back_for_any_batches_and_order(
     assert counts.totals == ({"lists": len(some)} if some else {})
     if not some:
         return
-    result, _ = read_log([root / "log"], FEATURES)
+    result = read_lists([root / "log"], FEATURES)
     assert list(result.request_ids) == [row.request_id for row in some]
     assert list(result.user_ids) == [row.user_id for row in some]
     for number, row in enumerate(some):
@@ -135,5 +135,5 @@ def test_drops_answer_without_features_and_logs_the_others(tmp_path: Path) -> No
     writer.add([shown(bare, 0, "a"), shown(whole, 0, "b"), shown(bare, 0, "c")], 0.0)
     writer.roll(0.0, everything=True)
     assert counts.totals == {"unfit": 2, "lists": 1}
-    result, _ = read_log([tmp_path / "log"], FEATURES)
+    result = read_lists([tmp_path / "log"], FEATURES)
     assert list(result.request_ids) == ["b"]

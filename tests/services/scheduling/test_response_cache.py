@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
-from models.served_log.reading import read_log
+from models.served_log.reading import read_lists
 from services.config.loading import load_config
 from services.errors import DeadlinePassed, StageFailed
 from services.ingress.schema import RankRequest
@@ -289,7 +289,7 @@ def test_identical_requests_are_ranked_once_and_each_is_logged(tmp_path: Path) -
             assert other.timings_ms == {"queue": 0.0}
 
     asyncio.run(run())
-    result, _ = read_log([tmp_path / "served"], FEATURES)
+    result = read_lists([tmp_path / "served"], FEATURES)
     assert len(result.batch) == 24
     biases = result.batch.requests["user.bias"]
     assert isinstance(biases, np.ndarray)

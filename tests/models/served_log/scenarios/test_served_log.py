@@ -23,7 +23,7 @@ from models.served_log.writing import (
     lists_table,
     write_log_file,
 )
-from tests.models.worlds import FEATURES, make_batch
+from tests.models.worlds import FEATURES, FEEDBACK, make_batch
 
 
 def shown_lists(lengths: list[int], past: list[int], seed: int = 0, first: int = 0) -> ShownLists:
@@ -64,7 +64,7 @@ def test_reads_back_the_lists_that_were_served(
     root = tmp_path_factory.mktemp("log")
     shown = shown_lists([n for n, _ in shapes], [past for _, past in shapes], seed)
     write_log_file(lists_table(shown, FEATURES), root / "lists-0.parquet")
-    result, labels = read_log([root], FEATURES)
+    result, labels = read_log([root], FEATURES, FEEDBACK)
     for name in ("keys", "scores", "positions", "at_s"):
         np.testing.assert_array_equal(getattr(result, name), getattr(shown, name))
     assert list(result.request_ids) == list(shown.request_ids)
@@ -100,7 +100,7 @@ def test_relevance_is_that_of_the_highest_event(
     write_log_file(lists_table(shown, FEATURES), root / "a.parquet")
     if events:
         write_log_file(feedback_table(feedback_of(*events)), root / "b.parquet")
-    _, labels = read_log([root], FEATURES)
+    _, labels = read_log([root], FEATURES, FEEDBACK)
     request_of = shown.batch.request_of()
     for index, label in enumerate(labels):
         worth = [
@@ -116,7 +116,7 @@ def test_lists_are_read_once_and_in_order_of_time_from_files_in_any_order(tmp_pa
         write_log_file(
             lists_table(shown_lists([2, 3, 1], [0, 0, 1], 0, first), FEATURES), tmp_path / f"{name}.parquet"
         )
-    result, _ = read_log([tmp_path / "b.parquet", tmp_path], FEATURES)
+    result, _ = read_log([tmp_path / "b.parquet", tmp_path], FEATURES, FEEDBACK)
     assert list(result.request_ids) == [f"r{number}" for number in range(6)]
     assert np.diff(result.batch.offsets).tolist() == [2, 3, 1, 2, 3, 1]
 
@@ -125,7 +125,7 @@ def test_lists_of_other_features_are_refused(tmp_path: Path) -> None:
     write_log_file(lists_table(shown_lists([2], [1]), FEATURES), tmp_path / "a.parquet")
     fewer = FeatureSet(features=FEATURES.features[:-1])
     with pytest.raises(FeatureMismatch, match="served with these definitions"):
-        read_log([tmp_path], fewer)
+        read_log([tmp_path], fewer, FEEDBACK)
 
 
 def without_times(table: pa.Table) -> pa.Table:
@@ -148,16 +148,21 @@ def test_rejects_a_file_that_is_not_a_log(tmp_path: Path, spoil: Any, message: s
     write_log_file(table, tmp_path / "a.parquet")
     spoil(tmp_path / "a.parquet", table)
     with pytest.raises(ArtifactError, match=message):
-        read_log([tmp_path], FEATURES)
+        read_log([tmp_path], FEATURES, FEEDBACK)
 
 
 def test_error_names_a_missing_path_and_an_unknown_event(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no log at"):
-        read_log([tmp_path / "nowhere"], FEATURES)
+        read_log([tmp_path / "nowhere"], FEATURES, FEEDBACK)
     write_log_file(lists_table(shown_lists([2], [1]), FEATURES), tmp_path / "a.parquet")
-    write_log_file(feedback_table(feedback_of(("r0", 0, "liked", 1.0))), tmp_path / "b.parquet")
-    with pytest.raises(ArtifactError, match="unknown event, got 'liked'; use opened, walked, rated"):
-        read_log([tmp_path], FEATURES)
+    write_log_file(
+        feedback_table(feedback_of(("r0", 0, "walked", 1.0), ("r0", 0, "liked", 1.0))), tmp_path / "b.parquet"
+    )
+    with pytest.raises(
+        ArtifactError,
+        match=r"b.parquet: row 1 has .*, got 'liked'; add it to feedback.kinds \(opened, walked, rated\)",
+    ):
+        read_log([tmp_path], FEATURES, FEEDBACK)
 
 
 def test_schemas_have_the_feature_hash_and_the_logged_columns() -> None:

@@ -14,7 +14,7 @@ from models.ragged import RaggedBatch
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table, write_log_file
 from models.training.examples.from_log import impressions_from_log
 from tests.models.training.test_train import changed, train
-from tests.models.worlds import FEATURES, make_catalogue, make_impressions
+from tests.models.worlds import FEATURES, FEEDBACK, make_catalogue, make_impressions
 
 TRAIN, VALID = 240, 60
 
@@ -59,7 +59,9 @@ def home(tmp_path: Path) -> Path:
     make_impressions(tmp_path / "impressions" / "valid", catalogue, VALID, 1)
     write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
     # Write and read a log once. Feedback refers to an item, so an item that is in a list twice gets a single label.
-    impressions_from_log([tmp_path / "log"], tmp_path / "impressions", FEATURES, VALID / (TRAIN + VALID))
+    impressions_from_log(
+        [tmp_path / "log"], tmp_path / "impressions", FEATURES, FEEDBACK, VALID / (TRAIN + VALID)
+    )
     write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
     return tmp_path
 
@@ -67,7 +69,7 @@ def home(tmp_path: Path) -> Path:
 def test_lists_from_the_log_give_the_same_models(home: Path) -> None:
     wanted = [model.artifact for model in train(home, changed())]
     shutil.rmtree(home / "impressions")
-    impressions_from_log([home / "log"], home / "impressions", FEATURES, VALID / (TRAIN + VALID))
+    impressions_from_log([home / "log"], home / "impressions", FEATURES, FEEDBACK, VALID / (TRAIN + VALID))
     artifacts = [model.artifact for model in train(home, changed(), force=True)]
     assert [model.version for model in artifacts] == [model.version for model in wanted]
     assert artifacts[0].metrics == Artifact.load(home / "ranker").metrics == wanted[0].metrics
@@ -75,7 +77,7 @@ def test_lists_from_the_log_give_the_same_models(home: Path) -> None:
 
 def test_rejects_too_few_lists_or_a_missing_log_and_writes_nothing(home: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="too few lists to train and validate, got 300"):
-        impressions_from_log([home / "log"], tmp_path / "data", FEATURES, 0.999)
+        impressions_from_log([home / "log"], tmp_path / "data", FEATURES, FEEDBACK, 0.999)
     with pytest.raises(ArtifactError, match="no shown lists"):
-        impressions_from_log([home / "log" / "feedback.parquet"], tmp_path / "data", FEATURES, 0.2)
+        impressions_from_log([home / "log" / "feedback.parquet"], tmp_path / "data", FEATURES, FEEDBACK, 0.2)
     assert not list(tmp_path.glob("data*"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.served_log.reading import read_log
+from models.served_log.reading import read_lists
 from tests.pipelines import FEATURES
 from tests.services.processes import load, served
 
@@ -18,7 +18,7 @@ def test_stopped_service_has_logged_every_answer(tmp_path: Path) -> None:
             asked.wait_for(300, replicas=2)
         assert asked.wrong == []
         service.interrupt()
-    batch, _ = read_log([tmp_path / "served"], FEATURES)
+    batch = read_lists([tmp_path / "served"], FEATURES)
     assert len(batch.batch) == asked.statuses[200]
     assert not list((tmp_path / "served").glob("*.writing"))
 
@@ -32,5 +32,5 @@ def test_killed_replica_leaves_complete_files(tmp_path: Path) -> None:
             asked.wait_for(500)
         assert asked.wrong == []
         service.interrupt()
-    batch, _ = read_log([tmp_path / "served"], FEATURES)
+    batch = read_lists([tmp_path / "served"], FEATURES)
     assert 500 <= len(batch.batch) <= asked.statuses[200], "all that the others answered, whole"

@@ -20,7 +20,7 @@ from services.app import StandaloneApp
 from services.stores.lmdb import LmdbStore
 from tests.cli.test_train import PIPELINE
 from tests.models.worlds import FEATURES as WORLD
-from tests.models.worlds import PROFILE, make_catalogue, make_impressions
+from tests.models.worlds import FEEDBACK, PROFILE, make_catalogue, make_impressions
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 from tests.services.bad_input import check_problem
 from tests.services.servers import Reply, ask, http_request, http_server, rank_request
@@ -51,7 +51,7 @@ def test_logs_answers_and_feedback_with_features(tmp_path: Path) -> None:
         check_problem(send(port, gone), 422, "item_id")
         check_problem(send(port, {"request_id": "r"}), 422, "item_id")
         check_problem(ask(port, http_request("GET", "/v1/feedback")), 405, "method")
-    batch, labels = read_log([tmp_path / "served"], FEATURES)
+    batch, labels = read_log([tmp_path / "served"], FEATURES, FEEDBACK)
     assert list(batch.request_ids) == [answer["request_id"] for answer in answers]
     assert list(batch.user_ids) == [f"u{user}" for user in range(9)]
     np.testing.assert_array_equal(batch.batch.requests["user.bias"], [bias_of(user) for user in range(9)])
@@ -100,6 +100,7 @@ def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.Monk
         "features": {**PIPELINE["features"], "store": {"kind": "lmdb", "path": "users"}},
         "candidates": {"kind": "sample", "count": 20},
         "log": {"path": "served"},
+        "feedback": FEEDBACK.model_dump(mode="json"),
     }
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump(pipeline))
@@ -118,7 +119,7 @@ def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.Monk
                 "value": 0.9,
             }
             assert send(port, event).status == 202
-    batch, labels = read_log([tmp_path / "served"], WORLD)
+    batch, labels = read_log([tmp_path / "served"], WORLD, FEEDBACK)
     np.testing.assert_array_equal(batch.batch.requests["user.profile"], profiles)
     assert np.count_nonzero(labels) == 60
     trained(path, "--from-log", str(tmp_path / "served"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from models.served_log.reading import read_log
+from models.served_log.reading import read_lists
 from services.config.loading import load_config
 from services.ingress.schema import RankRequest
 from services.units.ingress_replica import build_engine
@@ -41,7 +41,7 @@ def test_each_list_is_logged_and_cached_with_its_release(tmp_path: Path) -> None
             engine.close()
 
     asyncio.run(run())
-    assert len(read_log([tmp_path / "served"], FEATURES)[0].batch) == asked
+    assert len(read_lists([tmp_path / "served"], FEATURES).batch) == asked
     files = list((tmp_path / "served").glob("lists-*.parquet"))
     assert len(files) == 3
     for path in files:
