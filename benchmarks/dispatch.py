@@ -108,7 +108,7 @@ def measure(workload: Workload, home: Path, size: str, share: float, rounds: int
         ConfigError: the pipeline cannot be loaded.
     """
     config = workload.pipeline()
-    root = home / config.models[config.ranker.model].artifact
+    root = home / config.models[config.required_ranker().model].artifact
     maker = BatchMaker(config, home, seed=0)
     assemble = InputAssembler(Artifact.read(root).signature, maker.catalogue)
     batches = [{n: a.copy() for n, a in assemble(maker.batch(1)).items()} for _ in range(rounds)]

@@ -64,7 +64,7 @@ def measure(workload: Workload, home: Path, sizes: Sequence[int], seconds: float
     config = workload.pipeline()
     maker = BatchMaker(config, home, seed=0)
     definitions = load_definitions(home / config.features.definitions)
-    ranker = home / config.models[config.ranker.model].artifact
+    ranker = home / config.models[config.required_ranker().model].artifact
     costs = []
     with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
         wide = Path(folder) / "wide"

@@ -67,7 +67,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
     faults = check_artifacts(pipeline, home)
     if faults:
         raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
-    model = pipeline.models[pipeline.ranker.model].runtime
+    model = pipeline.models[pipeline.required_ranker().model].runtime
     if not isinstance(model, OnnxConfig | TorchConfig):
         raise RuntimeError(f"{workload.name}: the bare model needs a one-process runtime, got {model.kind}")
     _say(f"{workload.name}: bare model")

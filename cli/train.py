@@ -75,7 +75,7 @@ def _train(
 
     if pipeline.training is None:
         raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
-    home = home_directory()
+    home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
     if pipeline.training.events is not None:
         _build(pipeline, pipeline.training.events, home, console)
@@ -87,7 +87,7 @@ def _train(
     folders = TrainingFolders(
         catalogue=home / pipeline.catalogue,
         data=data,
-        ranker=home / pipeline.models[pipeline.ranker.model].artifact,
+        ranker=home / pipeline.models[ranker.model].artifact,
         reranker=None if reranker is None else home / reranker,
         distilled=_distilled_path(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,

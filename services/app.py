@@ -56,7 +56,7 @@ def build(args: PipelineArgs) -> Application:
     home = args.home
     config = resolved(args.config, Path(home))
     dumped = config.model_dump(mode="json")
-    ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
+    ingress_name, ranker_name = config.ingress_unit, config.ranker_unit
     arguments: list[Any] = [dumped, home]
     user_config: dict[str, Any] | None = None
     if ranker_name != ingress_name:

@@ -106,6 +106,15 @@ def pipeline_document() -> dict[str, Any]:
     }
 
 
+def make_unranked(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write data and the YAML of a pipeline without a ranker, and return the YAML's path."""
+    path = make_pipeline(home)
+    document = {name: part for name, part in pipeline_document().items() if name not in {"models", "ranker"}}
+    document["units"] = {"main": {"stages": ["features"], "cpus": 0.5}}
+    path.write_text(yaml.safe_dump(merged(document, changes or {})))
+    return path
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``base`` with nested changes. If a part has another kind, its change replaces the whole part."""
     result = dict(base)

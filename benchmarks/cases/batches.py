@@ -76,9 +76,12 @@ class BareModels:
 
     def __init__(self, config: PipelineConfig, home: Path, load: RuntimeLoader, catalogue: Catalogue) -> None:
         """Load the ranker and, if the pipeline has one, the reranker."""
-        names = [config.ranker.model, *([] if config.reranker is None else [config.reranker.model])]
+        names = [
+            config.required_ranker().model,
+            *([] if config.reranker is None else [config.reranker.model]),
+        ]
         self._best = 0 if config.reranker is None else config.reranker.best
-        self._score = config.ranker.output
+        self._score = config.required_ranker().output
         self._models: list[tuple[InputAssembler, Runtime]] = []
         for name in names:
             root = home / config.models[name].artifact

@@ -24,7 +24,7 @@ def trained_rankers(
     """
     training = pipeline.training
     assert training is not None
-    root = home / pipeline.models[pipeline.ranker.model].artifact
+    root = home / pipeline.models[pipeline.required_ranker().model].artifact
     if training.events is not None:
         ensure_event_data(training.events, EventData((home / pipeline.catalogue).parent))
     features = load_definitions(home / pipeline.features.definitions)

@@ -57,7 +57,7 @@ def walks_quality(
     def judge(rank: Ranking) -> PER_LIST:
         return measure(rank(batch), labels, batch.offsets)
 
-    root = home / pipeline.models[pipeline.ranker.model].artifact
+    root = home / pipeline.models[pipeline.required_ranker().model].artifact
     scores = ranking_of(root, catalogue, threads=threads)(batch)
     methods = {RANKER: measure(scores, labels, batch.offsets)}
     if pipeline.reranker is not None:

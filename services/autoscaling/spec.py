@@ -59,7 +59,7 @@ def lowered(config: PipelineConfig, profiles: Mapping[Key, Profile]) -> Pipeline
         SpecError: a replica does not fit a node of its pool.
         PolicyError: ``autoscaling`` does not fit the pipeline.
     """
-    names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
+    names = dict.fromkeys([config.ingress_unit, config.ranker_unit])
     spec = PipelineSpec(
         name=config.name,
         units=tuple(_unit(config, name, profiles) for name in names),

@@ -11,6 +11,7 @@ from models.served_log.kinds import FeedbackConfig
 from models.training.config import TrainingConfig
 from services.config.limits import RequestsConfig
 from services.config.units import HttpConfig, Name, StageName, UnitConfig
+from services.errors import ConfigError
 from services.logs.traffic import RecordConfig
 from services.logs.writer import LogConfig
 from services.scheduling.response_cache import ResponseCacheConfig
@@ -18,6 +19,7 @@ from services.stages.candidates import CandidatesConfig, SourceConfig
 from services.stages.custom import CustomStageConfig, refuse_same_names
 from services.stages.fallback import FallbackConfig
 from services.stages.features import FeaturesConfig
+from services.stages.popular import PopularConfig
 from services.stages.ranker import RankerConfig
 from services.stages.reranker import RerankerConfig
 from services.stages.scoring.scorer import ModelConfig
@@ -29,6 +31,8 @@ class PipelineConfig(BaseModel):
     All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``). Unknown fields are refused.
 
     Attributes:
+        ranker: the model that scores the candidates. None: they are ordered by ``popular``.
+        popular: the popularity that orders the candidates of a pipeline without a ranker. None: they keep their order.
         stages: custom stages from other packages. They run after the features or after the ranker, in this order.
         trust: the packages outside this repository whose code the pipeline may load. Other packages' code is refused.
     """
@@ -39,8 +43,9 @@ class PipelineConfig(BaseModel):
     catalogue: str
     features: FeaturesConfig
     candidates: SourceConfig = CandidatesConfig()
-    models: dict[str, ModelConfig]
-    ranker: RankerConfig
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    ranker: RankerConfig | None = None
+    popular: PopularConfig | None = None
     reranker: RerankerConfig | None = None
     fallback: FallbackConfig | None = None
     stages: tuple[CustomStageConfig, ...] = ()
@@ -58,7 +63,8 @@ class PipelineConfig(BaseModel):
 
     def stage_names(self) -> tuple[StageName, ...]:
         """Return the pipeline's stages in the order in which a request passes them."""
-        return ("features", "ranker") if self.reranker is None else ("features", "ranker", "reranker")
+        parts: tuple[tuple[StageName, object], ...] = (("ranker", self.ranker), ("reranker", self.reranker))
+        return ("features", *(stage for stage, part in parts if part is not None))
 
     def unit_of(self, stage: StageName) -> str:
         """Return the unit that runs the stage."""
@@ -68,6 +74,25 @@ class PipelineConfig(BaseModel):
     def ingress_unit(self) -> str:
         """The unit that answers HTTP. It also reads the features."""
         return self.unit_of("features")
+
+    @property
+    def ranker_unit(self) -> str:
+        """The unit that orders the candidates: the ranker's, or the ingress of a pipeline without a ranker."""
+        return self.ingress_unit if self.ranker is None else self.unit_of("ranker")
+
+    def required_ranker(self) -> RankerConfig:
+        """Return the ranker, for work that needs one.
+
+        Raises:
+            ConfigError: the pipeline has no ranker.
+        """
+        if self.ranker is None:
+            raise ConfigError(
+                f"missing in pipeline {self.name}; add ranker: {{model: NAME}}, models.NAME.artifact, and the stage "
+                f"ranker in a unit",
+                field="ranker",
+            )
+        return self.ranker
 
     @model_validator(mode="wrap")
     @classmethod
@@ -84,22 +109,34 @@ class PipelineConfig(BaseModel):
                     f"units: stage {stage} must be in exactly one unit, got {placed.count(stage)} units; "
                     f"list it in units.<unit>.stages of one unit"
                 )
-        if "reranker" in placed and self.reranker is None:
-            raise ValueError(
-                "units: the stage reranker is in a unit, but the pipeline has no reranker; add a reranker or "
-                "remove the stage"
-            )
+        for stage in ("ranker", "reranker"):
+            if stage in placed and stage not in self.stage_names():
+                raise ValueError(
+                    f"units: the stage {stage} is in a unit, but the pipeline has no {stage}; add a {stage} or "
+                    f"remove the stage"
+                )
         if self.reranker is not None and self.unit_of("reranker") != self.ingress_unit:
             raise ValueError(
                 "units: the stages reranker and features must be in the same unit; move the reranker to the features"
             )
-        if (
-            self.unit_of("ranker") != self.ingress_unit
-            and len(self.units[self.unit_of("ranker")].stages) != 1
-        ):
+        if self.ranker_unit != self.ingress_unit and len(self.units[self.ranker_unit].stages) != 1:
             raise ValueError(
                 "units: outside the ingress unit, the ranker must be the only stage of its unit; move the other stages "
                 "to another unit"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_part_orders_the_candidates(self) -> Self:
+        if self.ranker is not None and self.popular is not None:
+            raise ValueError(
+                "popular: orders the candidates of a pipeline without a ranker, and this one has a ranker; remove "
+                "one of them. For answers without the ranker, set fallback.popular"
+            )
+        if self.ranker is None and self.fallback is not None and self.fallback.model is not None:
+            raise ValueError(
+                f"fallback.model: replaces the ranker, and the pipeline has none, got {self.fallback.model!r}; remove "
+                f"it, or make it the ranker"
             )
         return self
 
@@ -145,13 +182,10 @@ class PipelineConfig(BaseModel):
 
     @model_validator(mode="after")
     def _models_are_named(self) -> Self:
-        used = [("ranker", self.ranker.model)]
-        if self.reranker is not None:
-            used.append(("reranker", self.reranker.model))
-        if self.fallback is not None and self.fallback.model is not None:
-            used.append(("fallback", self.fallback.model))
-        for stage, model in used:
-            if model not in self.models:
+        for stage in ("ranker", "reranker", "fallback"):
+            part = getattr(self, stage)
+            model = None if part is None else part.model
+            if model is not None and model not in self.models:
                 raise ValueError(
                     f"{stage}.model: unknown model, got {model!r}; describe it under models, or name one of "
                     f"{sorted(self.models)}"

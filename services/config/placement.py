@@ -104,7 +104,7 @@ def _placed(config: PipelineConfig, unit_name: str, pool: str) -> Placement:
 
 def all_placements(config: PipelineConfig) -> tuple[Placement, ...]:
     """Return every deployment of the pipeline. The ingress comes first."""
-    names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
+    names = dict.fromkeys([config.ingress_unit, config.ranker_unit])
     return tuple(placement for name in names for placement in placements(config, name))
 
 
@@ -131,7 +131,7 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
         ConfigError: two models in the unit need different groups.
     """
     stages = config.units[unit].stages
-    models = [config.ranker.model] if "ranker" in stages else []
+    models = [config.ranker.model] if config.ranker is not None and "ranker" in stages else []
     if config.reranker is not None and "reranker" in stages:
         models.append(config.reranker.model)
     if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:

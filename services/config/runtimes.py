@@ -91,8 +91,8 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
 def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
     """Return the units that run the model, and how many candidates per request the model scores in each unit."""
     users = []
-    if config.ranker.model == name:
-        users.append((config.unit_of("ranker"), config.candidates.count))
+    if config.ranker is not None and config.ranker.model == name:
+        users.append((config.ranker_unit, config.candidates.count))
     if config.reranker is not None and config.reranker.model == name:
         users.append((config.ingress_unit, config.reranker.best))
     if config.fallback is not None and config.fallback.model == name:

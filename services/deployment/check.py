@@ -27,6 +27,7 @@ from services.stages.features import load_definitions, open_view, refuse_other_f
 from services.stages.popular import PopularItems
 from services.stages.reranker import diversity_vectors
 from services.stages.selection.rules import Rules
+from services.stages.unranked import unranked_stage
 from services.stages.updates.live_folder import LiveFolder
 from services.stores import check_store
 
@@ -148,6 +149,8 @@ class Preflight:
         open_view(config.features, definitions, catalogue, home)
         check_source(config, candidate_source(config.candidates, catalogue, definitions), definitions)
         check_stages(config, catalogue, definitions, home)
+        if config.ranker is None:
+            unranked_stage(config.popular, catalogue)
         if config.reranker is not None:
             Rules(config.reranker.rules, catalogue, definitions)
             if config.reranker.diversity is not None:

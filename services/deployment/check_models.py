@@ -57,7 +57,8 @@ class ModelCheck:
         artifact = Artifact.load(root, feature_hash=None if definitions is None else definitions.content_hash)
         try:
             self._check_inputs(artifact, root)
-            if config.ranker.history_cache is not None and name == config.ranker.model:
+            ranker = config.ranker
+            if ranker is not None and ranker.history_cache is not None and name == ranker.model:
                 load_cut_runtime(root, artifact, config.models[name].runtime)
         except KeyError as error:
             raise ConfigError(
@@ -164,7 +165,8 @@ class ModelCheck:
 
     def _is_on_gpus(self, name: str) -> bool:
         placed: list[Placement] = []
-        if name == self._config.ranker.model:
+        ranker = self._config.ranker
+        if ranker is not None and name == ranker.model:
             placed += placements(self._config, self._config.unit_of("ranker"))
         if any(s is not None and s.model == name for s in (self._config.reranker, self._config.fallback)):
             placed += placements(self._config, self._config.ingress_unit)

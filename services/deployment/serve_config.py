@@ -44,7 +44,7 @@ def serve_config(
             "policy_function": APPLICATION_POLICY,
             "policy_kwargs": arguments,
         }
-    ranker = placements(config, config.unit_of("ranker"))
+    ranker = placements(config, config.ranker_unit)
     if len(ranker) > 1:
         # The weights are outside the arguments, so that Serve applies changed weights without a restart.
         ingress, weights = (

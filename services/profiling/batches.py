@@ -57,7 +57,9 @@ class UnitBatches:
         self._ranker: Stage | None = None
         if not self._is_ingress:
             self._ranker = load_release(config, home, stages).stages["ranker"]
-        remote_stages: dict[StageName, AnyStage] = {} if "ranker" in stages else {"ranker": _RemoteRanker()}
+        remote_stages: dict[StageName, AnyStage] = {}
+        if config.ranker_unit != unit:
+            remote_stages["ranker"] = _RemoteRanker()
         ladders = self._release.pipeline(remote_stages) if self._is_ingress else []
         self._stages = [ladder.rungs[0].stage for ladder in ladders]
         self._random = np.random.default_rng(0)

@@ -38,6 +38,7 @@ from services.stages.reranker import BestStage, RerankerStage, RuledStage
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.rules import Rules
+from services.stages.unranked import unranked_stage
 from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.refresh import Refresher
 
@@ -112,6 +113,9 @@ def release_steps(
     own: dict[StageName, Stage] = {}
     for name in stages:
         own[name] = yield from loader.stage(name)
+    unranked: Stage | None = None
+    if config.ranker is None and "features" in stages:
+        unranked = unranked_stage(config.popular, catalogue)
     layout = ContextLayout(definitions, extent_of(source))
     fallbacks: Fallbacks = {}
     memory: MemoryAnswers | None = None
@@ -136,6 +140,7 @@ def release_steps(
         models=loader.models,
         model_versions=versions,
         stages=own,
+        unranked=unranked,
         fallbacks=fallbacks,
         memory=memory,
         refresher=Refresher(watched, config.features.refresh_s, shared.row_metrics),
@@ -166,7 +171,7 @@ class _StageLoader:
             reader = None if store is None else self.shared.stores.open(store, self.home, readers)
             return FeaturesStage(self.view, reader, self.shared.row_metrics)
         if name == "ranker":
-            return (yield from self._ranker(config.ranker))
+            return (yield from self._ranker(config.required_ranker()))
         if config.reranker is None:
             raise ConfigError(
                 "a unit has the stage reranker, but the pipeline has no reranker; add a reranker or remove the stage",

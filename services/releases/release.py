@@ -51,6 +51,7 @@ class Release:
         models: this unit's models by name, except for a ranker that has a history cache.
         model_versions: the versions of all models, including models in other units.
         stages: the stages that this unit runs.
+        unranked: the stage that stands in for the ranker in a pipeline without one.
         fallbacks: the stages' lower rungs.
         memory: the answers from memory. None in a unit that does not answer from memory.
         refresher: opens the folders behind the view again when they change.
@@ -66,6 +67,7 @@ class Release:
     models: Mapping[str, ModelScorer]
     model_versions: Mapping[str, str]
     stages: Mapping[StageName, Stage]
+    unranked: Stage | None
     fallbacks: Fallbacks
     memory: MemoryAnswers | None
     refresher: Refresher
@@ -106,10 +108,15 @@ class Release:
                 stage = WaitingStage(stage)
             below = [Rung(rung, fallback) for rung, fallback in self.fallbacks.get(name, ())]
             order.append(Ladder(name, [Rung(name, stage), *below]))
-            order += [self._custom_ladder(custom) for custom in self.custom.after(name)]
+            order += self._custom_ladders(name)
+            if name == "features" and self.unranked is not None:
+                order += [Ladder.from_stage(self.unranked), *self._custom_ladders("ranker")]
         if self.config.reranker is None:
             order.append(Ladder.from_stage(BestStage()))
         return order
+
+    def _custom_ladders(self, after: str) -> list[Ladder]:
+        return [self._custom_ladder(custom) for custom in self.custom.after(after)]
 
     def _custom_ladder(self, custom: CheckedStage) -> Ladder:
         stage = WaitingStage(custom) if custom.waits else custom

@@ -23,7 +23,9 @@ from services.wire import SCORES
 
 After = Literal["features", "ranker"]
 NAME = "^[a-z][a-z0-9_-]*$"
-RESERVED = frozenset({"features", "ranker", "reranker", "order", "queue", "memory", "merge"})
+RESERVED = frozenset(
+    {"features", "ranker", "popular", "given", "reranker", "order", "queue", "memory", "merge"}
+)
 """Names that timings and errors already use."""
 
 

@@ -32,7 +32,7 @@ class PopularItems:
         Raises:
             ConfigError: there is no such column with one number per item.
         """
-        self.scores = _popularity(config, catalogue)
+        self.scores = popularity(config, catalogue, "fallback.popular.column")
         order = np.argsort(-self.scores, kind="stable").astype(np.int64)
         column = catalogue.columns.get(CELL)
         cells = np.full(len(catalogue), -1) if column is None else np.asarray(column)
@@ -59,7 +59,17 @@ class PopularItems:
         return np.tile(self._everywhere, (requests, 1))
 
 
-def _popularity(config: PopularConfig, catalogue: Catalogue) -> NDArray[np.float32]:
+def popularity(config: PopularConfig, catalogue: Catalogue, field: str) -> NDArray[np.float32]:
+    """Return every item's popularity, float32 (items,). An unknown popularity is -inf.
+
+    Args:
+        config: where it is found.
+        catalogue: the items.
+        field: the configuration field, for the error.
+
+    Raises:
+        ConfigError: there is no such column with one number per item.
+    """
     if config.column is None:
         return -np.arange(len(catalogue), dtype=np.float32)
     column: NDArray[Any] | None = catalogue.columns.get(config.column)
@@ -67,6 +77,7 @@ def _popularity(config: PopularConfig, catalogue: Catalogue) -> NDArray[np.float
         raise ConfigError(
             f"the catalogue has no column {config.column!r} with one number per item; name one of "
             f"{', '.join(catalogue.columns)}",
-            field="fallback.popular.column",
+            field=field,
         )
-    return np.nan_to_num(np.asarray(column, dtype=np.float32).reshape(-1), nan=-np.inf)
+    numbers = np.asarray(column, dtype=np.float32).reshape(-1)
+    return np.where(np.isnan(numbers), np.float32(-np.inf), numbers)

@@ -87,7 +87,7 @@ def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWei
     loop = asyncio.get_running_loop()
     return FollowedWeights(
         KvStore(pipeline.name),
-        pipeline.unit_of("ranker"),
+        pipeline.ranker_unit,
         lambda weights: loop.call_soon_threadsafe(router.reweigh, weights),
     )
 

@@ -18,7 +18,7 @@ from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from tests.models.training.examples.test_from_log import write_log
 from tests.models.training.test_train import DOCUMENT, MODELS
-from tests.models.worlds import FEATURES, make_catalogue, make_impressions
+from tests.models.worlds import FEATURES, FEEDBACK, make_catalogue, make_impressions
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE: dict[str, Any] = {
@@ -29,6 +29,7 @@ PIPELINE: dict[str, Any] = {
     "ranker": {"model": "ranker"},
     "reranker": {"model": "reranker"},
     "units": {"main": {"stages": ["features", "ranker", "reranker"]}},
+    "feedback": FEEDBACK.model_dump(mode="json"),
     "training": DOCUMENT,
 }
 
@@ -146,3 +147,12 @@ def test_trains_from_a_served_log(home: Path) -> None:
     code, _, errors = run(str(home / "pipeline.yaml"), "--from-log", str(home / "nowhere"))
     assert code == 2
     assert "no log at" in errors
+
+
+def test_refuses_to_train_a_pipeline_without_a_ranker(home: Path) -> None:
+    document = {name: part for name, part in PIPELINE.items() if name not in {"ranker", "reranker", "models"}}
+    document["units"] = {"main": {"stages": ["features"]}}
+    (home / "pipeline.yaml").write_text(yaml.safe_dump(document))
+    code, _, errors = run(str(home / "pipeline.yaml"))
+    assert code == 2
+    assert "ranker: missing in pipeline small; add ranker: {model: NAME}" in errors

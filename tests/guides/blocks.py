@@ -16,6 +16,11 @@ class Block:
     text: str
 
     @property
+    def stops(self) -> bool:
+        """Whether the reader presses Ctrl-C in the terminal of the service."""
+        return self.text == "Ctrl-C\n"
+
+    @property
     def serves(self) -> bool:
         """Whether the command runs until it is stopped."""
         return self.text.startswith("rankway serve ")

@@ -43,6 +43,8 @@ class Reader:
                 path = self.folder / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
+            elif block.stops:
+                self.stop()
             elif block.language == "bash" and block.serves:
                 self._serve(block.text)
             elif block.language == "bash":

@@ -29,6 +29,16 @@ def test_a_new_user_follows_the_guides(tmp_path: Path) -> None:
         assert "routes.yaml: ok" in state
         user.stop()
 
+        check, listed, traffic, refusal, _, answer = user.follow("cold-start.md")
+        assert check.startswith("start.yaml: ok")
+        assert len(json.loads(listed)["items"]) == 3
+        assert json.loads(listed)["degraded"] is None
+        assert list(json.loads(listed)["models"]) == ["release"]
+        assert traffic.startswith("200 lists")
+        assert json.loads(refusal)["detail"].endswith("send one of click, purchase")
+        assert list(json.loads(answer)["models"]) == ["ranker", "release"]
+        user.stop()
+
         _install, check, simulation, answer = user.follow("extend.md")
         assert check.startswith("mine.yaml: ok")
         assert "share of missed" in simulation

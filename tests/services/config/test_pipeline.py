@@ -37,6 +37,14 @@ def test_finds_units_by_stage_and_lists_stages_in_request_order(tmp_path: Path) 
     assert whole.reranker.diversity is not None
 
 
+def test_unit_of_a_pipeline_without_a_ranker_orders_the_candidates(tmp_path: Path) -> None:
+    config = load(tmp_path, {"ranker": None, "units": {"main": {"stages": ["features"]}}})
+    assert config.stage_names() == ("features",)
+    assert config.ranker_unit == config.ingress_unit == "main"
+    with pytest.raises(ConfigError, match="ranker: missing in pipeline small; add ranker: "):
+        config.required_ranker()
+
+
 NODE = {"cpus": 4, "memory_gib": 8}
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"nme": 1}, "nme: no such field; did you mean name?"),
@@ -116,6 +124,22 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "e", "relevance_weight": 1.5}}}),
         "reranker.diversity.relevance_weight: Input should be less than or equal to 1, got 1.5",
     ),
+    (
+        {"popular": {"column": "value"}},
+        "popular: orders the candidates of a pipeline without a ranker, and this",
+    ),
+    (
+        {"ranker": None},
+        "units: the stage ranker is in a unit, but the pipeline has no ranker; add a ranker or",
+    ),
+    (
+        {"ranker": None, "fallback": {"model": "ranker"}, "units": {"main": {"stages": ["features"]}}},
+        "fallback.model: replaces the ranker, and the pipeline has none, got 'ranker'; remove it",
+    ),
+    (
+        {"feedback": {"kinds": {"click": 2}}},
+        "feedback.kinds.click: expected a relevance from 0 to 1, the word",
+    ),
 ]
 
 
@@ -127,7 +151,7 @@ def test_fault_names_field_value_and_range(tmp_path: Path, changes: dict[str, An
     assert re.search(r"pipeline\.yaml(:\d+)?: ", refused.value.detail)
 
 
-@pytest.mark.parametrize("field", ["name", "catalogue", "features", "models", "ranker", "units"])
+@pytest.mark.parametrize("field", ["name", "catalogue", "features", "units"])
 def test_names_missing_field(tmp_path: Path, field: str) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump({k: v for k, v in pipeline_document().items() if k != field}))

@@ -70,7 +70,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Draft:
 
 def test_a_shop_becomes_a_pipeline_that_the_service_accepts(shop: Draft) -> None:
     config = pipeline(shop)
-    assert config.ranker.model == "ranker"
+    assert config.required_ranker().model == "ranker"
     assert config.http.port == 8080
     assert config.fallback is not None
     store: Any = config.features.store
@@ -203,7 +203,7 @@ def test_a_port_out_of_range_is_refused_and_traced_to_its_source(tmp_path: Path)
 
 def test_an_empty_file_is_drafted_with_a_ranker_to_supply(tmp_path: Path) -> None:
     draft = read(tmp_path, "")
-    assert pipeline(draft).ranker.model == "ranker"
+    assert pipeline(draft).required_ranker().model == "ranker"
     assert features(draft) == {}
 
 

@@ -97,7 +97,7 @@ def rank(tmp_path_factory: pytest.TempPathFactory) -> Draft:
 def test_the_first_model_ranks_and_the_last_reranks(rank: Draft) -> None:
     config = pipeline(rank)
     assert config.reranker is not None
-    assert (config.ranker.model, config.ranker.output) == ("scorer", "logit")
+    assert (config.required_ranker().model, config.required_ranker().output) == ("scorer", "logit")
     assert (config.reranker.model, config.reranker.output) == ("listwise", "out")
     assert config.units["main"].stages == ("features", "ranker", "reranker")
 
@@ -141,7 +141,7 @@ def test_every_field_has_an_outcome(rank: Draft) -> None:
 
 def test_a_single_model_needs_no_ensemble(tmp_path: Path) -> None:
     config = pipeline(read(tmp_path, {"scorer": SCORER}))
-    assert (config.ranker.model, config.reranker) == ("scorer", None)
+    assert (config.required_ranker().model, config.reranker) == ("scorer", None)
 
 
 def test_a_model_in_python_code_is_to_be_exported_or_wrapped(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Draft:
 def test_phases_with_models_become_ranker_and_reranker(full: Draft) -> None:
     config = pipeline(full)
     assert config.reranker is not None
-    assert (config.ranker.model, config.ranker.output) == ("scorer", "logit")
+    assert (config.required_ranker().model, config.required_ranker().output) == ("scorer", "logit")
     assert (config.reranker.model, config.reranker.best) == ("cross", 1000)
     assert full.settings["reranker.best"].decide == "5000 in Vespa, at most 1000 here"
     assert config.models["scorer"].runtime.threads == 2
@@ -144,7 +144,7 @@ def test_a_damaged_tree_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_profile_without_a_model_asks_for_one(tmp_path: Path) -> None:
     draft = read(tmp_path, "sparse")
-    assert pipeline(draft).ranker.model == "ranker"
+    assert pipeline(draft).required_ranker().model == "ranker"
     assert outcomes(draft)["attribute(tags)"] == outcomes(draft)["random"] == "none"
     assert "fixed shape" in note(draft, "attribute(tags)")
 
@@ -154,7 +154,7 @@ def test_profiles_in_files_of_their_own_are_found_in_an_application_folder(tmp_p
     (tmp_path / "schemas" / "product").mkdir()
     text = "rank-profile own inherits base {\n  first-phase { expression: onnx(scorer) }\n}"
     (tmp_path / "schemas" / "product" / "own.profile").write_text(text)
-    assert pipeline(read_vespa(tmp_path, name="shop", profile="own")).ranker.model == "scorer"
+    assert pipeline(read_vespa(tmp_path, name="shop", profile="own")).required_ranker().model == "scorer"
 
 
 def test_a_profile_may_inherit_vespas_own_of_the_same_name(tmp_path: Path) -> None:

@@ -100,7 +100,6 @@ def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.Monk
         "features": {**PIPELINE["features"], "store": {"kind": "lmdb", "path": "users"}},
         "candidates": {"kind": "sample", "count": 20},
         "log": {"path": "served"},
-        "feedback": FEEDBACK.model_dump(mode="json"),
     }
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump(pipeline))
