@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.features.definition import PER_CANDIDATE
+from models.features.sent import item_values
 from models.padding import Slots, chunk_offsets, from_lists
 from models.ragged import RaggedArray, RaggedBatch
 from models.signature import Inputs, InputSpec, Signature
@@ -127,7 +128,7 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
             f"declare the column's shape for the input"
         )
     if not history:
-        return lambda call: column.take(call.batch.rows, axis=0)
+        return lambda call: item_values(call.batch, spec.source, column)
     base, part = _split(spec, history, ("", "list"))
 
     def at_history(call: _Call) -> NDArray[Any]:

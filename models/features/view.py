@@ -15,6 +15,7 @@ from models.features.definition import CELL, PER_CANDIDATE, Feature, FeatureSet
 from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import Overlay
 from models.features.rows import KeyedGroup, Row, UserRowCodec
+from models.features.sent import item_values, known_rows
 from models.features.transforms import NOW, Transform, transformed
 from models.ragged import Column, RaggedArray, RaggedBatch
 
@@ -95,9 +96,9 @@ class FeatureView:
             requests |= overlay.global_columns(_absent(self._globals, requests), now_s)
             if self._cell_of_row is not None and request_of is not None:
                 absent = _absent(self._cells, candidates)
-                cell = self._cell_of_row.take(batch.rows).astype(np.int64)
+                cell = item_values(batch, "item.cell", self._cell_of_row).astype(np.int64)
                 candidates |= overlay.cell_columns(absent, now_s, cell, request_of)
-        candidates |= self.live.columns(_absent(self._live, candidates), batch.rows)
+        candidates |= self.live_columns(_absent(self._live, candidates), batch)
         for feature, transform in self._derived:
             if feature.group in PER_CANDIDATE:
                 if feature.column not in candidates:
@@ -107,6 +108,15 @@ class FeatureView:
             elif feature.column not in requests:
                 requests[feature.column] = _derived(feature, transform, requests[transform.of], now_s)
         return batch.adding(requests=requests, candidates=candidates)
+
+    def live_columns(self, features: Sequence[Feature], batch: RaggedBatch) -> dict[str, NDArray[Any]]:
+        """Return live features of the candidates. Items outside the catalogue have the defaults."""
+        rows, unknown = known_rows(batch)
+        columns = self.live.columns(features, rows)
+        if unknown is not None:
+            for feature in features:
+                columns[feature.column][unknown] = feature.default_value()
+        return columns
 
 
 def _absent(features: Sequence[Feature], columns: Mapping[str, object]) -> list[Feature]:

@@ -18,7 +18,7 @@ from services.scheduling.job import Answer
 from services.scheduling.response_cache import ResponseCache, key_of
 from services.scheduling.runner import Runner
 from services.scheduling.work import Work
-from services.stages.query import Query, rows_of_ids
+from services.stages.query import Query, named_candidates
 from services.telemetry.metrics import RequestMetrics, UnitMetrics
 
 _REHEARSED = RankRequest("")
@@ -94,7 +94,7 @@ class Engine:
             if self.log is not None:
                 keys = release.catalogue.keys
                 self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
-            return rank_response(request, request_id, answer, release)
+            return rank_response(request, request_id, answer, release, new_ids=work.payload.new_ids)
         finally:
             self.live.leave(loaded)
 
@@ -133,8 +133,11 @@ class Engine:
     ) -> "Work[Query]":
         config = self.config
         check_limits(request, config.requests)
-        ids = request.candidates
-        rows = None if ids is None else rows_of_ids(ids, release.catalogue, config.candidates.max_count)
+        named, rows, sent = request.candidates, None, None
+        if named is not None:
+            rows, sent = named_candidates(
+                named, release.catalogue, release.items, config.candidates.max_count
+            )
         now_s = self._clock()
         deadline_ms = request.deadline_ms or config.requests.default_deadline_ms
         deadline_s = now_s + deadline_ms / 1e3
@@ -145,6 +148,7 @@ class Engine:
             deadline_s=deadline_s,
             priority=request.priority,
             k=request.k,
+            sent=sent,
         )
         return Work(
             payload=query,
@@ -158,7 +162,7 @@ class Engine:
         )
 
     async def _answered(self, request: RankRequest, work: "Work[Query]", release: Release) -> Answer:
-        if self._cache is None:
+        if self._cache is None or work.payload.sent is not None:
             return await self.runner.submit(work)
         key = key_of(work.payload, work.release, release.folder_identities)
         urgency = (request.deadline_ms, request.priority)

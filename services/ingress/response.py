@@ -1,5 +1,7 @@
 """Build a response from the request's part of a finished batch."""
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 
 from services.ingress.schema import RankedItem, RankRequest, RankResponse
@@ -9,14 +11,29 @@ from services.scheduling.job import Answer
 _EXPLAINED = ("ranker", "reranker")
 
 
-def rank_response(request: RankRequest, request_id: str, answer: Answer, release: Release) -> RankResponse:
-    """Return the response to a request. ``release`` made the answer."""
+def rank_response(
+    request: RankRequest, request_id: str, answer: Answer, release: Release, *, new_ids: Sequence[str] = ()
+) -> RankResponse:
+    """Return the response to a request.
+
+    Args:
+        request: the request.
+        request_id: its id.
+        answer: the answer.
+        release: the release that made the answer.
+        new_ids: the ids of the request's candidates outside the catalogue.
+    """
     batch = answer.batch
     first = int(batch.offsets[answer.first])
     last = int(batch.offsets[answer.first + 1])
     ids = release.catalogue.ids
     rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
-    items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
+    if new_ids:
+        count = len(ids)
+        names = [ids[row] if row < count else new_ids[row - count] for row in rows]
+        items = [RankedItem(name, score) for name, score in zip(names, scores, strict=True)]
+    else:
+        items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
     if request.explain:
         columns = {name: batch.candidates[name] for name in _EXPLAINED if name in batch.candidates}
         for index, item in enumerate(items, first):

@@ -1,7 +1,8 @@
 """The request and answer of ``POST /v1/rank``. Parsing a request validates it."""
 
 import re
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,11 +16,15 @@ Body = TypeVar("Body")
 
 
 class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The body of ``POST /v1/rank``."""
+    """The body of ``POST /v1/rank``.
+
+    Attributes:
+        candidates: item ids, or objects with the id and the features of an item. ``ItemLayout`` checks these.
+    """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=128)]
     context: dict[str, ContextValue] = {}
-    candidates: Annotated[list[str], Meta(min_length=1)] | None = None
+    candidates: Annotated[Sequence[str | dict[str, Any]], Meta(min_length=1)] | None = None
     k: Annotated[int, Meta(ge=1, le=1000)] = 10
     deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0

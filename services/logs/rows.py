@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
-from models.ragged import RaggedBatch
+from models.features.sent import item_keys
+from models.ragged import RaggedBatch, gather_positions
 from models.served_log.schema import PER_CANDIDATE_SOURCES, lists_schema, logged
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table
 
@@ -70,15 +71,17 @@ class ListsMaker:
 
     def table(self, rows: Sequence[ShownRow]) -> pa.Table:
         """Return lists as a table. ``fits`` must be true for the batch of each list."""
-        parts = []
+        parts, keys = [], []
         for _, group in itertools.groupby(rows, key=lambda row: id(row.batch)):
             batch_rows = list(group)
-            parts.append(self._part(batch_rows[0].batch, [row.request for row in batch_rows]))
+            part, part_keys = self._part(batch_rows[0], [row.request for row in batch_rows])
+            parts.append(part)
+            keys.append(part_keys)
         batch = RaggedBatch.concatenate(parts)
         positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
         shown = ShownLists(
             batch=batch,
-            keys=rows[0].keys[batch.rows],
+            keys=np.concatenate(keys),
             scores=batch.candidates["score"],
             positions=positions.astype(np.int32),
             request_ids=[row.request_id for row in rows],
@@ -87,8 +90,9 @@ class ListsMaker:
         )
         return lists_table(shown, self._features, self._schema)
 
-    def _part(self, batch: RaggedBatch, requests: Sequence[int]) -> RaggedBatch:
-        """Return the listed requests with only their logged features."""
+    def _part(self, row: ShownRow, requests: Sequence[int]) -> tuple[RaggedBatch, NDArray[np.int64]]:
+        """Return the listed requests of the row's batch with only their logged features, and their item keys."""
+        batch = row.batch
         logged_batch = RaggedBatch(
             offsets=batch.offsets,
             rows=batch.rows,
@@ -96,8 +100,11 @@ class ListsMaker:
             candidates={name: batch.candidates[name] for name in ("score", *self._candidate_names)},
             release=batch.release,
         )
-        is_whole = list(requests) == list(range(len(batch)))
-        return logged_batch if is_whole else logged_batch.take(np.array(requests, dtype=np.int64))
+        keys = item_keys(batch, row.keys)
+        if list(requests) == list(range(len(batch))):
+            return logged_batch, keys
+        picked = np.array(requests, dtype=np.int64)
+        return logged_batch.take(picked), keys[gather_positions(batch.offsets, picked)[0]]
 
 
 def feedback_rows_table(rows: Sequence[FeedbackRow]) -> pa.Table:

@@ -4,7 +4,7 @@ If a load fails, or the caller abandons it, nothing stays open. Each part is clo
 the parts that releases share. The thread that watches folders for changes is started last.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from services.stages.reranker import BestStage, RerankerStage, RuledStage
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.rules import Rules
+from services.stages.sent_items import ItemLayout
 from services.stages.unranked import unranked_stage
 from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.refresh import Refresher
@@ -122,10 +123,8 @@ def release_steps(
     if config.fallback is not None and "features" in stages:
         fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout)
     # The versions of all models, including models in other units, so that every unit computes the same release name.
-    versions = {
-        name: loader.models[name].artifact.version
-        if name in loader.models
-        else Artifact.read(home / model.artifact).version
+    artifacts = {
+        name: loader.models[name].artifact if name in loader.models else Artifact.read(home / model.artifact)
         for name, model in config.models.items()
     }
     watched = folders if "features" in stages else []
@@ -134,17 +133,26 @@ def release_steps(
         definitions=definitions,
         catalogue=catalogue,
         layout=layout,
+        items=ItemLayout(catalogue, definitions, catalogue_only(config, artifacts)),
         view=view,
         source=source,
         custom=custom,
         models=loader.models,
-        model_versions=versions,
+        model_versions={name: artifact.version for name, artifact in artifacts.items()},
         stages=own,
         unranked=unranked,
         fallbacks=fallbacks,
         memory=memory,
         refresher=Refresher(watched, config.features.refresh_s, shared.row_metrics),
     )
+
+
+def catalogue_only(config: PipelineConfig, artifacts: Mapping[str, Artifact]) -> str | None:
+    """Return the part of the pipeline that cannot rank items outside the catalogue. None: there is none."""
+    if config.stages:
+        return f"the stage {config.stages[0].label}"
+    texts = (name for name, artifact in artifacts.items() if artifact.signature.pair is not None)
+    return next((f"the text model {name}" for name in texts), None)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from services.stages.fallback import MemoryAnswers
 from services.stages.features import FeaturesStage
 from services.stages.reranker import BestStage
 from services.stages.scoring.scorer import ModelScorer
+from services.stages.sent_items import ItemLayout
 from services.stages.updates.refresh import Identity, Refresher
 
 Fallbacks = dict[StageName, tuple[tuple[str, Stage], ...]]
@@ -45,6 +46,7 @@ class Release:
         config: the pipeline, with the release's data.
         catalogue: the items.
         layout: the columns of a request's context.
+        items: reads the features of items that requests send.
         view: the features, from the catalogue, the overlay and the live item features.
         source: draws candidates for requests that send none.
         custom: the stages from other packages.
@@ -61,6 +63,7 @@ class Release:
     definitions: FeatureSet
     catalogue: Catalogue
     layout: ContextLayout
+    items: ItemLayout
     view: FeatureView
     source: CandidateSource
     custom: CustomStages

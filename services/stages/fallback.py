@@ -96,7 +96,7 @@ class MemoryAnswers:
                 rows = np.concatenate([own_rows, popular[~np.isin(popular, own_rows)]])
                 answered[i] = replace(queries[i], rows=rows)
         batch = self._with_columns(merge_queries(answered, release, self._layout, self))
-        scores = self._popular.scores[batch.rows]
+        scores = self._popular.scores(batch)
         for i in listed:
             first, last = batch.offsets[i], batch.offsets[i + 1]
             scores[first:last] = 1.0 / np.arange(1, last - first + 1)
@@ -114,7 +114,7 @@ class MemoryAnswers:
         live = [feature for feature in self._view.features.supplied("live") if feature.column in needed]
         if len(live) < len(needed):
             return self._view.of_unknown_users(batch)
-        return batch.adding(candidates=self._view.live.columns(live, batch.rows)) if live else batch
+        return batch.adding(candidates=self._view.live_columns(live, batch)) if live else batch
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return the popular items of each request's cell, as a ``CandidateSource`` does."""

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from models.features.catalogue import Catalogue
 from models.features.definition import CELL
+from models.features.sent import known_rows
+from models.ragged import RaggedBatch
 from services.errors import ConfigError
 
 
@@ -32,8 +34,9 @@ class PopularItems:
         Raises:
             ConfigError: there is no such column with one number per item.
         """
-        self.scores = popularity(config, catalogue, "fallback.popular.column")
-        order = np.argsort(-self.scores, kind="stable").astype(np.int64)
+        self._popularity = popularity(config, catalogue, "fallback.popular.column")
+        self._column = config.column
+        order = np.argsort(-self._popularity, kind="stable").astype(np.int64)
         column = catalogue.columns.get(CELL)
         cells = np.full(len(catalogue), -1) if column is None else np.asarray(column)
         cell_values = np.unique(cells)
@@ -50,6 +53,10 @@ class PopularItems:
         self._everywhere = order[:width]
         self._list_of_row = np.searchsorted(cell_values, cells)
 
+    def scores(self, batch: RaggedBatch) -> NDArray[np.float32]:
+        """Return the candidates' popularity, float32 (N,). An unknown popularity is -inf."""
+        return popularity_of(batch, self._column, self._popularity)
+
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return B lists, int64 (B, count), one for the cell of each catalogue row in ``rows``, (B,)."""
         return self._lists[self._list_of_row[rows]]
@@ -57,6 +64,22 @@ class PopularItems:
     def anywhere(self, requests: int) -> NDArray[np.int64]:
         """Return the whole catalogue's list for requests from an unknown cell, int64 (requests, count)."""
         return np.tile(self._everywhere, (requests, 1))
+
+
+def popularity_of(batch: RaggedBatch, column: str | None, known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the candidates' popularity, float32 (N,), also of items that were sent with the request.
+
+    Args:
+        batch: the batch.
+        column: the item column with the popularity. None: items outside the catalogue are the least popular.
+        known: the popularity of the items of the catalogue.
+    """
+    rows, unknown = known_rows(batch)
+    if unknown is None:
+        return known.take(rows)
+    if column is None:
+        return np.where(unknown, known.min() - np.float32(1), known.take(rows))
+    return numbers_of(batch.candidates[f"item.{column}"])
 
 
 def popularity(config: PopularConfig, catalogue: Catalogue, field: str) -> NDArray[np.float32]:
@@ -79,5 +102,10 @@ def popularity(config: PopularConfig, catalogue: Catalogue, field: str) -> NDArr
             f"{', '.join(catalogue.columns)}",
             field=field,
         )
+    return numbers_of(column)
+
+
+def numbers_of(column: NDArray[Any]) -> NDArray[np.float32]:
+    """Return one number per item as float32 (N,), -inf for NaN."""
     numbers = np.asarray(column, dtype=np.float32).reshape(-1)
     return np.where(np.isnan(numbers), np.float32(-np.inf), numbers)

@@ -1,16 +1,17 @@
 """Queries: admitted requests, and their merge into a ragged batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
-from services.errors import Unprocessable
 from services.stages.candidates import CandidateSource
 from services.stages.context import ContextLayout, EncodedContext
+from services.stages.sent_items import ItemLayout, SentCandidate, SentItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Query:
 
     Attributes:
         rows: int64 (n,) catalogue rows if the caller named candidates, else None.
+        sent: the candidates that came with features. None if there are none.
     """
 
     user_key: bytes
@@ -27,29 +29,33 @@ class Query:
     deadline_s: float
     priority: int
     k: int
+    sent: SentItems | None = None
+
+    @property
+    def new_ids(self) -> Sequence[str]:
+        """The ids of candidates outside the catalogue."""
+        return () if self.sent is None else self.sent.new_ids
 
 
-def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
-    """Return the catalogue rows for the candidates that a caller named, without duplicates, in the caller's order.
+def named_candidates(
+    candidates: Sequence[SentCandidate], catalogue: Catalogue, layout: ItemLayout, max_count: int
+) -> tuple[NDArray[np.int64], SentItems | None]:
+    """Return the rows of the candidates that a caller named, without duplicates, in the caller's order.
+
+    The second result has the candidates that came with features, None if all are ids.
 
     Raises:
-        Unprocessable: there are too many candidates, or one is not in the catalogue.
+        Unprocessable: there are too many candidates, one is not in the catalogue, or a feature is unknown.
     """
-    if len(ids) > max_count:
-        raise Unprocessable(
-            f"at most {max_count} are allowed, got {len(ids)}; send fewer",
-            field="candidates",
-        )
-    row_by_id = catalogue.row_by_id
-    try:
-        return np.array([row_by_id[item_id] for item_id in dict.fromkeys(ids)], dtype=np.int64)
-    except KeyError as error:
-        index = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
-        raise Unprocessable(
-            f"not in catalogue {catalogue.manifest.name} {catalogue.manifest.version}, got "
-            f"{error.args[0][:80]!r}; send ids from this catalogue",
-            field=f"candidates[{index}]",
-        ) from error
+    row_by_id: Mapping[Any, int] = catalogue.row_by_id
+    if len(candidates) <= max_count:
+        try:
+            return np.array(
+                [row_by_id[item_id] for item_id in dict.fromkeys(candidates)], dtype=np.int64
+            ), None
+        except (KeyError, TypeError):  # an object cannot be a key
+            pass
+    return layout.read(candidates, max_count)
 
 
 def merge_queries(
@@ -72,13 +78,16 @@ def merge_queries(
                 parts[i] = drawn_rows
         row_arrays = [part for part in parts if part is not None]
         rows, lengths = np.concatenate(row_arrays), np.array([len(part) for part in row_arrays])
+    offsets = offsets_of(lengths)
+    sent = [(int(offsets[i]), query.sent) for i, query in enumerate(queries) if query.sent is not None]
     return RaggedBatch(
-        offsets=offsets_of(lengths),
+        offsets=offsets,
         rows=rows,
         requests={
             **{f"context.{name}": column for name, column in context.items()},
             **layout.texts(contexts),
         },
+        candidates=sent[0][1].layout.columns(rows, *zip(*sent, strict=True)) if sent else {},
         deadlines_s=np.array([query.deadline_s for query in queries]),
         priorities=np.array([query.priority for query in queries], dtype=np.int32),
         k=np.array([query.k for query in queries], dtype=np.int64),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.sent import item_values
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import ConfigError
@@ -102,20 +103,20 @@ class RerankerStage:
         best = best.adding(candidates={"score": scores, "reranker": scores})
         if self._vectors is None or self._config.diversity is None or not best.candidate_count:
             return in_order(best, self._rules, self._config.best)
-        return self._diverse(best, self._vectors, self._config.diversity.relevance_weight)
+        return self._diverse(best, self._vectors, self._config.diversity)
 
     def _diverse(
-        self, best: RaggedBatch, vectors: NDArray[np.float32], relevance_weight: float
+        self, best: RaggedBatch, vectors: NDArray[np.float32], diversity: DiversityConfig
     ) -> RaggedBatch:
         offsets = best.offsets
-        groups = self._rules.groups(best.rows)
+        groups = self._rules.groups(best)
         slots = maximal_marginal_relevance(
             to_lists(best.candidates["score"], offsets),
-            to_lists(vectors.take(best.rows, axis=0), offsets),
+            to_lists(item_values(best, f"item.{diversity.column}", vectors), offsets),
             mask_of(offsets),
             # Pick no more than the longest requested list.
             self._config.best if best.k is None else int(best.k.max()),
-            relevance_weight,
+            diversity.relevance_weight,
             None if groups is None else to_lists(groups, offsets),
             self._rules.max_per_group or 1,
         )
@@ -133,7 +134,7 @@ def in_order(batch: RaggedBatch, rules: Rules, limit: int) -> RaggedBatch:
     if rules.max_per_group is None:
         return best_within_k(batch, "score")
     ordered = best_of_each(batch, "score", limit)
-    groups = rules.groups(ordered.rows)
+    groups = rules.groups(ordered)
     assert groups is not None
     capped = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.max_per_group))
     return capped if capped.k is None else first_of_each(capped, capped.k)

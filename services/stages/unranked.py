@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.catalogue import Catalogue
+from models.features.sent import UNKNOWN
 from models.ragged import RaggedBatch
 from services.stages.base import Stage
-from services.stages.popular import PopularConfig, popularity
+from services.stages.popular import PopularConfig, popularity, popularity_of
 
 
 def unranked_stage(popular: PopularConfig | None, catalogue: Catalogue) -> Stage:
@@ -35,13 +36,17 @@ class PopularStage:
         """
         known = popularity(config, catalogue, "popular.column")
         finite = known[np.isfinite(known)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         # An item without popularity is as unpopular as the least popular one: an answer has finite scores only.
-        self._scores = np.nan_to_num(known, nan=low, posinf=high, neginf=low)
+        self._low, self._high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+        self._column, self._scores = config.column, self._finite(known)
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Look the scores up."""
-        return _scored(batch, self._scores.take(batch.rows))
+        scores = popularity_of(batch, self._column, self._scores)
+        return _scored(batch, scores if UNKNOWN not in batch.candidates else self._finite(scores))
+
+    def _finite(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.nan_to_num(scores, posinf=self._high, neginf=self._low)
 
 
 class GivenStage:

@@ -1,16 +1,18 @@
 """The ranker as a Serve deployment, if it is a separate unit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ray import serve
 
+from models.features.sent import joined
 from models.ragged import RaggedBatch
 from services.autoscaling.observations import recorded
 from services.config.pipeline import PipelineConfig
 from services.config.placement import placement_of
+from services.releases.live import LiveReleases
 from services.releases.release import Release
 from services.releases.warmup import batch_shapes, sample_batch
 from services.scheduling.ladder import Ladder
@@ -36,7 +38,7 @@ class RankerUnit(ReleaseCommands):
             parts = ReplicaParts(closing, pipeline, Path(home), key, replica, load_runtime=load)
             live = parts.live_releases(_ladders)
             self._metrics = parts.unit_metrics(live)
-            self._runner: Runner[RaggedBatch] = parts.runner(live, self._metrics, _merge)
+            self._runner: Runner[RaggedBatch] = parts.runner(live, self._metrics, _merge_of(live))
             self._service = RankerService(self._runner, live)
             await _rehearse(self._service, pipeline, live.active.release)
         super().__init__(live, replica, group)
@@ -58,8 +60,11 @@ def _ladders(release: Release) -> Sequence[Ladder]:
     return [Ladder.from_stage(stage) for stage in release.stages.values()]
 
 
-def _merge(batches: Sequence[RaggedBatch], _release: str) -> RaggedBatch:
-    return RaggedBatch.concatenate(batches)
+def _merge_of(live: LiveReleases) -> Callable[[Sequence[RaggedBatch], str], RaggedBatch]:
+    def merge(batches: Sequence[RaggedBatch], name: str) -> RaggedBatch:
+        return joined(batches, live.get(name).release.catalogue)
+
+    return merge
 
 
 async def _rehearse(service: RankerService, config: PipelineConfig, release: Release) -> None:

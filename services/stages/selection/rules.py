@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
 from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
+from models.features.sent import KEYS, item_values
 from models.ragged import RaggedArray, RaggedBatch
 from services.errors import ConfigError
 
@@ -111,9 +112,11 @@ class Rules:
         """The most items from one group in a list. None without a cap."""
         return None if self._config.cap is None else self._config.cap.most
 
-    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return each catalogue row's capped group, (N,). None without a cap."""
-        return None if self._groups is None else self._groups.take(rows)
+    def groups(self, batch: RaggedBatch) -> NDArray[np.int64] | None:
+        """Return each candidate's capped group, (N,). None without a cap."""
+        if self._groups is None or self._config.cap is None:
+            return None
+        return item_values(batch, f"item.{self._config.cap.column}", self._groups)
 
     def eligible(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
         """Return which candidates may be shown, bool (N,). None if all may."""
@@ -131,7 +134,7 @@ class Rules:
         if self._config.closed is None:
             return None
         if self._closed is not None:
-            return ~self._closed.take(batch.rows)
+            return ~(item_values(batch, self._config.closed, self._closed) > 0)
         return np.asarray(batch.candidates[self._config.closed] <= 0)
 
     def _seen(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
@@ -145,12 +148,19 @@ class Rules:
         assert isinstance(now_s, np.ndarray)
         owner = np.repeat(np.arange(len(batch), dtype=np.int64), np.diff(history.offsets))
         recent = at_s.values >= now_s[owner] - rule.within_days * _DAY_S
-        rows = self._catalogue.rows_of_keys(history.values[recent])
-        items = len(self._catalogue)
+        keys = batch.candidates.get(KEYS)
+        if keys is None:
+            rows = self._catalogue.rows_of_keys(history.values[recent])
+            candidates, items = batch.rows, len(self._catalogue)
+        else:  # items that were sent with the request have keys, but may have no rows
+            ordered = np.unique(keys)
+            rows = np.searchsorted(ordered, history.values[recent]).clip(max=len(ordered) - 1)
+            rows[ordered[rows] != history.values[recent]] = -1
+            candidates, items = np.searchsorted(ordered, keys), len(ordered)
         seen_pairs = np.sort(owner[recent][rows >= 0] * items + rows[rows >= 0])
         if not len(seen_pairs):
             return None
-        pairs = batch.request_of() * items + batch.rows
+        pairs = batch.request_of() * items + candidates
         nearest = seen_pairs.take(np.searchsorted(seen_pairs, pairs), mode="clip")
         return np.asarray(nearest == pairs)
 

@@ -13,6 +13,7 @@ import yaml
 from cli.k8s.checks import check_renderable
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
+from models.served_log.kinds import FeedbackConfig
 from services.config.limits import RequestsConfig
 from services.config.loading import load_config
 from services.deployment.check import Preflight
@@ -24,9 +25,9 @@ from services.ingress.schema import RankRequest, parse_rank_request
 from services.releases.loading import load_release
 from services.sharding.transport import shared_memory_refused
 from services.stages.context import ContextValue
-from services.stages.query import rows_of_ids
+from services.stages.sent_items import ItemLayout
 from services.stores.lmdb import LmdbStore
-from tests.pipelines import WITH_RERANKER, make_pipeline, merged
+from tests.pipelines import FEATURES, WITH_RERANKER, make_pipeline, merged
 from tests.services.stages.contexts import LAYOUT
 
 ROOT = Path(__file__).parents[3]
@@ -149,13 +150,19 @@ def _refusals(home: Path) -> Iterator[Callable[[], object]]:
     contexts: list[dict[str, ContextValue]] = [{name: value} for name, value in numbers.items()]
     for context in contexts:
         yield partial(LAYOUT.encode, context)
-    yield lambda: rows_of_ids(["nowhere"], catalogue, 10)
-    yield lambda: rows_of_ids(["a"] * 11, catalogue, 10)
+    items, feedback = ItemLayout(catalogue, FEATURES), FeedbackConfig(kinds={"rated": "value", "opened": 0.2})
+    yield lambda: items.read(["nowhere"], 10)
+    yield lambda: items.read(["a"] * 11, 10)
+    for candidate in ({}, {"id": "a", "price": 1}, {"id": "a", "features": 1}, {"id": "item-0001"}):
+        yield partial(items.read, ["item-0001", candidate], 10)
+    for features in ({"value": "1"}, {"value": 1e39}, {"weight": 1}):
+        yield partial(items.read, [{"id": "a", "features": features}], 10)
+    yield partial(ItemLayout(catalogue, FEATURES, "the stage a").read, [{"id": "a"}], 10)
     yield lambda: item_row(catalogue, "nowhere")
-    yield lambda: parse_feedback(b'{"request_id": "r", "item_id": "i", "event": "rated"}')
-    yield lambda: log_feedback(
-        parse_feedback(b'{"request_id": "r", "item_id": "i", "event": "clicked"}'), catalogue, None
-    )
+    for event in (b'"rated"', b'"clicked"', b'"opened", "value": 1'):
+        body = b'{"request_id": "r", "item_id": "i", "event": %s}' % event
+        yield partial(parse_feedback, body, feedback)
+        yield partial(log_feedback, body, feedback, catalogue, None)
     file = home / "file"
     file.touch()
     yield lambda: LmdbStore(file / "store", readonly=False)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from models.features.catalogue import Catalogue
 from services.errors import Unprocessable
 from services.stages.context import ContextLayout
-from services.stages.query import Query, merge_queries, rows_of_ids
+from services.stages.query import Query, merge_queries, named_candidates
+from services.stages.sent_items import ItemLayout
 from tests.pipelines import FEATURES
 
 LAYOUT = ContextLayout(FEATURES)
@@ -62,22 +63,24 @@ def test_queries_keep_their_rows_or_get_their_own_draw(
 
 def test_ids_become_rows_in_order_without_duplicates(catalogue: Catalogue) -> None:
     ids = ["item-0007", "item-0001", "item-0007"]
-    rows = rows_of_ids(ids, catalogue, 3)
+    rows, sent = named_candidates(ids, catalogue, ItemLayout(catalogue, FEATURES), 3)
+    assert sent is None
     assert [catalogue.ids[row] for row in rows] == ids[:2]
 
 
 def test_error_names_an_unknown_id_and_its_index(catalogue: Catalogue) -> None:
+    layout = ItemLayout(catalogue, FEATURES)
     with pytest.raises(
         Unprocessable, match=r"candidates\[1\]: not in catalogue small 1, got 'nowhere'"
     ) as refused:
-        rows_of_ids(["item-0001", "nowhere"], catalogue, 3)
+        named_candidates(["item-0001", "nowhere"], catalogue, layout, 3)
     assert refused.value.field == "candidates[1]"
     with pytest.raises(Unprocessable) as refused:
-        rows_of_ids(["x" * 10_000], catalogue, 3)
+        named_candidates(["x" * 10_000], catalogue, layout, 3)
     assert len(refused.value.detail) < 300
 
 
 def test_refuses_too_many_ids_before_looking_them_up(catalogue: Catalogue) -> None:
     with pytest.raises(Unprocessable, match="candidates: at most 400 are allowed, got 1000000;") as refused:
-        rows_of_ids(["x"] * 1_000_000, catalogue, 400)
+        named_candidates(["x"] * 1_000_000, catalogue, ItemLayout(catalogue, FEATURES), 400)
     assert refused.value.field == "candidates"
