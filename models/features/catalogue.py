@@ -4,13 +4,14 @@ A catalogue is a folder with these files:
 
 - ``catalogue.yaml``: version, feature hash and column names.
 - ``<column>.npy`` for each column, ``ids.npy`` and ``keys.npy``.
-- ``details.npy`` and ``details_offsets.npy``: the items' GeoJSON details, end to end.
+- ``details.npy`` and ``details_offsets.npy``: the items' details, end to end: JSON objects, for places GeoJSON.
 
 Rows are ordered by key. An item's key is a 63-bit hash of its id, the same in every catalogue version. Histories hold
 keys, batches hold rows.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -104,7 +105,7 @@ class Catalogue:
         return rows
 
     def details(self, row: int) -> bytes:
-        """Return the item's stored GeoJSON document."""
+        """Return the item's stored JSON document."""
         start, end = self._detail_offsets[row], self._detail_offsets[row + 1]
         return bytes(self._details[start:end])
 
@@ -117,13 +118,14 @@ def write_catalogue(
     features: FeatureSet,
     ids: Sequence[str],
     columns: Mapping[str, NDArray[Any]],
-    details: Sequence[bytes],
+    details: Sequence[bytes] | None = None,
     position_column: str | None = None,
     attribution: str = "",
 ) -> None:
     """Write a catalogue completely or not at all, with rows in key order, and replace an existing catalogue.
 
-    Derived item features are computed here, so ``columns`` does not need them.
+    Derived item features are computed here, so ``columns`` does not need them. Without ``details`` each item has a JSON
+    object with its id only.
 
     Raises:
         ArtifactError: an id occurs twice, or a column is missing or does not have one row per id.
@@ -139,6 +141,8 @@ def write_catalogue(
                 f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids; write one row per id"
             )
     with written_whole(root) as staging:
+        if details is None:
+            details = [json.dumps({"id": item_id}).encode() for item_id in ids]
         blobs = [details[i] for i in order]
         arrays: dict[str, NDArray[Any]] = {column: values[order] for column, values in columns.items()}
         arrays["keys"] = keys[order]

@@ -12,13 +12,12 @@ from services.ingress.asgi import FAST_PATH, Receive, Scope, request_cycle
 from services.ingress.body import Disconnected, read_body
 from services.ingress.engine import Engine
 from services.ingress.feedback import FeedbackRequest, log_feedback
-from services.ingress.items import item_row
+from services.ingress.items import item_row, media_type
 from services.ingress.misses import Misses
 from services.ingress.routes import Reply, Route
 from services.ingress.schema import RankRequest, RankResponse, parse_rank_request, read_urgency
 
 _JSON = b"application/json"
-_GEOJSON = b"application/geo+json"
 
 
 class Handlers:
@@ -63,10 +62,10 @@ class Handlers:
         return 202, _JSON, b"{}", None
 
     async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
-        """Return a catalogue item as GeoJSON."""
+        """Return a catalogue item's details, which are GeoJSON if it is a place."""
         catalogue = self._engine.release.catalogue
-        row = item_row(catalogue, scope["path_params"]["id"])
-        return 200, _GEOJSON, catalogue.details(row), None
+        details = catalogue.details(item_row(catalogue, scope["path_params"]["id"]))
+        return 200, media_type(details), details, None
 
     async def health(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
         """Return the pipeline's name, its releases, and the units that the replica is waiting for."""

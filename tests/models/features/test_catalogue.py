@@ -1,5 +1,6 @@
 """A catalogue's rows, keys and details stay together."""
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -122,3 +123,16 @@ def test_computes_derived_columns_when_the_catalogue_is_written(tmp_path: Path) 
         ArtifactError, match=r"item\.length_km is computed from column length_m, which is missing"
     ):
         write(columns={})
+
+
+def test_items_without_details_have_their_id_only(tmp_path: Path) -> None:
+    write_catalogue(
+        tmp_path / "c",
+        name="shop",
+        version="1",
+        features=FeatureSet(features=()),
+        ids=['a "shoe"', "b"],
+        columns={"number": np.zeros(2)},
+    )
+    catalogue = Catalogue.open(tmp_path / "c")
+    assert [json.loads(catalogue.details(row))["id"] for row in range(2)] == catalogue.ids

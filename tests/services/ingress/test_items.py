@@ -4,7 +4,7 @@ import pytest
 
 from models.features.catalogue import Catalogue
 from services.errors import NotFound
-from services.ingress.items import item_row
+from services.ingress.items import item_row, media_type
 from tests.pipelines import make_pipeline
 
 
@@ -17,3 +17,18 @@ def test_finds_item_by_its_exact_id(tmp_path: Path) -> None:
             item_row(catalogue, unknown)
         assert refused.value.field == "id"
         assert len(refused.value.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        (b'{"type": "Feature", "id": "a"}', b"application/geo+json"),
+        (b'{"id": "a"}', b"application/json"),
+        (b'{"id": "a", "type": "shoe"}', b"application/json"),
+        (b'{"id": "a", "type": 7}', b"application/json"),
+        (b"[1]", b"application/json"),
+        (b"", b"application/json"),
+    ],
+)
+def test_only_places_are_geojson(details: bytes, kind: bytes) -> None:
+    assert media_type(details) == kind
