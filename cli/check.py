@@ -12,7 +12,13 @@ from rich.markup import escape
 from models.runtimes.auto import Choice
 from services.config.loading import load_config
 from services.config.runtimes import choices, describe
-from services.deployment.advice import idle_policies, release_warnings, scaling_warnings, store_warnings
+from services.deployment.advice import (
+    idle_policies,
+    log_warnings,
+    release_warnings,
+    scaling_warnings,
+    store_warnings,
+)
 from services.deployment.check import Preflight
 from services.errors import ConfigError, ReleaseError
 from services.paths import home_directory
@@ -84,6 +90,7 @@ def _findings(path: Path) -> Findings:
         warnings = [
             *release_warnings(config, path, home),
             *store_warnings(pipeline),
+            *log_warnings(pipeline),
             *scaling_warnings(pipeline),
         ]
         return Findings([], warnings, pipeline.notes, choices(config, home), idle_policies(pipeline))

@@ -52,7 +52,7 @@ def serve(
 
 def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading.Event) -> None:
     from services.config.runtimes import resolved
-    from services.deployment.advice import release_warnings, store_warnings
+    from services.deployment.advice import log_warnings, release_warnings, store_warnings
     from services.deployment.check import Preflight
     from services.deployment.deploy import deploy
     from services.deployment.discovery import publish_address
@@ -72,7 +72,12 @@ def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
     changed = [f"release {active}: {line}" for line in releases.differences(pipeline, active)]
-    for warning in [*release_warnings(configured, file, home), *changed, *store_warnings(preflight)]:
+    for warning in [
+        *release_warnings(configured, file, home),
+        *changed,
+        *store_warnings(preflight),
+        *log_warnings(preflight),
+    ]:
         print_warning(console, warning)
     example = example_request(served, home, preflight.catalogue, preflight.definitions)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"

@@ -65,6 +65,14 @@ def release_warnings(config: PipelineConfig, file: Path, home: Path) -> list[str
     ]
 
 
+def log_warnings(pipeline: Preflight) -> list[str]:
+    """Return a warning about a served log that cannot keep feedback, because no kind of feedback is declared."""
+    config = pipeline.config
+    if config.log is None or config.feedback.kinds:
+        return []
+    return ["feedback.kinds: empty, so the log keeps no feedback and cannot train a model; declare the kinds"]
+
+
 def _call_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about units that are limited by their calls to the next unit.
 

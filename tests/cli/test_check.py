@@ -143,3 +143,13 @@ def test_lines_are_not_wrapped_without_a_terminal(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("RANKWAY_HOME", str(folder))
     path = make_pipeline(folder)
     assert f"{path}: ok\n" in check(path)[1]
+
+
+def test_warns_about_a_log_without_kinds_of_feedback(pipeline: Path) -> None:
+    logged = merged(pipeline_document(), {"log": {"path": "served"}})
+    pipeline.write_text(yaml.safe_dump(logged))
+    assert "feedback.kinds" not in check(pipeline)[1]
+    pipeline.write_text(yaml.safe_dump({name: part for name, part in logged.items() if name != "feedback"}))
+    code, output = check(pipeline)
+    assert code == 0
+    assert "feedback.kinds: empty, so the log keeps no feedback" in output
