@@ -13,7 +13,8 @@ from models.features.definition import PER_CANDIDATE
 from models.features.sent import item_values
 from models.padding import Slots, chunk_offsets, from_lists
 from models.ragged import RaggedArray, RaggedBatch
-from models.signature import Inputs, InputSpec, Signature
+from models.signature import VECTOR, Inputs, InputSpec, Signature
+from models.vectors import VectorBuilder
 
 
 @dataclass(slots=True)
@@ -24,12 +25,19 @@ class _Call:
         row_offsets: int64 (R + 1,), candidate offsets for the rows in a padded layout.
         history_rows: catalogue rows by history feature, shared by the inputs.
         slots_by_offsets: padded positions by offsets, shared by the inputs.
+        request_of: each candidate's request, shared by the inputs.
     """
 
     batch: RaggedBatch
     row_offsets: NDArray[np.int64]
     history_rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     slots_by_offsets: dict[bytes, Slots] = field(default_factory=dict)
+    request_of: NDArray[np.int64] | None = None
+
+    def of_request(self) -> NDArray[np.int64]:
+        if self.request_of is None:
+            self.request_of = self.batch.request_of()
+        return self.request_of
 
     def slots(self, offsets: NDArray[np.int64]) -> Slots:
         key = offsets.tobytes()
@@ -67,7 +75,8 @@ class InputAssembler:
         self._padded = signature.layout != "flat"
         self._cut = signature.layout == "chunks" and not whole_lists
         self._inputs = [
-            (spec.name, np.dtype(spec.dtype), self._maker(spec, catalogue)) for spec in signature.inputs
+            (spec.name, np.dtype(spec.dtype), self._maker(spec, signature, catalogue))
+            for spec in signature.inputs
         ]
 
     def __call__(self, batch: RaggedBatch) -> Inputs:
@@ -89,8 +98,12 @@ class InputAssembler:
     def _row_offsets(self, batch: RaggedBatch) -> NDArray[np.int64]:
         return chunk_offsets(batch.offsets) if self._cut else batch.offsets
 
-    def _maker(self, spec: InputSpec, catalogue: Catalogue) -> _Maker:
-        make = _maker(spec, catalogue)
+    def _maker(self, spec: InputSpec, signature: Signature, catalogue: Catalogue) -> _Maker:
+        make = (
+            _vector_maker(spec, signature, catalogue)
+            if spec.source.startswith(VECTOR)
+            else _maker(spec, catalogue)
+        )
         if self._padded and spec.per_candidate:
             return lambda call: call.slots(call.row_offsets).lists(make(call))
         return make
@@ -108,9 +121,16 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
     if spec.source not in _BATCH_MAKERS:
         raise SignatureError(
             f"input {spec.name}: unknown source, got {spec.source!r}; use item.*, user.*, realtime.*, context.*, "
-            f"global.*, cell.*, live.*, candidate.* or one of {', '.join(_BATCH_MAKERS)}"
+            f"global.*, cell.*, live.*, candidate.*, vector.* or one of {', '.join(_BATCH_MAKERS)}"
         )
     return _BATCH_MAKERS[spec.source]
+
+
+def _vector_maker(spec: InputSpec, signature: Signature, catalogue: Catalogue) -> _Maker:
+    name = spec.source.removeprefix(VECTOR)
+    build = VectorBuilder((signature.vectors or {})[name], catalogue, name=name)
+    width = spec.shape[0]
+    return lambda call: build(call.batch, width, call.of_request())
 
 
 def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
@@ -178,7 +198,7 @@ def _chunk_of(call: _Call) -> NDArray[np.int64]:
 
 _BATCH_MAKERS: dict[str, _Maker] = {
     "batch.offsets": lambda call: call.batch.offsets,
-    "batch.request_of": lambda call: call.batch.request_of(),
+    "batch.request_of": lambda call: call.of_request(),
     "batch.mask": lambda call: call.slots(call.row_offsets).mask,
     "batch.chunk_of": _chunk_of,
 }

@@ -13,6 +13,7 @@ Sizes: N candidates, B requests, T values of a ragged feature. An input's source
     user.<name>:mask             True for slots of :list that hold a value             (B, L)
     item.<column>@user.<name>:list  the column for the history, padded the same way    (B, L, ...)
     candidate.<name>             a column that an earlier stage computed               (N, ...)
+    vector.<name>                the vector that ``vectors`` declares, float32         (N, F)
     batch.offsets                candidate offsets, int64                              (B + 1,)
     batch.request_of             each candidate's request, int64                       (N,)
     batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
@@ -39,13 +40,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.features.definition import PER_CANDIDATE, DType
+from models.vectors import VectorSpec
 
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks", "pairs"]
 ENCODED_HISTORY = "encoded_history"
 """Name of the encoded history (B, T, ...) in an ONNX graph. It does not depend on the candidates."""
 TOKEN_SOURCES = ("tokens.ids", "tokens.mask", "tokens.types")
-_PER_CANDIDATE = ("item.", "candidate.", *(f"{group}." for group in PER_CANDIDATE))
+VECTOR = "vector."
+_PER_CANDIDATE = ("item.", "candidate.", VECTOR, *(f"{group}." for group in PER_CANDIDATE))
 
 
 class InputSpec(BaseModel):
@@ -112,7 +115,11 @@ class PairSpec(BaseModel):
 
 
 class Signature(BaseModel):
-    """A model's inputs and outputs. Only layout pairs has a ``pair``."""
+    """A model's inputs and outputs. Only layout pairs has a ``pair``.
+
+    Attributes:
+        vectors: features by vector name, for inputs with the source vector.<name>.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,6 +128,7 @@ class Signature(BaseModel):
     layout: Layout = "flat"
     feature_hash: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
     pair: PairSpec | None = None
+    vectors: dict[str, VectorSpec] | None = None
 
     @model_validator(mode="after")
     def _pairs_are_of_texts(self) -> Self:
@@ -133,4 +141,23 @@ class Signature(BaseModel):
             raise ValueError(
                 f"inputs: layout pairs does not have the source {', '.join(unknown)}; use {', '.join(TOKEN_SOURCES)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_are_read(self) -> Self:
+        declared = set(self.vectors or {})
+        read = {s.source.removeprefix(VECTOR): s for s in self.inputs if s.source.startswith(VECTOR)}
+        for name, spec in read.items():
+            if name not in declared:
+                raise ValueError(
+                    f"input {spec.name}: vectors has no {name!r}; declare its features there, or use one of "
+                    f"{', '.join(sorted(declared)) or 'none'}"
+                )
+            if len(spec.shape) != 1 or spec.dtype not in {"float32", "float64"}:
+                raise ValueError(
+                    f"input {spec.name}: a vector has the shape (F,) and dtype float32, got {spec.shape} and "
+                    f"{spec.dtype}; declare these"
+                )
+        if unused := sorted(declared - set(read)):
+            raise ValueError(f"vectors: no input reads {', '.join(unused)}; remove it")
         return self

@@ -27,7 +27,10 @@ def hash_of_training_code() -> str:
     """Hash the code that determines a training's result. Return 16 hex digits."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    files += [_CODE / name for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py")]
+    files += [
+        _CODE / name
+        for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py", "vectors.py")
+    ]
     return hash_of_code(files)
 
 
