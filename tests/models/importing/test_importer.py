@@ -1,0 +1,165 @@
+"""Models of every format become artifacts whose scores are those of their own library."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from models.artifact import Artifact
+from models.assembly import InputAssembler
+from models.errors import ArtifactError, ModelError, SignatureError
+from models.features.catalogue import Catalogue
+from models.importing.formats import format_of
+from models.importing.importer import Imported, ImportOptions, Target, import_model
+from models.runtimes.golden import check_golden
+from models.runtimes.onnx import OnnxRuntime
+from tests.models.importing.originals import (
+    FEATURES,
+    graph,
+    lightgbm_text,
+    skops_file,
+    sum_graph,
+    xgboost_json,
+)
+from tests.models.worlds import FEATURES as DEFINITIONS
+from tests.models.worlds import make_batch
+
+Make = Callable[[Path], Path]
+DENSE = {"dense": FEATURES}
+
+
+def imported(catalogue: Catalogue, root: Path, source: Path, **options: Any) -> Imported:
+    target = Target(DEFINITIONS, catalogue, make_batch([5, 3], [0, 1]), "ranker", "score")
+    return import_model(source, format_of(source), root, target, ImportOptions(**{"inputs": {}, **options}))
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (lightgbm_text, {}),
+        (lambda path: lightgbm_text(path, objective="binary"), {"missing": -1.0}),
+        (xgboost_json, {}),
+        (lambda path: xgboost_json(path, "binary:logistic"), {}),
+        (lambda path: xgboost_json(path, "count:poisson"), {}),
+        (skops_file, {"missing": 0.0, "trained_on": FEATURES}),
+        (lambda path: skops_file(path, classifier=True), {"missing": 0.0, "inputs": {"features": FEATURES}}),
+    ],
+    ids=["lambdarank", "lgb binary", "rank:ndcg", "logistic", "poisson", "sklearn", "sklearn classifier"],
+)
+def test_a_converted_model_scores_as_its_own_library(
+    catalogue: Catalogue, tmp_path: Path, make: Make, options: dict[str, Any]
+) -> None:
+    result = imported(catalogue, tmp_path / "out", make(tmp_path / "model.json"), **options)
+    assert result.difference is not None
+    assert result.difference < 1e-5
+    artifact = Artifact.load(tmp_path / "out", feature_hash=DEFINITIONS.content_hash)
+    runtime = OnnxRuntime(tmp_path / "out/model.onnx", artifact.signature, threads=1)
+    assert check_golden(tmp_path / "out", artifact, runtime)
+    batch = make_batch([4], [0])
+    assert runtime.run(InputAssembler(artifact.signature, catalogue)(batch))["score"].size == 4
+    assert artifact.lineage["largest_difference"] == result.difference
+
+
+def test_an_onnx_graph_is_imported_with_its_output_renamed(catalogue: Catalogue, tmp_path: Path) -> None:
+    result = imported(catalogue, tmp_path / "out", sum_graph(tmp_path / "m"), inputs=DENSE)
+    batch = make_batch([4, 1], [0, 0])
+    inputs = InputAssembler(result.artifact.signature, catalogue)(batch)
+    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature, threads=1).run(inputs)[
+        "score"
+    ]
+    np.testing.assert_allclose(scores[:, 0], inputs["dense"].sum(axis=1), rtol=1e-6)
+
+
+def test_a_graph_that_fits_already_is_copied_bit_for_bit(catalogue: Catalogue, tmp_path: Path) -> None:
+    source = sum_graph(tmp_path / "m", output="score")
+    imported(catalogue, tmp_path / "out", source, inputs=DENSE)
+    assert (tmp_path / "out/model.onnx").read_bytes() == source.read_bytes()
+
+
+def test_a_column_of_an_output_can_be_the_score(catalogue: Catalogue, tmp_path: Path) -> None:
+    source = graph(
+        tmp_path / "m",
+        {"attributes": (TensorProto.FLOAT, ["n", 4])},
+        [helper.make_node("Sigmoid", ["attributes"], ["score"])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 4])],
+    )
+    with pytest.raises(SignatureError, match=r"name another output or one column with --output"):
+        imported(catalogue, tmp_path / "out", source)
+    result = imported(catalogue, tmp_path / "out", source, output="score:2")
+    batch = make_batch([6], [0])
+    inputs = InputAssembler(result.artifact.signature, catalogue)(batch)
+    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature, threads=1).run(inputs)[
+        "score"
+    ]
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-inputs["attributes"][:, 2])), rtol=1e-6)
+
+
+def test_weights_beside_the_graph_are_moved_into_it(catalogue: Catalogue, tmp_path: Path) -> None:
+    weights = np.arange(4, dtype=np.float32)[:, None]
+    source = graph(
+        tmp_path / "m.onnx",
+        {"attributes": (TensorProto.FLOAT, ["n", 4])},
+        [helper.make_node("MatMul", ["attributes", "w"], ["score"])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])],
+    )
+    model = onnx.load(source)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    onnx.save(model, source, save_as_external_data=True, location="w.bin", size_threshold=0)
+    imported(catalogue, tmp_path / "out", source)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "artifact.yaml",
+        "golden.safetensors",
+        "model.onnx",
+    }
+
+
+def test_a_model_that_scores_missing_numbers_nan_is_refused_and_the_old_artifact_stays(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    first = imported(catalogue, tmp_path / "out", sum_graph(tmp_path / "m"), inputs=DENSE)
+    source = graph(
+        tmp_path / "log",
+        {"attributes": (TensorProto.FLOAT, ["n", 4])},
+        [
+            helper.make_node("Log", ["attributes"], ["y"]),
+            helper.make_node("ReduceMax", ["y"], ["z"], axes=[1]),
+        ],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 1])],
+    )
+    with pytest.raises(ArtifactError, match="are NaN or infinite"):
+        imported(catalogue, tmp_path / "out", source)
+    assert Artifact.load(tmp_path / "out").version == first.artifact.version
+    assert not list(tmp_path.glob("out.writing/*.new"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: lightgbm_text(path, names=[f"f{i}" for i in range(5)]), "does not name its 5 columns"),
+        (
+            lambda path: lightgbm_text(path, names=["a", "b", "c", "d", "e"]),
+            "no feature has this name, got 'a'",
+        ),
+        (
+            lambda path: lightgbm_text(path, objective="multiclass", num_class=4),
+            "expected one score per row, got 4",
+        ),
+        (skops_file, "does not name its 5 columns"),
+        (lambda path: xgboost_json(path, "survival:cox"), "cannot convert objective survival:cox"),
+    ],
+)
+def test_models_without_fitting_columns_or_scores_are_refused(
+    catalogue: Catalogue, tmp_path: Path, make: Make, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        imported(catalogue, tmp_path / "out", make(tmp_path / "m.json"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_refuses_missing_values_names_the_option(catalogue: Catalogue, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="with --missing and a number"):
+        imported(catalogue, tmp_path / "out", skops_file(tmp_path / "m"), trained_on=FEATURES)
