@@ -13,6 +13,7 @@ from cli.progress import shown_progress
 from models.atomic_directory import recover
 from models.datasets.config import EventsConfig
 from models.extras import require
+from models.training.config import RankerTraining
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
@@ -20,8 +21,7 @@ from services.paths import home_directory
 from services.stages.features import load_definitions
 
 if TYPE_CHECKING:
-    from models.training.splits import TrainingFolders
-    from models.training.train import Trained
+    from models.training.folders import Trained, TrainingFolders
 
 ORDERS = {"": "this model", "ranker_": "ranker", "popularity_": "popularity", "random_": "random"}
 """Each metric prefix's label: the ordering that the metric measures."""
@@ -68,13 +68,16 @@ def train(
 def _train(
     pipeline: PipelineConfig, from_log: Sequence[Path], force: bool, console: Console
 ) -> "list[Trained]":
-    require(["torch", "accelerate", "onnx"], "train")
     from models.training.examples.from_log import impressions_from_log
-    from models.training.splits import TrainingFolders
-    from models.training.train import Trainer  # imported here, because it loads torch
+    from models.training.folders import TrainingFolders
 
     if pipeline.training is None:
         raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
+    is_history = isinstance(pipeline.training.ranker, RankerTraining)
+    if is_history:
+        require(["torch", "accelerate", "onnx"], "train")
+    else:
+        require(["lightgbm", "onnxmltools", "onnx"], "import")
     home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
     if pipeline.training.events is not None:
@@ -94,6 +97,12 @@ def _train(
     )
     _recover(folders)
     with shown_progress(console) as progress:
+        if not is_history:
+            from models.training.lambdamart import train_lambdamart
+
+            return [train_lambdamart(pipeline.training, features, folders, progress, force=force)]
+        from models.training.train import Trainer  # imported here, because it loads torch
+
         return Trainer(pipeline.training, features, folders, progress).run(force=force)
 
 

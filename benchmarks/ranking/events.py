@@ -32,8 +32,8 @@ from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, cut
 from models.features.catalogue import Catalogue, item_key
 from models.impressions import read_impressions
-from models.training.examples.lists import in_memory
 from models.training.examples.negative_sampling import over_catalogue
+from models.training.examples.usable_lists import in_memory
 from models.training.loop import Progress
 from services.config.pipeline import PipelineConfig
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models.datasets.build import EventData, ensure_event_data
+from models.training.folders import TrainingFolders
 from models.training.loop import Progress
-from models.training.splits import TrainingFolders
 from models.training.train import Trainer
 from services.config.pipeline import PipelineConfig
 from services.stages.features import load_definitions

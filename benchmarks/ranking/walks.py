@@ -15,7 +15,7 @@ from models.features.catalogue import Catalogue
 from models.features.overlay import Overlay
 from models.features.view import FeatureView
 from models.impressions import read_impressions
-from models.training.examples.lists import thinned
+from models.training.examples.usable_lists import thinned
 from services.config.pipeline import PipelineConfig
 from services.stages.features import load_definitions
 

@@ -1,12 +1,13 @@
 """The ``training:`` part of a pipeline's YAML."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from models.architectures.options import SIZES, Distance, PooledSize, ScalarColumn, Size
 from models.datasets.config import EventsConfig
 from models.features.rows import KeyedGroup
+from models.vectors import FeatureName, Finite
 
 Loss = Literal["softmax", "bce"]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -50,6 +51,7 @@ class RankerTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["history"] = "history"
     items: tuple[str, ...] = Field(
         min_length=1,
         description="catalogue columns to read for the candidates and for the items in the history",
@@ -84,6 +86,50 @@ class RankerTraining(BaseModel):
     def sizes(self) -> Size:
         """The size, looked up if it is configured by name."""
         return SIZES[self.size] if isinstance(self.size, str) else self.size
+
+
+class LambdaMartTraining(BaseModel):
+    """A LambdaMART ranker: LightGBM's trees over a vector of features, exported to ONNX.
+
+    Attributes:
+        features: features of the vector, in order. Empty: all that have a fixed shape.
+        missing: the number that replaces a missing one. LightGBM learns a side for NaN at each split.
+        trees: maximum number of trees.
+        leaves: maximum leaves of a tree.
+        min_rows: minimum training rows in a leaf.
+        learning_rate: the weight of each tree.
+        patience: trees without a better NDCG@10, on the selection half of the validation data, before training stops.
+        max_lists: maximum number of training lists, spaced evenly over time. None uses all.
+        history: the user feature with earlier items, which ``over_catalogue`` leaves out of validation lists.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["lightgbm"]
+    features: tuple[FeatureName, ...] = ()
+    missing: Literal["nan"] | Finite = "nan"
+    trees: int = Field(default=400, ge=1, le=10_000)
+    leaves: int = Field(default=31, ge=2, le=4096)
+    min_rows: int = Field(default=50, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    patience: int = Field(default=40, ge=1)
+    max_lists: int | None = Field(default=None, ge=1)
+    history: str = "history"
+
+
+def _kind_of(data: Any) -> str:
+    kind = data.get("kind", "history") if isinstance(data, dict) else getattr(data, "kind", "history")
+    return f"kind={kind}"
+
+
+RankerKind = Annotated[
+    Annotated[RankerTraining, Tag("kind=history")] | Annotated[LambdaMartTraining, Tag("kind=lightgbm")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="unknown_kind",
+        custom_error_message="kind must be history or lightgbm",
+    ),
+]
 
 
 class DistilledTraining(BaseModel):
@@ -162,7 +208,7 @@ class TrainingConfig(BaseModel):
     threads: int = Field(default=1, ge=1, le=256)
     precision: Literal["float32", "bfloat16"] = "float32"
     reference: str | None = "popularity"
-    ranker: RankerTraining
+    ranker: RankerKind
     reranker: RerankerTraining | None = None
     distilled: DistilledTraining | None = None
 
@@ -172,5 +218,14 @@ class TrainingConfig(BaseModel):
             raise ValueError(
                 "over_catalogue: cannot be combined with reranker or distilled, which learn from shown lists; remove "
                 "reranker and distilled, or remove over_catalogue"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_history_ranker_teaches(self) -> Self:
+        if self.ranker.kind != "history" and (self.reranker is not None or self.distilled is not None):
+            raise ValueError(
+                f"ranker.kind: {self.ranker.kind} cannot be combined with reranker or distilled, which read the "
+                f"features of a history ranker; remove these"
             )
         return self

@@ -37,7 +37,7 @@ def ranker_options(
     _expect("catalogue column", [*columns, *([config.number] if config.number else [])], catalogue.columns)
     return HistoryRankerOptions(
         **config.model_dump(
-            exclude={"items", "number", "profile", "request", "cells", "distances", "size", "fit"}
+            exclude={"kind", "items", "number", "profile", "request", "cells", "distances", "size", "fit"}
         ),
         **config.sizes.model_dump(),
         items=_columns(config.items, catalogue),

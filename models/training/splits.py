@@ -1,6 +1,5 @@
 """The training and validation lists: read, thinned, completed with derived features, and cached."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,30 +18,20 @@ from models.impressions import read_impressions
 from models.ragged import RaggedBatch
 from models.training.config import TrainingConfig
 from models.training.examples.cold_users import some_unknown
-from models.training.examples.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
+from models.training.examples.lists import Lists
 from models.training.examples.negative_sampling import over_catalogue
+from models.training.examples.usable_lists import (
+    expect_numbers,
+    in_memory,
+    thinned,
+    without_unknown_items,
+)
 from models.training.export import SAFETENSORS
+from models.training.folders import TrainingFolders
 from models.training.loop import Progress
 from models.training.scoring import score
 
 Labelled = tuple[RaggedBatch, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class TrainingFolders:
-    """A training's folders. ``ranker``, ``reranker`` and ``distilled`` are artifacts, which are written.
-
-    Attributes:
-        data: the impressions ``train`` and ``valid``.
-        overlay: the overlay with values that change between catalogues.
-    """
-
-    catalogue: Path
-    data: Path
-    ranker: Path
-    reranker: Path | None = None
-    distilled: Path | None = None
-    overlay: Path | None = None
 
 
 class Splits:

@@ -23,35 +23,21 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.runtimes.golden import golden_batch
 from models.training.checkpoint import TrainingCheckpoint
-from models.training.config import FitConfig, TrainingConfig
+from models.training.config import FitConfig, RankerTraining, TrainingConfig
 from models.training.examples.lists import Lists
 from models.training.examples.negative_sampling import NegativeSampler
 from models.training.export import ONNX, weight_writer
+from models.training.folders import Trained, TrainingFolders
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
-from models.training.splits import Labelled, Splits, TrainingFolders
+from models.training.splits import Labelled, Splits
 
 STANDARDISED_ON = 4000
 """Maximum number of training lists to which the encoders' constants are fitted."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained artifact.
-
-    Attributes:
-        artifact: the manifest.
-        root: the folder.
-        fresh: whether it was trained in this run. False: it was up to date.
-    """
-
-    artifact: Artifact
-    root: Path
-    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -108,6 +94,11 @@ class Trainer:
             TrainingError: the configuration names an unknown feature, or the data or the loss are not finite.
         """
         config, folders, features, catalogue = self._config, self._folders, self._features, self._catalogue
+        if not isinstance(config.ranker, RankerTraining):
+            raise TrainingError(
+                f"training.ranker.kind: expected history, got {config.ranker.kind}; train it with its own trainer"
+            )
+        reads = config.ranker
         torch.set_num_threads(config.threads)
         made_from = {
             "data": hash_of_data(
@@ -124,10 +115,10 @@ class Trainer:
         recipe = _Recipe(
             name="ranker",
             root=folders.ranker,
-            config=config.ranker,
-            fit=config.ranker.fit,
-            options=lambda: ranker_options(config.ranker, features, catalogue),
-            loss_of=partial(list_loss, loss=config.ranker.fit.loss),
+            config=reads,
+            fit=reads.fit,
+            options=lambda: ranker_options(reads, features, catalogue),
+            loss_of=partial(list_loss, loss=reads.fit.loss),
             read=self._splits.labelled,
         )
         ranker = self._make(recipe, made_from, force)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.training.config import TrainingConfig
+from models.training.config import RankerTraining, TrainingConfig
 
 SMALLEST: dict[str, Any] = {"data": "impressions", "ranker": {"items": ["attributes"]}}
 
@@ -13,6 +13,7 @@ SMALLEST: dict[str, Any] = {"data": "impressions", "ranker": {"items": ["attribu
 def test_smallest_configuration_is_valid() -> None:
     config = TrainingConfig.model_validate(SMALLEST)
     assert config.reranker is None
+    assert isinstance(config.ranker, RankerTraining)
     assert [column.name for column in config.ranker.history_values] == ["history_rating", "history_age_days"]
 
 
@@ -37,10 +38,8 @@ def test_error_names_the_invalid_field(changes: dict[str, Any], field: str) -> N
 
 def test_size_is_a_name_or_its_fields() -> None:
     def sizes(size: Any) -> Any:
-        return TrainingConfig.model_validate(
-            {**SMALLEST, "ranker": {"items": ["a"], "size": size}}
-        ).ranker.sizes
+        return RankerTraining.model_validate({"items": ["a"], "size": size}).sizes
 
-    assert sizes("default") == sizes({}) == TrainingConfig.model_validate(SMALLEST).ranker.sizes
+    assert sizes("default") == sizes({}) == RankerTraining(items=("a",)).sizes
     assert sizes("large").width == 1024
     assert sizes({"layers": 3}).layers == 3

@@ -18,8 +18,8 @@ from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.kinds.registry import runtime_config
 from models.training.config import TrainingConfig
-from models.training.splits import TrainingFolders
-from models.training.train import Trained, Trainer
+from models.training.folders import Trained, TrainingFolders
+from models.training.train import Trainer
 from tests.models.worlds import CONTEXT, FEATURES, make_batch, make_catalogue, make_impressions
 
 CONTEXT_COLUMNS = [column.model_dump() for column in CONTEXT]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from models.training.config import TrainingConfig
+from models.training.config import RankerTraining, TrainingConfig
 from walks.data.features import FEATURES
 from walks.routes.attributes import ATTRIBUTES
 from walks.simulation.people import PROFILE
@@ -41,6 +41,7 @@ def test_the_configs_read_only_declared_features_and_the_overlay(config: Path) -
         return
     known = {feature.column for feature in FEATURES.features}
     ranker = TrainingConfig.model_validate(document["training"]).ranker
+    assert isinstance(ranker, RankerTraining)
     read = {f"item.{name}" for name in (*ranker.items, *(pair.place for pair in ranker.distances))}
     read |= {f"context.{column.name}" for column in ranker.context} | {
         pair.origin for pair in ranker.distances

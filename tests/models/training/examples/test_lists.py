@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
-from models.training.examples.lists import Lists, thinned, without_unknown_items
+from models.training.examples.lists import Lists
+from models.training.examples.usable_lists import thinned, without_unknown_items
 from tests.models.worlds import make_batch, make_ranker
 
 

@@ -1,0 +1,286 @@
+"""Trains a LambdaMART ranker (Burges 2010, MSR-TR-2010-82) with LightGBM, and exports it to ONNX."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artifact import Artifact, write_artifact
+from models.atomic_directory import settled
+from models.errors import TrainingError
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.overlay import Overlay
+from models.features.view import FeatureView
+from models.importing.converted import INPUT, converted, largest_difference
+from models.importing.known_features import KnownFeatures
+from models.importing.lightgbm import of_text
+from models.importing.onnx_graph import ONNX
+from models.ragged import offsets_of
+from models.runtimes.golden import write_golden
+from models.runtimes.onnx import OnnxRuntime
+from models.signature import VECTOR, InputSpec, Signature
+from models.training.config import LambdaMartTraining, TrainingConfig
+from models.training.folders import Trained, TrainingFolders
+from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
+from models.training.metrics import quality
+from models.training.vector_data import VectorData
+from models.vectors import VectorBuilder, VectorSpec
+
+TEXT = "model.txt"
+"""LightGBM's own file, beside the graph. Rankway does not read it."""
+_GRADES = 20
+"""Grades for labels from 0 to the largest, because lambdarank needs whole numbers. Their gain stays linear."""
+_GOLDEN_ROWS = 256
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Lists in memory: catalogue rows (N,), vectors (N, F), labels (N,), and offsets (B + 1,)."""
+
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def part(self, first: int, last: int) -> "_Split":
+        start, end = self.offsets[first], self.offsets[last]
+        return _Split(
+            self.rows[start:end],
+            self.vectors[start:end],
+            self.labels[start:end],
+            self.offsets[first : last + 1] - start,
+        )
+
+
+def train_lambdamart(
+    config: TrainingConfig,
+    features: FeatureSet,
+    folders: TrainingFolders,
+    progress: Progress,
+    *,
+    force: bool = False,
+) -> Trained:
+    """Train the ranker if it is out of date, and write its artifact atomically.
+
+    Args:
+        config: the pipeline's training part.
+        features: the feature definitions.
+        folders: data, catalogue, overlay, and the artifact to write.
+        progress: called with the task, the trees or lists that are done, all of them, and a note.
+        force: train even if nothing has changed.
+
+    Raises:
+        ArtifactError: the data do not exist, or were made with other feature definitions.
+        SignatureError: a feature does not exist or has no fixed shape.
+        TrainingError: the data have no lists, or no positive labels.
+    """
+    ranker = config.ranker
+    if not isinstance(ranker, LambdaMartTraining):
+        raise TrainingError(f"training.ranker.kind: expected lightgbm, got {ranker.kind}")
+    catalogue = Catalogue.open(settled(folders.catalogue))
+    known = KnownFeatures(features, catalogue)
+    spec = VectorSpec(features=ranker.features or known.fixed(), missing=ranker.missing)
+    names = known.vector_names(spec.features, field="training.ranker.features")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise TrainingError(f"training.ranker.features: {repeated[0]} is given twice; name each feature once")
+    lineage = _lineage(config, ranker, features, folders, spec)
+    if not force and (existing := already_trained(folders.ranker, lineage["key"])) is not None:
+        return Trained(existing, folders.ranker, fresh=False)
+    overlay = None if folders.overlay is None else Overlay.open(folders.overlay, features)
+    data = VectorData(
+        folder=folders.data,
+        view=FeatureView(features, catalogue, overlay),
+        build=VectorBuilder(spec, catalogue, name=INPUT),
+        width=len(names),
+        over=config.over_catalogue,
+        history=ranker.history,
+        seed=config.seed,
+    )
+    started_s = time.monotonic()
+    train = _read(data, "train", ranker.max_lists or config.max_train_lists, progress)
+    valid = _read(data, "valid", config.max_valid_lists, progress)
+    middle = len(valid.offsets) // 2
+    select, report = valid.part(0, middle), valid.part(middle, len(valid.offsets) - 1)
+    text, trees = _fit(train, select, ranker, config, names, progress)
+    lineage["training"] = {
+        "trees": trees,
+        "lists": {
+            name: len(split.offsets) - 1
+            for name, split in (("train", train), ("selection", select), ("report", report))
+        },
+        "wall_s": round(time.monotonic() - started_s, 1),
+    }
+    return Trained(
+        _written(text, spec, len(names), report, catalogue, config, features, folders.ranker, lineage),
+        folders.ranker,
+        fresh=True,
+    )
+
+
+def _lineage(
+    config: TrainingConfig,
+    ranker: LambdaMartTraining,
+    features: FeatureSet,
+    folders: TrainingFolders,
+    spec: VectorSpec,
+) -> dict[str, Any]:
+    read = [p for p in (folders.data, folders.catalogue, folders.overlay) if p is not None]
+    lineage: dict[str, Any] = {
+        "data": hash_of_data(read),
+        "features": features.content_hash,
+        "code": hash_of_training_code(),
+        "seed": config.seed,
+        "vector": spec.model_dump(mode="json"),
+        "lists": config.model_dump(
+            mode="json", include={"over_catalogue", "max_train_lists", "max_valid_lists"}
+        ),
+        "config": ranker.model_dump(mode="json"),
+    }
+    lineage["key"] = hash_of(lineage)
+    return lineage
+
+
+def _read(data: VectorData, split: str, count: int | None, progress: Progress) -> _Split:
+    parts = []
+    for part in data.lists(split, count):
+        parts.append(part)
+        progress(f"reading the {split} lists", part.first + len(part.sizes), part.total, "")
+    sizes = np.concatenate([part.sizes for part in parts])
+    if len(sizes) < 2:
+        raise TrainingError(f"{split} impressions: expected at least 2 lists, got {len(sizes)}; add data")
+    return _Split(
+        rows=np.concatenate([part.rows for part in parts]),
+        vectors=np.concatenate([part.vectors for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        offsets=offsets_of(sizes),
+    )
+
+
+def _fit(
+    train: _Split,
+    select: _Split,
+    ranker: LambdaMartTraining,
+    config: TrainingConfig,
+    names: list[str],
+    progress: Progress,
+) -> tuple[str, int]:
+    """Return the model as text, and its number of trees."""
+    import lightgbm as lgb
+
+    highest = float(train.labels.max(initial=0.0))
+    if highest <= 0 or float(select.labels.max(initial=0.0)) <= 0:
+        raise TrainingError(
+            "labels: no list has a label above 0, in the training lists or in the first half of the validation lists; "
+            "rebuild the data set with more positive examples"
+        )
+
+    def dataset(split: _Split, reference: Any = None) -> Any:
+        grades = np.rint(np.minimum(split.labels / highest, 1.0) * _GRADES).astype(np.int32)
+        return lgb.Dataset(
+            split.vectors, grades, group=np.diff(split.offsets), feature_name=names, reference=reference
+        )
+
+    def report(state: Any) -> None:
+        score = state.evaluation_result_list[0][2] if state.evaluation_result_list else math.nan
+        progress("ranker", state.iteration + 1, ranker.trees, f"NDCG@10 {score:.4f}")
+
+    fit = dataset(train)
+    options = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [10],
+        "label_gain": list(range(_GRADES + 1)),
+        "num_leaves": ranker.leaves,
+        "min_data_in_leaf": ranker.min_rows,
+        "learning_rate": ranker.learning_rate,
+        "num_threads": config.threads,
+        "seed": config.seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
+    }
+    stop = lgb.early_stopping(ranker.patience, verbose=False)
+    try:
+        booster = lgb.train(
+            options,
+            fit,
+            num_boost_round=ranker.trees,
+            valid_sets=[dataset(select, fit)],
+            callbacks=[stop, report],
+        )
+    except lgb.basic.LightGBMError as error:
+        raise TrainingError(f"training.ranker: LightGBM cannot train on these data: {error}") from error
+    best = booster.best_iteration or booster.num_trees()
+    return str(booster.model_to_string(num_iteration=best)), int(best)
+
+
+def _written(
+    text: str,
+    spec: VectorSpec,
+    width: int,
+    report: _Split,
+    catalogue: Catalogue,
+    config: TrainingConfig,
+    features: FeatureSet,
+    root: Path,
+    lineage: dict[str, Any],
+) -> Artifact:
+    import lightgbm as lgb
+
+    original = of_text(text, "ranker", lgb.__version__)
+    signature = Signature(
+        inputs=(InputSpec(name=INPUT, source=f"{VECTOR}{INPUT}", shape=(width,)),),
+        feature_hash=features.content_hash,
+        vectors={INPUT: spec},
+    )
+    output = signature.outputs[0].name
+    graph = converted(original, output)
+    golden = report.vectors[:_GOLDEN_ROWS]
+    lineage["largest_difference"] = largest_difference(
+        original, graph, output, golden, has_missing=spec.missing == "nan"
+    )
+    metrics = _metrics(original.predict(report.vectors).astype(np.float32), report, catalogue, config)
+
+    def write(folder: Path) -> None:
+        (folder / ONNX).write_bytes(graph)
+        (folder / TEXT).write_text(text)
+        runtime = OnnxRuntime(folder / ONNX, signature, threads=1)
+        write_golden(folder, {INPUT: golden}, runtime.run({INPUT: golden}))
+
+    return write_artifact(
+        root,
+        name="ranker",
+        signature=signature,
+        weights=ONNX,
+        write_files=write,
+        metrics=metrics,
+        lineage=lineage,
+    )
+
+
+def _metrics(
+    scores: NDArray[np.float32], report: _Split, catalogue: Catalogue, config: TrainingConfig
+) -> dict[str, float]:
+    orders = {
+        "": scores,
+        "random_": np.random.default_rng(config.seed).random(len(scores), dtype=np.float32),
+    }
+    if config.reference is not None:
+        orders["popularity_"] = catalogue.columns[config.reference].take(report.rows)
+    metrics: dict[str, float] = {}
+    for prefix, order in orders.items():
+        metrics |= quality(order, report.labels, report.offsets, prefix)
+    if not all(math.isfinite(value) for value in metrics.values()):
+        raise TrainingError(
+            "ranker: the second half of the validation data has no label of 0.5 or more; rebuild the data set with "
+            "more positive examples"
+        )
+    return metrics
