@@ -51,7 +51,10 @@ COMMANDS = (
     Command("train", "cli.train:train", _DATA, "Train a pipeline's models. An interrupted run resumes."),
     Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
     Command(
-        "features", "cli.features:app", _DATA, "Load user features into the store; set live item features."
+        "features",
+        "cli.features:app",
+        _DATA,
+        "Load user features; set live item features; export data.",
     ),
     Command("convert", "cli.convert:app", _DATA, "Draft a pipeline from Metarank, Triton or Vespa files."),
     Command(

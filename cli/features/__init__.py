@@ -1,4 +1,4 @@
-"""``rankway features``: load a pipeline's feature store, and set live item features."""
+"""``rankway features``: load a pipeline's feature store, set live item features, and export data."""
 
 import hashlib
 from functools import partial
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.errors import FAILED, exit_on_error
+from cli.features.export import export
 from cli.progress import shown_progress
 from models.features.catalogue import Catalogue
 from services.config.loading import load_config
@@ -22,12 +23,18 @@ from services.stores.kinds.registry import StoreConfig
 from services.stores.loading import LoadCheckpoint, LoadReport, load_all
 from services.stores.sources import open_source
 
-app = typer.Typer(help="Load user features into the store; set live item features.", no_args_is_help=True)
+app = typer.Typer(
+    help="Load user features; set live item features; export data.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()
 def _group() -> None:
-    """Load user features into the store; set live item features."""
+    """Load user features; set live item features; export data."""
+
+
+app.command()(export)
 
 
 @app.command("load")

@@ -1,0 +1,120 @@
+"""``rankway models import``: the arguments, and models of other libraries in a pipeline that is then checked."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from cli.main import root
+from models.artifact import Artifact
+from tests.models.importing.originals import FEATURES as COLUMNS
+from tests.models.importing.originals import lightgbm_text, skops_file, sum_graph
+from tests.models.worlds import FEATURES, make_catalogue, make_impressions
+
+PIPELINE: dict[str, Any] = {
+    "name": "small",
+    "catalogue": "catalogue",
+    "features": {"definitions": "features.yaml"},
+    "candidates": {"kind": "sample", "count": 20},
+    "models": {"ranker": {"artifact": "models/ranker"}},
+    "ranker": {"model": "ranker", "output": "relevance"},
+    "units": {"main": {"stages": ["features", "ranker"]}},
+    "training": {"data": "impressions", "ranker": {"items": ["attributes"]}},
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    make_impressions(tmp_path / "impressions" / "train", catalogue, 20, 0)
+    make_impressions(tmp_path / "impressions" / "valid", catalogue, 8, 1)
+    (tmp_path / "features.yaml").write_text(yaml.safe_dump(FEATURES.model_dump(mode="json")))
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(PIPELINE))
+    return tmp_path
+
+
+def rankway(*words: object) -> Result:
+    arguments = [str(word) for word in words]
+    return CliRunner().invoke(root(arguments), arguments)
+
+
+def import_model(home: Path, *words: object) -> Result:
+    return rankway("models", "import", *words, "--config", home / "pipeline.yaml", "--model", "ranker")
+
+
+def test_a_lightgbm_model_is_imported_by_the_names_of_its_columns_and_passes_check(home: Path) -> None:
+    result = import_model(home, lightgbm_text(home / "model"))
+    assert result.exit_code == 0, result.output
+    assert "vector of 5 numbers, item.attributes, context.hour" in result.output
+    assert "differ by at most" in result.output
+    artifact = Artifact.load(home / "models/ranker", feature_hash=FEATURES.content_hash)
+    assert [output.name for output in artifact.signature.outputs] == ["relevance"]
+    checked = rankway("check", home / "pipeline.yaml")
+    assert checked.exit_code == 0, checked.output
+
+
+def test_the_export_that_a_model_was_trained_on_names_its_columns(home: Path) -> None:
+    names = ",".join(COLUMNS)
+    pipeline = home / "pipeline.yaml"
+    exported = rankway("features", "export", pipeline, home / "data", "--features", names, "--missing", "0")
+    assert exported.exit_code == 0, exported.output
+    result = import_model(home, skops_file(home / "model"), "--trained-on", home / "data")
+    assert result.exit_code == 0, result.output
+    vectors = Artifact.read(home / "models/ranker").signature.vectors or {}
+    assert (vectors["features"].features, vectors["features"].missing) == (COLUMNS, 0.0)
+
+
+def test_an_onnx_graph_is_imported_with_named_features(home: Path) -> None:
+    result = import_model(home, sum_graph(home / "model"), "--input", f"dense={','.join(COLUMNS)}")
+    assert result.exit_code == 0, result.output
+    checked = rankway("check", home / "pipeline.yaml")
+    assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected --config and --model of a pipeline, or a folder OUT with --name"),
+        (["--config", "pipeline.yaml"], "give both or none"),
+        (["out", "--name", "x"], "a model of format onnx reads features"),
+        (["--config", "pipeline.yaml", "--model", "x"], "got 'x'; name one of ranker"),
+        (
+            ["--config", "pipeline.yaml", "--model", "ranker", "--missing", "inf"],
+            "expected nan or a finite number",
+        ),
+        (
+            ["--config", "pipeline.yaml", "--model", "ranker", "--layout", "tree"],
+            "expected flat, list or chunks",
+        ),
+        (["--config", "pipeline.yaml", "--model", "ranker"], "--input dense=FEATURE"),
+        (
+            ["--config", "pipeline.yaml", "--model", "ranker", "--trained-on", "none"],
+            "rankway features export wrote",
+        ),
+        (
+            [
+                "--config",
+                "pipeline.yaml",
+                "--model",
+                "ranker",
+                "--input",
+                "dense=item.start",
+                "--output",
+                "y",
+            ],
+            "no such output, got 'y'; the graph has out float32",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused_with_a_remedy(
+    home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(home)
+    width = 2 if "--output" in words else 5
+    result = rankway("models", "import", sum_graph(home / "model", width), *words)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert not (home / "models").exists()
