@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.features.definition import PER_CANDIDATE
+from models.features.sent import item_values
 from models.ragged import RaggedArray, RaggedBatch
 
 PER_REQUEST = ("user", "realtime", "context", "global")
@@ -153,7 +154,7 @@ def _part(feature: str, catalogue: Catalogue, vector: str) -> tuple[_Read, int |
                 f"vectors.{vector}: {feature} is not numeric, got {column.dtype}; leave it out"
             )
         plain = np.asarray(column)  # still memory-mapped, and faster to index
-        return (lambda batch, _: plain.take(batch.rows, axis=0)), index
+        return (lambda batch, _: item_values(batch, source, plain)), index
     if group in PER_REQUEST:
 
         def of_request(batch: RaggedBatch, request_of: NDArray[np.int64]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from models.features.catalogue import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.signature import InputSpec, OutputSpec, Signature
+from models.vectors import VectorSpec
 from services.stores.lmdb import LmdbStore
 
 ITEMS = 500
@@ -154,6 +155,23 @@ def write_model(root: Path) -> None:
         ),
         outputs=(OutputSpec(name="score"),),
         feature_hash=FEATURES.content_hash,
+    )
+    _write(root, graph, signature)
+
+
+def write_vector_model(root: Path) -> None:
+    """Write the ONNX artifact over vectors of value, bias and shift, which computes their sum."""
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["dense", "axis"], ["score"], keepdims=0)],
+        "small",
+        [helper.make_tensor_value_info("dense", TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
+    )
+    signature = Signature(
+        inputs=(InputSpec(name="dense", source="vector.dense", shape=(3,)),),
+        feature_hash=FEATURES.content_hash,
+        vectors={"dense": VectorSpec(features=("item.value", "user.bias", "context.shift"))},
     )
     _write(root, graph, signature)
 

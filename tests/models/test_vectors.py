@@ -1,5 +1,6 @@
 """Feature vectors: the same bits for every batch, and one rule for missing numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from models.assembly import InputAssembler
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
+from models.features.sent import catalogue_columns
 from models.ragged import RaggedBatch
 from models.signature import InputSpec, Signature
 from models.vectors import VectorBuilder, VectorSpec, column_names, split_name
-from tests.models.worlds import ATTRIBUTES, PROFILE, make_batch
+from tests.models.worlds import ATTRIBUTES, ITEMS, PROFILE, make_batch
 
 FEATURES = ("item.popularity", "user.profile", "item.attributes.2", "context.hour", "candidate.score")
 WIDTH = 1 + PROFILE + 1 + 1 + 1
@@ -91,6 +93,20 @@ def test_serving_assembles_the_same_bits_and_pads_them_in_lists(catalogue: Catal
 def test_a_number_too_large_for_float32_is_missing(catalogue: Catalogue) -> None:
     batch = make_batch([2], [0]).adding(requests={"context.hour": np.array([1e300])})
     assert vectors(catalogue, batch, -7.0)[:, -2].tolist() == [-7.0, -7.0]
+
+
+def test_items_that_a_request_sends_have_their_own_values(catalogue: Catalogue) -> None:
+    batch = make_batch([3], [0])
+    batch = replace(batch, rows=np.array([4, ITEMS, 5]))  # the second item is outside the catalogue
+    popularity, sent = catalogue.columns["popularity"], catalogue_columns(catalogue, batch.rows)
+    sent["item.popularity"][1] = 0.75
+    sent["item.attributes"][1] = np.arange(ATTRIBUTES)
+    built = vectors(catalogue, batch.adding(candidates=sent))
+    assert built[:, 0].tolist() == [popularity[4], 0.75, popularity[5]]
+    assert built[1, 1 + PROFILE] == 2.0
+    known = replace(batch, rows=batch.rows[[0, 2]], offsets=np.array([0, 2]))
+    known = known.adding(candidates={"score": batch.candidates["score"][[0, 2]]})
+    assert same_bits(built[[0, 2]], vectors(catalogue, known))
 
 
 def test_empty_batch_has_no_rows(catalogue: Catalogue) -> None:

@@ -13,7 +13,7 @@ from models.artifact import Artifact, write_artifact
 from models.signature import Signature
 from services.config.loading import load_config
 from services.deployment.check import OpenedModels, Preflight
-from tests.pipelines import make_pipeline
+from tests.pipelines import make_pipeline, write_vector_model
 from tests.services.releasing import write_shifted
 
 
@@ -84,6 +84,19 @@ def test_wrong_declaration_is_a_fault_of_the_artifact(
     assert fault.startswith("models.ranker.artifact: ")
     assert message in fault
     assert notes == []
+
+
+def test_vector_model_is_accepted_and_its_width_compared_with_the_graph(tmp_path: Path) -> None:
+    make_pipeline(tmp_path)
+    write_vector_model(tmp_path / "model")
+    assert checked(tmp_path) == ([], [])
+    redeclare(tmp_path, lambda inputs: inputs["dense"].update(shape=[2]))
+    (fault,), _ = checked(tmp_path)
+    assert fault.startswith("models.ranker.artifact: vectors.dense: the features have 3 numbers")
+    write_vector_model(tmp_path / "model")
+    redeclare(tmp_path, lambda inputs: inputs["dense"].update(dtype="float64"))
+    (fault,), _ = checked(tmp_path)
+    assert "dense is declared as float64, but the graph takes float32" in fault
 
 
 @pytest.mark.parametrize(

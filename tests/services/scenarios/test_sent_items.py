@@ -35,6 +35,7 @@ from tests.pipelines import (
     make_pipeline,
     make_unranked,
     merged,
+    write_vector_model,
 )
 from tests.services.bad_input import check_problem
 from tests.services.ingress.test_engine import with_engine
@@ -80,6 +81,19 @@ def test_concurrent_requests_with_and_without_new_items_each_get_their_own_list(
         assert engine.metrics.batch_count < 60
 
     with_engine(tmp_path, changes, scenario)
+
+
+def test_vector_model_ranks_new_items(tmp_path: Path) -> None:
+    path = make_pipeline(tmp_path)
+    write_vector_model(tmp_path / "model")
+    named = ["item-0003", new(1, 500.0), {"id": "item-0200", "features": {"value": 0.25}}]
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u1", "candidates": named})).json
+    assert {item["id"]: item["score"] for item in answer["items"]} == {
+        "new-1": 500.0 + bias_of(1),
+        "item-0003": 3.0 + bias_of(1),
+        "item-0200": 0.25 + bias_of(1),
+    }
 
 
 def test_new_items_are_logged_by_their_keys(tmp_path: Path) -> None:
