@@ -61,6 +61,9 @@ def _description(fault: _Fault, data: Any, model: type[BaseModel]) -> str:
         return f"{field}: missing; add it"
     if kind == "tuple_type":
         return f"{field}: expected a list, got {value!r}"
+    if kind == "unknown_kind":
+        known_kinds = str(fault.error["msg"]).removeprefix("kind ")
+        return f"{field}.kind: {known_kinds}, got {value['kind']!r}; use one of these"
     message = str(fault.error["msg"]).removeprefix("Value error, ")
     shown = "" if isinstance(value, dict) or ", got " in message else f", got {value!r}"
     # A rule about several fields has no field of its own. Its message names the fields.

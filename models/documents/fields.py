@@ -75,7 +75,7 @@ def _of_kind(mark: ByKind, base: Any, data: Any) -> Iterator[Any]:
 
 def _has_kind(model: type[BaseModel], kind: Any) -> bool:
     field = model.model_fields.get("kind")
-    return field is not None and kind in get_args(field.annotation)
+    return field is not None and (field.default if kind is None else kind) in get_args(field.annotation)
 
 
 def _is_model(annotation: Any) -> bool:

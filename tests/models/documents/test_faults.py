@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.documents.faults import fault_lines
 from models.features.definition import FeatureSet
+from models.training.config import TrainingConfig
 
 
 class Size(BaseModel):
@@ -109,6 +110,26 @@ FEATURE = "features:\n- name: price\n  group: item\n"
 )
 def test_feature_definitions_are_reported_alike(text: str, expected: str) -> None:
     assert any(expected in line for line in faults(text, FeatureSet)), faults(text, FeatureSet)
+
+
+TRAINING = "data: x\nranker:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "  kind: forest",
+            ["a.yaml:2: ranker.kind: must be history or lightgbm, got 'forest'; use one of these"],
+        ),
+        ("  kind: lightgbm\n  tree: 3", ["a.yaml:4: ranker.tree: no such field; did you mean trees?"]),
+        ("  items: [a]\n  dropuot: 0", ["a.yaml:4: ranker.dropuot: no such field; did you mean dropout?"]),
+        ("  items: [a]\n  tree: 3", ["a.yaml:4: ranker.tree: no such field; remove it or correct its name"]),
+        ("  dropout: 0", ["a.yaml:2: ranker.items: missing; add it"]),
+    ],
+)
+def test_only_the_fields_of_the_given_or_default_kind_count(text: str, expected: list[str]) -> None:
+    assert faults(TRAINING + text, TrainingConfig) == expected
 
 
 VALUES = st.recursive(
