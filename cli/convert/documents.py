@@ -72,10 +72,10 @@ def _defaults(draft: Draft, definitions: str) -> dict[str, Setting]:
     settings = {
         "name": Setting(draft.name),
         "catalogue": Setting(
-            f"{draft.name}/catalogue", decide="the folder of the catalogue, with your items"
+            f"{draft.name}/data/catalogue", decide="the folder of the catalogue, with your items"
         ),
         "features.definitions": Setting(
-            f"{draft.name}/features.yaml", decide=f"copy {definitions} to this path in the data home"
+            f"{draft.name}/data/features.yaml", decide=f"copy {definitions} to this path in the data home"
         ),
         "candidates.kind": Setting(
             "sample",
@@ -93,7 +93,7 @@ def _defaults(draft: Draft, definitions: str) -> dict[str, Setting]:
         settings["features.store.path"] = Setting(f"{draft.name}/users")
     if not any(path.startswith("models.") for path in draft.settings):
         settings["models.ranker.artifact"] = Setting(
-            f"{draft.name}/ranker",
+            f"{draft.name}/models/ranker",
             decide="the source has no model that can be taken over; train or import one",
         )
         settings["ranker.model"] = Setting("ranker")

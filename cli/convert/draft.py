@@ -145,7 +145,7 @@ class Draft:
         key = feature_name(name).replace("_", "-")
         if f"models.{key}.artifact" in self.settings:
             key = f"{key}-{role}"
-        artifact = f"{self.name}/{key}"
+        artifact = f"{self.name}/models/{key}"
         self.set(f"models.{key}.artifact", artifact, source, decide=decide, note=note)
         self.set(f"{role}.model", key, source)
         return artifact

@@ -7,6 +7,7 @@ import yaml
 
 from cli.convert.draft import Draft
 from cli.convert.metarank.features import convert_feature
+from cli.convert.metarank.feedback import convert_weights
 from cli.convert.metarank.service import convert_service
 from cli.convert.section import Section
 from cli.convert.sources import source_text
@@ -24,7 +25,6 @@ _MODELS_WITHOUT = {
 }
 _TRAINING = {
     "backend": "options of the training: give them to the trainer of your model",
-    "weights": "relevance of each interaction: the labels of your training lists",
     "split": "Rankway's training splits by time. If you train elsewhere, split there",
 }
 _MODEL_NONE = {
@@ -137,6 +137,8 @@ def _model(draft: Draft, label: str, section: Section, columns: dict[str, list[s
     draft.decide(
         place, f"models.ranker.artifact: {artifact}", f"train the {backend} model again, or import it"
     )
+    if "weights" in section:
+        convert_weights(draft, section.section("weights"))
     for key, note in _TRAINING.items():
         if key in section:
             section.get(key)

@@ -14,7 +14,6 @@ WITHOUT = {
     "random": fields.RANDOM,
     "diversity": "a feature cannot depend on the other candidates. The nearest is reranker.diversity, or a listwise "
     "model",
-    "relevancy": "a score that the caller sends for each item. The catalogue has only values of the item itself",
 }
 
 
@@ -52,4 +51,5 @@ CONVERTERS: Mapping[str, Callable[[Draft, Section, str], list[str]]] = {
     "local_time": requests.local_time,
     "item_age": fields.item_age,
     "field_match": requests.field_match,
+    "relevancy": requests.relevancy,
 }

@@ -26,9 +26,7 @@ def field_of(section: Section) -> tuple[str, str]:
 def _group(event: str, scope: str) -> tuple[Group | None, str]:
     """Return the group of a plain value, and the decision that it needs."""
     if event == "ranking":
-        sent = (
-            "if callers send it for each item, it has no counterpart: the context has one value for a request"
-        )
+        sent = "if callers send it for each item, move it to the group item, and send candidates as objects with it"
         return "context", sent if scope in {"item", ""} else ""
     if event.startswith("interaction"):
         return None, ""

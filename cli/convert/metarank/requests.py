@@ -66,6 +66,15 @@ def local_time(draft: Draft, section: Section, label: str) -> list[str]:
     return [column]
 
 
+def relevancy(draft: Draft, section: Section, label: str) -> list[str]:
+    """Convert the score that callers send for each item of a ranking event."""
+    section.get("scope")
+    decide = "callers send candidates as objects with this feature. Write 0 into the catalogue"
+    column = draft.feature("item", label, decide)
+    draft.decide(f"features.{label}", column, decide)
+    return [column]
+
+
 def field_match(draft: Draft, section: Section, label: str) -> list[str]:
     """Convert the match of two texts."""
     place, method = f"features.{label}", section.section("method")

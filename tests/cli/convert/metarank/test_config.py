@@ -73,6 +73,7 @@ def test_a_shop_becomes_a_pipeline_that_the_service_accepts(shop: Draft) -> None
     assert config.required_ranker().model == "ranker"
     assert config.http.port == 8080
     assert config.fallback is not None
+    assert config.feedback.kinds == {"click": 0.3333, "purchase": 1.0}
     store: Any = config.features.store
     assert (store.kind, store.nodes, store.username, store.timeout_ms) == (
         "redis",
@@ -207,6 +208,19 @@ def test_an_empty_file_is_drafted_with_a_ranker_to_supply(tmp_path: Path) -> Non
     assert features(draft) == {}
 
 
+@pytest.mark.parametrize("weights", ["{click: 0}", "{click: -1, buy: 1}", "{'a b': 1}", "{}"])
+def test_weights_that_are_no_relevance_need_a_decision(tmp_path: Path, weights: str) -> None:
+    draft = read(tmp_path, f"models: {{a: {{type: lambdamart, weights: {weights}}}}}")
+    assert pipeline(draft).feedback.kinds == {}
+    assert outcomes(draft)["models.a.weights"] == "decide"
+
+
+def test_a_score_for_each_item_is_a_feature_of_the_candidates(tmp_path: Path) -> None:
+    draft = read(tmp_path, "features: [{name: relevancy, type: relevancy}]")
+    assert features(draft).keys() == {"item.relevancy"}
+    assert "send candidates as objects" in note(draft, "features.relevancy")
+
+
 def test_many_categories_are_a_short_definition(tmp_path: Path) -> None:
     values = ", ".join(f"c{code}" for code in range(5_000))
     text = f"features: [{{name: a, type: string, field: item.a, scope: item, encode: index, values: [{values}]}}]"
@@ -227,7 +241,7 @@ def test_unusual_features_say_what_is_missing(shop: Draft) -> None:
 
 def test_the_page_about_moving_names_every_type_of_feature() -> None:
     page = (Path(__file__).parents[4] / "docs" / "moving.md").read_text(encoding="utf-8")
-    assert [kind for kind in (*CONVERTERS, *WITHOUT) if f"`{kind}`" not in page] == ["relevancy"], "it is old"
+    assert [kind for kind in (*CONVERTERS, *WITHOUT) if f"`{kind}`" not in page] == []
 
 
 WEIRD = st.one_of(
