@@ -1,6 +1,8 @@
 """Impressions: the training data, as one large ragged batch on disk. It has shown lists and their outcomes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
+from models.npy_append import GrowingArray
 from models.ragged import Column, RaggedArray, RaggedBatch
 
 _INDEX, _CANDIDATE = "impressions.json", "candidate."
@@ -34,24 +37,62 @@ def write_impressions(
         feature_hash: content hash of the feature definitions.
         keys: int64 (N,), the candidates' item keys. Rows change between catalogue versions, keys do not.
     """
-    with written_whole(root) as staging:
-        arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
-        ragged = []
-        for name, column in batch.requests.items():
-            if isinstance(column, RaggedArray):
-                ragged.append(name)
-                arrays[name], arrays[f"{name}.offsets"] = column.values, column.offsets
-            else:
-                arrays[name] = column
-        arrays |= {f"{_CANDIDATE}{name}": column for name, column in batch.candidates.items()}
-        for name, values in arrays.items():
-            np.save(staging / f"{name}.npy", values)
-        index = {
-            "feature_hash": feature_hash,
-            "requests": list(batch.requests),
-            "ragged": ragged,
-            "candidates": list(batch.candidates),
-        }
+    with impressions_writer(root, feature_hash=feature_hash) as write:
+        write(batch, labels, keys)
+
+
+class _Write(Protocol):
+    """Append B impressions. The arguments are those of ``write_impressions``."""
+
+    def __call__(self, batch: RaggedBatch, labels: NDArray[np.float32], keys: NDArray[np.int64], /) -> None:
+        """Append the impressions. All calls have the same columns."""
+        ...
+
+
+@contextmanager
+def impressions_writer(root: Path, *, feature_hash: str) -> Iterator[_Write]:
+    """Yield a function that appends impressions, at least once, so that their number is not bounded by memory.
+
+    The impressions are written completely or not at all.
+    """
+    with written_whole(root) as staging, ExitStack() as files:
+        arrays: dict[str, GrowingArray] = {}
+        ends: dict[str, int] = {}
+        index: dict[str, Any] = {}
+
+        def append(name: str, values: NDArray[Any]) -> None:
+            if name not in arrays:
+                arrays[name] = files.enter_context(GrowingArray(staging / f"{name}.npy"))
+            arrays[name].append(values)
+
+        def append_offsets(name: str, offsets: NDArray[np.int64]) -> None:
+            end = ends.get(name, 0)
+            append(name, offsets[(1 if name in ends else 0) :] + end)
+            ends[name] = end + int(offsets[-1])
+
+        def write(batch: RaggedBatch, labels: NDArray[np.float32], keys: NDArray[np.int64], /) -> None:
+            append("labels", labels)
+            append_offsets("offsets", batch.offsets)
+            append("keys", keys)
+            ragged = []
+            for name, column in batch.requests.items():
+                if isinstance(column, RaggedArray):
+                    ragged.append(name)
+                    append(name, column.values)
+                    append_offsets(f"{name}.offsets", column.offsets)
+                else:
+                    append(name, column)
+            for name, column in batch.candidates.items():
+                append(f"{_CANDIDATE}{name}", column)
+            index.update(
+                feature_hash=feature_hash,
+                requests=list(batch.requests),
+                ragged=ragged,
+                candidates=list(batch.candidates),
+            )
+
+        yield write
+        files.close()
         (staging / _INDEX).write_text(json.dumps(index))
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from models.errors import ArtifactError, FeatureMismatch
 from models.features.catalogue import Catalogue
-from models.impressions import read_impressions, write_impressions
-from models.ragged import RaggedArray
+from models.impressions import impressions_writer, read_impressions, write_impressions
+from models.ragged import RaggedArray, RaggedBatch
 from tests.models.worlds import FEATURES, make_batch
 
 HASH = FEATURES.content_hash
@@ -72,3 +72,34 @@ def test_reports_labels_of_other_impressions(tmp_path: Path, catalogue: Catalogu
     np.save(tmp_path / "d" / "labels.npy", np.zeros(4, np.float32))
     with pytest.raises(ArtifactError, match="labels has 4 values, expected 5"):
         read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
+
+
+def test_impressions_that_are_written_in_parts_equal_those_written_at_once(tmp_path: Path) -> None:
+    batch = RaggedBatch(
+        offsets=np.array([0, 2, 2, 5]),
+        rows=np.zeros(5, dtype=np.int64),
+        requests={
+            "user.history": RaggedArray(np.arange(4), np.array([0, 1, 4, 4])),
+            "context.now_s": np.arange(3.0),
+        },
+        candidates={"position": np.arange(5, dtype=np.int64)},
+    )
+    keys, labels = np.arange(5, dtype=np.int64), np.ones(5, dtype=np.float32)
+    write_impressions(tmp_path / "whole", batch, labels, feature_hash="h", keys=keys)
+    with impressions_writer(tmp_path / "parts", feature_hash="h") as write:
+        for start, end in ((0, 1), (1, 1), (1, 3)):
+            rows = slice(batch.offsets[start], batch.offsets[end])
+            write(batch.take(np.arange(start, end)), labels[rows], keys[rows])
+    files = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "parts").iterdir())
+    for name in files:
+        if name.endswith(".npy"):
+            np.testing.assert_array_equal(
+                np.load(tmp_path / "whole" / name), np.load(tmp_path / "parts" / name)
+            )
+
+
+def test_impressions_that_fail_halfway_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), impressions_writer(tmp_path / "parts", feature_hash="h"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
