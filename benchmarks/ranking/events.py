@@ -141,7 +141,7 @@ def events_quality(
     evaluation = EventEvaluation(Catalogue.open(data.catalogue), over.repeats)
     valid, test = (evaluation.split(data.impressions / part) for part in ("valid", "test"))
     progress(f"{pipeline.name}: baselines", 0, 1)
-    chosen = baselines(read_events(config.set), evaluation, config, valid, seed=pipeline.training.seed)
+    chosen = baselines(read_events(config), evaluation, config, valid, seed=pipeline.training.seed)
     progress(f"{pipeline.name}: baselines", 1, 1)
     methods: dict[str, PER_LIST] = {}
     by_seed: dict[int, dict[str, float]] = {}

@@ -15,19 +15,26 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.atomic_directory import written_whole
+from models.atomic_directory import recover, written_whole
 from models.code_identity import hash_of_code
 from models.datasets import read_events
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments, cut, moments_of
 from models.datasets.features import NUMBER, POPULARITY, features_of, histories
+from models.datasets.files.problems import BadRows
+from models.datasets.files.progress import Progress, silent
+from models.datasets.users import write_users
+from models.errors import ArtifactError
 from models.features.catalogue import item_key, write_catalogue
-from models.impressions import write_impressions
+from models.impressions import impressions_writer
 from models.ragged import RaggedBatch, offsets_of
 
 SPLITS = ("train", "valid", "test")
 _MODELS = Path(__file__).resolve().parent.parent
-_CODE = ("datasets/*.py", "features/*.py", "impressions.py")
+_CODE = ("datasets/**/*.py", "features/*.py", "impressions.py", "npy_append.py")
+CHUNK = 4096
+"""Lists that are written together."""
+FEWEST_LISTS = 2
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,31 @@ class EventData:
         return self.root / "impressions"
 
     @property
+    def users(self) -> Path:
+        """Parquet file with the features of each user as they are after the last event, for the feature store."""
+        return self.root / "users.parquet"
+
+    @property
+    def skipped(self) -> Path:
+        """Text file with the bad rows that were skipped."""
+        return self.root / "skipped.txt"
+
+    @property
     def manifest(self) -> Path:
         """JSON file with counts, split times and licence."""
         return self.root / "build.json"
 
 
-def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
-    """Build the data set, unless it exists and config and code are unchanged.
+def ensure_event_data(
+    config: EventsConfig, data: EventData, *, skip_bad: bool = False, progress: Progress = silent
+) -> bool:
+    """Build the data set, unless it exists and config, code and files are unchanged.
+
+    Args:
+        config: the event log and its split.
+        data: where to build it.
+        skip_bad: skip bad rows, even if the configuration does not.
+        progress: receives the progress of reading and writing.
 
     Returns:
         Whether the data set was built now.
@@ -66,19 +91,34 @@ def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
     Raises:
         ArtifactError: the events are not installed or cannot be read. Existing data stays as it is.
     """
+    recover(data.root)
     stamp = _stamp(config)
     if data.manifest.is_file() and json.loads(data.manifest.read_text()).get("stamp") == stamp:
         return False
-    write_event_data(read_events(config.set), config, data, stamp)
+    bad = BadRows(skip=skip_bad or config.skip_bad)
+    log = read_events(config) if config.files is None else read_events(config, bad, progress)
+    write_event_data(log, config, data, stamp, bad, progress)
     return True
 
 
-def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp: str = "") -> None:
-    """Write the data set completely or not at all."""
+def write_event_data(
+    log: EventLog,
+    config: EventsConfig,
+    data: EventData,
+    stamp: str = "",
+    bad: BadRows | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Write the data set completely or not at all.
+
+    Raises:
+        ArtifactError: too few lists are left in a split of the user's files.
+    """
     cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
     features = features_of(log, config.history)
     keys = np.array([item_key(item) for item in log.item_ids], dtype=np.int64)
     parts, columns = cuts.parts(moments.at_s), _columns(log, cuts.parts(log.at_s)["train"])
+    has_label = _has_label(log, moments)
     with written_whole(data.root) as root:
         staging = EventData(root)
         staging.definitions.write_text(yaml.safe_dump(features.model_dump(mode="json"), sort_keys=False))
@@ -89,19 +129,30 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
             features=features,
             ids=log.item_ids,
             columns=columns,
-            details=[json.dumps({"id": item}).encode() for item in log.item_ids],
+            details=_details(log),
+            position_column=log.position,
             attribution=log.licence,
         )
         counts = {}
         for split in SPLITS:
-            part = moments.take(parts[split] & (moments.start > moments.first))
-            _write_split(staging.impressions / split, log, part, keys, config, features.content_hash)
+            with_past = parts[split] & (moments.start > moments.first)
+            part = _thinned(moments.take(with_past & has_label), config.max_lists)
+            if config.files is not None and split != "test" and len(part) < FEWEST_LISTS:
+                raise ArtifactError(
+                    f"training.events: the split {split} must have at least {FEWEST_LISTS} lists of users with earlier "
+                    f"events, got {len(part)}; add events, or change train_share and valid_share"
+                )
+            _write_split(
+                staging.impressions / split, log, part, keys, config, features.content_hash, progress
+            )
             counts[split] = {
                 "events": int(cuts.parts(log.at_s)[split].sum()),
                 "moments": len(part),
                 "moments_without_past": int((parts[split] & (moments.start == moments.first)).sum()),
                 "users": len(np.unique(part.user)),
             }
+        if log.is_served:
+            write_users(staging.users, log, keys, config.history, progress)
         manifest = {
             "stamp": stamp,
             "set": log.name,
@@ -113,12 +164,47 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
             "events": len(log),
             **counts,
         }
+        if bad is not None:
+            manifest |= {"skipped": dict(bad.counts), "notes": bad.notes}
+            bad.write(staging.skipped)
+        if log.slots:
+            manifest["slots"] = {name: list(values) for name, values in log.slots.items()}
         staging.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _details(log: EventLog) -> list[bytes]:
+    """Return each item's details: its id, and its texts if it has some."""
+    if not log.item_texts:
+        return [json.dumps({"id": item}).encode() for item in log.item_ids]
+    texts = [
+        dict(zip(log.item_texts, row, strict=True)) for row in zip(*log.item_texts.values(), strict=True)
+    ]
+    return [
+        json.dumps({"id": item, "properties": {k: v for k, v in shown.items() if v is not None}}).encode()
+        for item, shown in zip(log.item_ids, texts, strict=True)
+    ]
+
+
+def _has_label(log: EventLog, moments: Moments) -> NDArray[np.bool_]:
+    """Return whether each moment has an item with a relevance above 0."""
+    if log.relevance is None:
+        return np.ones(len(moments), dtype=np.bool_)
+    return np.asarray(np.maximum.reduceat(log.relevance, moments.start) > 0)
+
+
+def _thinned(moments: Moments, count: int | None) -> Moments:
+    """Return the moments by time, at most ``count`` of them, evenly spaced."""
+    moments = moments.take(np.argsort(moments.at_s, kind="stable"))
+    if count is None or len(moments) <= count:
+        return moments
+    return moments.take(np.linspace(0, len(moments) - 1, count).astype(np.int64))
 
 
 def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     """Return the item columns. Number and popularity use only events from the training period."""
     items = len(log.item_ids)
+    if log.relevance is not None:
+        training = training & (log.relevance > 0)
     pairs = np.unique(log.user[training] * items + log.item[training])
     users = np.bincount(pairs % items, minlength=items)
     number = np.where(users > 0, np.cumsum(users > 0), 0)
@@ -136,19 +222,23 @@ def _write_split(
     keys: NDArray[np.int64],
     config: EventsConfig,
     feature_hash: str,
+    progress: Progress,
 ) -> None:
-    moments = moments.take(np.argsort(moments.at_s, kind="stable"))
-    lengths = moments.end - moments.start
-    offsets = offsets_of(lengths)
-    events = np.arange(offsets[-1]) + np.repeat(moments.start - offsets[:-1], lengths)
-    chosen = keys[log.item[events]]
-    batch = RaggedBatch(
-        offsets=offsets,
-        rows=np.zeros(len(chosen), dtype=np.int64),
-        requests=histories(log, moments, keys, config.history),
-    )
-    labels = np.ones(len(chosen), dtype=np.float32)
-    write_impressions(root, batch, labels, feature_hash=feature_hash, keys=chosen)
+    """Write the moments of a split, which are in time order, a chunk at a time."""
+    with impressions_writer(root, feature_hash=feature_hash) as write:
+        for start in range(0, max(1, len(moments)), CHUNK):
+            part = moments.take(np.arange(start, min(start + CHUNK, len(moments))))
+            lengths = part.end - part.start
+            offsets = offsets_of(lengths)
+            events = np.arange(offsets[-1]) + np.repeat(part.start - offsets[:-1], lengths)
+            chosen = keys[log.item[events]]
+            batch = RaggedBatch(
+                offsets=offsets,
+                rows=np.zeros(len(chosen), dtype=np.int64),
+                requests=histories(log, part, keys, config.history),
+            )
+            write(batch, log.labels(events), chosen)
+            progress(f"writing the {root.name} lists", start + len(part), len(moments))
     np.save(root / "user.npy", moments.user)
     np.save(root / "at_s.npy", moments.at_s)
 
@@ -158,6 +248,12 @@ def _version(columns: dict[str, NDArray[Any]]) -> str:
 
 
 def _stamp(config: EventsConfig) -> str:
-    """Return 16 hex digits over the config and the code that reads and writes the data set."""
+    """Return 16 hex digits over the config, the user's files, and the code that reads and writes the data set."""
     code = [path for pattern in _CODE for path in sorted(_MODELS.glob(pattern))]
-    return hashlib.sha256(f"{config.model_dump_json()} {hash_of_code(code)}".encode()).hexdigest()[:16]
+    files = ""
+    if config.files is not None:
+        from models.datasets.files.reading import open_files
+
+        files = open_files(config).identity
+    described = config.model_dump_json(exclude={"skip_bad"})
+    return hashlib.sha256(f"{described} {hash_of_code(code)} {files}".encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,15 @@ class EventLog:
         item_ids: I ids.
         item_columns: item features that do not change over time, (I, ...) each.
         repeats: whether a user may choose an item again.
+        relevance: float32 (E,), from 0 to 1. None: every event has the relevance 1.
+        user_ids: U ids by user number. Empty for logs whose users are not served.
+        user_columns: user features that do not change over time, (U, ...) each.
+        user_defaults: values for users that have no features, by feature.
+        logs: item features of which the model reads the logarithm.
+        user_logs: the same for user features.
+        position: the item feature with the position.
+        item_texts: texts of the items by column, which their details show.
+        slots: values of the categories, in the order of their slots.
     """
 
     name: str
@@ -33,10 +43,40 @@ class EventLog:
     item_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     repeats: bool = False
     licence: str = ""
+    relevance: NDArray[np.float32] | None = None
+    user_ids: Sequence[str] = ()
+    user_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    user_defaults: Mapping[str, float] = field(default_factory=dict)
+    logs: Sequence[str] = ()
+    user_logs: Sequence[str] = ()
+    position: str | None = None
+    item_texts: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    slots: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.user)
+
+    @cached_property
+    def occurrences(self) -> NDArray[np.int32]:
+        """How often the event's user had chosen the event's item, up to and with this event, (E,)."""
+        pairs = self.user * max(1, len(self.item_ids)) + self.item
+        order = np.argsort(pairs, kind="stable")
+        pairs = pairs[order]
+        begins = np.flatnonzero(np.diff(pairs, prepend=-1) != 0)
+        lengths = np.diff(np.append(begins, len(pairs)))
+        count = np.empty(len(pairs), dtype=np.int32)
+        count[order] = np.arange(len(pairs)) - np.repeat(begins, lengths) + 1
+        return count
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a service can rank for the log's users, because their ids are known."""
+        return len(self.user_ids) > 0
+
+    def labels(self, events: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the relevance of some events."""
+        return np.ones(len(events), dtype=np.float32) if self.relevance is None else self.relevance[events]
 
     @classmethod
     def from_ids(
@@ -98,6 +138,13 @@ def moments_of(log: EventLog) -> Moments:
     first = offsets_of(np.bincount(log.user))[log.user[start]]
     end = np.append(start[1:], len(log))
     return Moments(start, end, first, log.user[start], log.at_s[start])
+
+
+def last_moments(log: EventLog) -> Moments:
+    """Return a moment for each user at the time of the log's last event, with all events of the user before it."""
+    offsets = offsets_of(np.bincount(log.user, minlength=len(log.user_ids)))
+    now_s = np.full(len(offsets) - 1, log.at_s.max() if len(log) else 0.0)
+    return Moments(offsets[1:], offsets[1:], offsets[:-1], np.arange(len(now_s)), now_s)
 
 
 @dataclass(frozen=True)

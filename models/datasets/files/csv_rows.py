@@ -1,0 +1,89 @@
+"""Rows of CSV files. Values stay texts, so that ids keep their zeros and a bad value is found in its row."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+from fsspec.utils import infer_compression
+
+from models.datasets.files.opening import BLOCK_BYTES, SNIFFED_BYTES, Open, expect_columns
+from models.datasets.files.problems import BadRows, Part
+from models.errors import ArtifactError
+
+_SEPARATORS = ",;\t|"
+
+
+def csv_header(opened: Open, path: str) -> list[str]:
+    """Return the column names.
+
+    Raises:
+        ArtifactError: the first line is no header.
+    """
+    with opened(path) as file:
+        start = file.read(SNIFFED_BYTES).decode("utf-8-sig", errors="replace")
+    if "\0" in start:
+        raise ArtifactError(f"{path}: must be UTF-8 text, got zero bytes; convert the file to UTF-8")
+    header = next(iter(start.splitlines()), "")
+    if not header.strip():
+        raise ArtifactError(f"{path}: is empty; write a header and rows")
+    reader = pcsv.read_csv(
+        pa.BufferReader((header + "\n").encode()),
+        parse_options=pcsv.ParseOptions(delimiter=_separator(header)),
+    )
+    names = list(reader.column_names)
+    if all(name.replace(".", "").replace("-", "").isdigit() for name in names):
+        raise ArtifactError(
+            f"{path} line 1: must have the column names, got {header[:60]!r}; add a header line"
+        )
+    return names
+
+
+def _separator(header: str) -> str:
+    return max(_SEPARATORS, key=header.count)
+
+
+def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Iterator[Part]:
+    """Yield all rows. Values are bytes, and empty values are missing."""
+    with opened(path) as file:
+        start = file.read(SNIFFED_BYTES).decode("utf-8-sig", errors="replace")
+    expect_columns(path, wanted, csv_header(opened, path))
+    gaps: list[int] = []
+    faults: list[tuple[int, str]] = []
+
+    def refuse(row: Any) -> str:
+        """Note a row with another number of columns. An exception in here would be lost."""
+        number = int(row.number or 0)
+        gaps.append(number)
+        faults.append((number, f"expected {row.expected_columns} columns, got {row.actual_columns}"))
+        return "skip"
+
+    def report() -> None:
+        for number, problem in faults:
+            bad.unreadable(path, f"line {number}", problem)
+        faults.clear()
+
+    with opened(path) as file:
+        reader = pcsv.open_csv(
+            file,
+            read_options=pcsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=pcsv.ParseOptions(
+                delimiter=_separator(next(iter(start.splitlines()))),
+                newlines_in_values=True,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=pcsv.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.binary()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+        first, done = 2, 0
+        for batch in reader:
+            done = file.tell() if infer_compression(path) is None else done + batch.nbytes
+            report()
+            yield Part(path, first, "line", batch, done, gaps)
+            first += batch.num_rows
+        report()
