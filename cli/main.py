@@ -48,6 +48,10 @@ COMMANDS = (
         "release", "cli.release:app", _SERVE, "Switch models, catalogue and features together, under load."
     ),
     Command("log", "cli.log:app", _SERVE, "Compare logged features with values computed again."),
+    Command("new", "cli.new:new", _DATA, "Write a pipeline for your own events."),
+    Command(
+        "build", "cli.build:build", _DATA, "Build a pipeline's catalogue, features and lists from events."
+    ),
     Command("train", "cli.train:train", _DATA, "Train a pipeline's models. An interrupted run resumes."),
     Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
     Command(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from cli.build import build_events
 from cli.errors import FAILED, exit_on_error
 from cli.progress import shown_progress
 from models.atomic_directory import recover
-from models.datasets.config import EventsConfig
 from models.extras import require
 from models.training.config import RankerTraining
 from services.config.loading import load_config
@@ -81,7 +81,7 @@ def _train(
     home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
     if pipeline.training.events is not None:
-        _build(pipeline, pipeline.training.events, home, console)
+        build_events(pipeline, pipeline.training.events, home, console)
     features = load_definitions(home / pipeline.features.definitions)
     data = home / pipeline.training.data
     if from_log:
@@ -126,24 +126,6 @@ def _distilled_path(pipeline: PipelineConfig, home: Path) -> Path | None:
             field="training.distilled.model",
         )
     return home / pipeline.models[name].artifact
-
-
-def _build(pipeline: PipelineConfig, events: EventsConfig, home: Path, console: Console) -> None:
-    """Build a public event set into the catalogue's folder, unless it is up to date."""
-    from models.datasets.build import EventData, ensure_event_data
-
-    assert pipeline.training is not None
-    data = EventData(home / Path(pipeline.catalogue).parent)
-    expected = [str(path.relative_to(home)) for path in (data.catalogue, data.definitions, data.impressions)]
-    if expected != [pipeline.catalogue, pipeline.features.definitions, pipeline.training.data]:
-        raise ConfigError(
-            f"builds {', '.join(expected)}, but the pipeline names other paths; set catalogue, "
-            f"features.definitions and training.data to these",
-            field="training.events",
-        )
-    with console.status(f"{events.set}: reading the events"):
-        built = ensure_event_data(events, data)
-    console.print(f"{events.set}: {'built' if built else 'up to date'}, {data.root}", soft_wrap=True)
 
 
 def _as_json(model: "Trained") -> dict[str, Any]:

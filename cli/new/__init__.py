@@ -1,0 +1,96 @@
+"""``rankway new NAME``: write a pipeline for the user's own events."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.errors import BAD_INPUT, exit_on_error, print_error, print_warning
+from cli.new.columns import parse_columns
+from cli.new.pipeline import pipeline_text
+from cli.new.questions import ask
+from cli.new.readme import readme_text
+from cli.new.table import print_guesses
+from models.errors import ArtifactError
+
+
+def new(
+    name: Annotated[
+        str, typer.Argument(help="Name of the pipeline. NAME.yaml and NAME-README.md are written.")
+    ],
+    events: Annotated[
+        str, typer.Option("--events", help="Events: CSV, Parquet or JSON lines. A file, a folder or a URL.")
+    ],
+    items: Annotated[str | None, typer.Option("--items", help="One row for each item.")] = None,
+    users: Annotated[str | None, typer.Option("--users", help="One row for each user.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help="ROLE=NAME: user, item, time, kind, value; items.ROLE or users.ROLE with id, number, category, text, "
+            "vector, latitude, longitude. ROLE=- for none. May be repeated.",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="KIND=RELEVANCE from 0 to 1, such as click=0.2. May be repeated."),
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option("--time-zone", help="Zone of times without one, such as Europe/Helsinki.")
+    ] = None,
+    time_pattern: Annotated[
+        str | None, typer.Option("--time-pattern", help="strptime pattern of the times, such as %d/%m/%Y.")
+    ] = None,
+    embed: Annotated[
+        Path | None,
+        typer.Option(
+            "--embed", help="Folder with model.onnx and tokenizer.json, which encode the items' texts."
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Skip rows that cannot be read, here and in later builds.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the columns as JSON.")] = False,
+) -> None:
+    """Write a pipeline for your own events.
+
+    Reads a sample of the files, reports the role of each column with its confidence, and writes NAME.yaml and
+    NAME-README.md. If it is unsure of a needed column, it asks on a terminal, or exits with 2.
+    """
+    from cli.new.understanding import understand
+
+    console = Console(stderr=True)
+    with exit_on_error(console, OSError, exit_code=BAD_INPUT):
+        targets = [Path(f"{name}.yaml"), Path(f"{name}-README.md")]
+        for target in targets:
+            if target.exists() and not force:
+                raise ArtifactError(
+                    f"{target}: exists already; name another pipeline, or replace it with --force"
+                )
+        choice = parse_columns(column or [], kind or [], time_zone, time_pattern, embed, skip_bad=skip_bad)
+        found = understand(events, items, users, choice)
+        if not as_json:
+            print_guesses(console, found)
+        if found.open_questions:
+            if not sys.stdin.isatty() or not console.is_terminal:
+                for question in found.open_questions:
+                    print_error(console, f"{question.text}; {question.remedy}")
+                raise typer.Exit(BAD_INPUT)
+            found = ask(found, console)
+        for warning in found.warnings:
+            print_warning(console, warning)
+        text = pipeline_text(name, found)
+        targets[0].write_text(text, encoding="utf-8")
+        targets[1].write_text(readme_text(name, found), encoding="utf-8")
+    if as_json:
+        typer.echo(
+            json.dumps({table: [asdict(g) for g in guesses] for table, guesses in found.guesses.items()})
+        )
+    console.print(
+        f"{targets[0]} and {targets[1]} are written. Next: rankway build {targets[0]}", soft_wrap=True
+    )
