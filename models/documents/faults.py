@@ -59,8 +59,10 @@ def _description(fault: _Fault, data: Any, model: type[BaseModel]) -> str:
         return f"{field}: no such field; {remedy}"
     if kind == "missing":
         return f"{field}: missing; add it"
-    if kind == "tuple_type":
+    if kind in {"tuple_type", "list_type"}:
         return f"{field}: expected a list, got {value!r}"
+    if field and kind in {"model_type", "dict_type", "mapping_type"}:
+        return f"{field}: expected a mapping, got {value!r}"
     if kind == "unknown_kind":
         known_kinds = str(fault.error["msg"]).removeprefix("kind ")
         return f"{field}.kind: {known_kinds}, got {value['kind']!r}; use one of these"

@@ -23,6 +23,7 @@ from models.features.definition import FeatureSet
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedArray, RaggedBatch
+from models.training.config import RankerTraining
 from services.config.loading import load_config
 from services.stages.features import load_definitions
 from tests.models.datasets.files.public_sets import export_movielens, export_online_retail
@@ -106,4 +107,6 @@ def test_files_give_the_data_and_the_training_of_the_shipped_configuration(
     assert written.max_valid_lists == shipped.training.max_valid_lists
     for option in SAME_OPTIONS:
         assert getattr(written.ranker, option) == getattr(shipped.training.ranker, option), option
+    assert isinstance(written.ranker, RankerTraining)
+    assert isinstance(shipped.training.ranker, RankerTraining)
     assert len(written.ranker.items) == len(shipped.training.ranker.items)

@@ -132,6 +132,31 @@ def test_only_the_fields_of_the_given_or_default_kind_count(text: str, expected:
     assert faults(TRAINING + text, TrainingConfig) == expected
 
 
+EVENTS = "data: x\nranker: {items: [a]}\nevents:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  fils: {events: a}", ["a.yaml:4: events.fils: no such field; did you mean files?"]),
+        (
+            "  files:\n    evnts: a",
+            [
+                "a.yaml:4: events.files.events: missing; add it",
+                "a.yaml:5: events.files.evnts: no such field; did you mean events?",
+            ],
+        ),
+        ("  shop.csv", ["a.yaml:3: events: expected a mapping, got 'shop.csv'"]),
+        (
+            "  files: {events: a}",
+            ["a.yaml:3: events: columns: missing; name the columns user, item and time of the events"],
+        ),
+    ],
+)
+def test_event_files_are_reported_alike(text: str, expected: list[str]) -> None:
+    assert faults(EVENTS + text, TrainingConfig) == expected
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
