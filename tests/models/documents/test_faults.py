@@ -138,12 +138,12 @@ EVENTS = "data: x\nranker: {items: [a]}\nevents:\n"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("  fils: {events: a}", ["a.yaml:4: events.fils: no such field; did you mean files?"]),
+        ("  filez: {events: a}", ["a.yaml:4: events.filez: no such field; did you mean files?"]),
         (
-            "  files:\n    evnts: a",
+            "  files:\n    eventz: a",
             [
                 "a.yaml:4: events.files.events: missing; add it",
-                "a.yaml:5: events.files.evnts: no such field; did you mean events?",
+                "a.yaml:5: events.files.eventz: no such field; did you mean events?",
             ],
         ),
         ("  shop.csv", ["a.yaml:3: events: expected a mapping, got 'shop.csv'"]),
