@@ -116,7 +116,7 @@ def _spec(
         return VectorSpec(features=named, missing=missing_number(missing))
     if model not in pipeline.models:
         raise ConfigError(
-            f"must be in models, got {model!r}; name one of {', '.join(pipeline.models)}",
+            f"must be in models, got {model!r}; name one of {', '.join(pipeline.models) or 'none'}",
             field="--model",
         )
     vectors = Artifact.read(home / pipeline.models[model].artifact).signature.vectors or {}

@@ -37,7 +37,7 @@ def place_of(out: Path | None, config: Path | None, model: str | None, name: str
     pipeline = load_config(config)
     if model not in pipeline.models:
         raise ConfigError(
-            f"must be in models of {config}, got {model!r}; name one of {', '.join(pipeline.models)}",
+            f"must be in models of {config}, got {model!r}; name one of {', '.join(pipeline.models) or 'none'}",
             field="--model",
         )
     root = home_directory() / pipeline.models[model].artifact if out is None else out

@@ -74,6 +74,17 @@ def test_an_onnx_graph_is_imported_with_named_features(home: Path) -> None:
     assert checked.exit_code == 0, checked.output
 
 
+def test_a_model_is_imported_before_the_pipeline_has_a_ranker(home: Path) -> None:
+    pipeline = {name: part for name, part in PIPELINE.items() if name != "ranker"}
+    pipeline["units"] = {"main": {"stages": ["features"]}}
+    (home / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
+    result = import_model(home, sum_graph(home / "model"), "--input", f"dense={','.join(COLUMNS)}")
+    assert result.exit_code == 0, result.output
+    assert [output.name for output in Artifact.read(home / "models/ranker").signature.outputs] == ["score"]
+    checked = rankway("check", home / "pipeline.yaml")
+    assert checked.exit_code == 0, checked.output
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
