@@ -62,7 +62,7 @@ def export(
         training = pipeline.training
         if training is None:
             raise ConfigError(
-                f"pipeline {pipeline.name} has no part `training`; add it to the YAML",
+                f"missing in pipeline {pipeline.name}; add it to the YAML",
                 field="training",
             )
         known = KnownFeatures(definitions, catalogue)

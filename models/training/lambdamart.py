@@ -280,7 +280,7 @@ def _metrics(
         metrics |= quality(order, report.labels, report.offsets, prefix)
     if not all(math.isfinite(value) for value in metrics.values()):
         raise TrainingError(
-            "ranker: the second half of the validation data has no label of 0.5 or more; rebuild the data set with "
-            "more positive examples"
+            "ranker: the second half of the validation data has no label of 0.5 or more; build the data set "
+            "again, with more positive examples"
         )
     return metrics

@@ -42,8 +42,8 @@ class Extent:
             return
         if self.south <= longitude <= self.north and self.west <= latitude <= self.east:
             raise Unprocessable(
-                f"context.{POSITION}: must be [latitude, longitude] near the items, got [{latitude:g}, {longitude:g}], "
-                f"which is far from all; did you mean [{longitude:g}, {latitude:g}]?",
+                f"must be [latitude, longitude] near the items, got [{latitude:g}, {longitude:g}], which is far from "
+                f"all; did you mean [{longitude:g}, {latitude:g}]?",
                 field=f"context.{POSITION}",
             )
 
