@@ -22,7 +22,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
     *("walks/**/*.py", "models/features/*.py"),
     *("models/atomic_directory.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
-    *("models/durable.py", "models/writers.py"),
+    *("models/durable.py", "models/npy_append.py", "models/writers.py"),
     "services/locks.py",
 )
 """The code that determines a built world's bytes, except for the files in ``BESIDE``."""
