@@ -1,6 +1,7 @@
 """``rankway build CONFIG``: build a pipeline's catalogue, feature definitions, lists and users from its events."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,14 +56,15 @@ def build_events(
     """Build the event data of a pipeline into the catalogue's folder, unless it is up to date, and load its users.
 
     Returns:
-        The manifest.
+        The manifest, and the counts of files that were read for it now.
 
     Raises:
         ConfigError: the pipeline names other paths than those that are built.
         ArtifactError: the events cannot be read.
         ServiceError: the users cannot be loaded into the store.
     """
-    from models.datasets.build import EventData, ensure_event_data
+    from models.datasets.build import EventData
+    from models.datasets.updating import ensure_event_data
 
     assert pipeline.training is not None
     data = EventData(home / Path(pipeline.catalogue).parent)
@@ -75,14 +77,18 @@ def build_events(
         )
     located = _located(events, home)
     with shown_progress(console) as progress:
-        built = ensure_event_data(located, data, skip_bad=skip_bad, progress=progress)
-    console.print(f"{events.name}: {'built' if built else 'up to date'}, {data.root}", soft_wrap=True)
+        update = ensure_event_data(located, data, skip_bad=skip_bad, progress=progress)
+    console.print(
+        f"{events.name}: {'built' if update.is_built else 'up to date'}, {data.root}", soft_wrap=True
+    )
     manifest: dict[str, Any] = json.loads(data.manifest.read_text())
+    if update.files is not None:
+        console.print(f"  {update.files}, {manifest['events']:,} events", highlight=False)
     if data.users.is_file() and pipeline.features.store is not None:
         with shown_progress(console) as progress:
             _load_users(pipeline, data.users, manifest["stamp"], home, progress)
     _warn(pipeline, manifest, data.skipped, console)
-    return manifest
+    return manifest if update.files is None else manifest | {"files": asdict(update.files)}
 
 
 def _located(events: EventsConfig, home: Path) -> EventsConfig:

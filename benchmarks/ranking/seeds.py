@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.datasets.build import EventData, ensure_event_data
+from models.datasets.build import EventData
+from models.datasets.updating import ensure_event_data
 from models.training.folders import TrainingFolders
 from models.training.loop import Progress
 from models.training.train import Trainer

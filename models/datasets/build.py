@@ -15,9 +15,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.atomic_directory import recover, written_whole
-from models.code_identity import hash_of_code
-from models.datasets import read_events
+from models.atomic_directory import written_whole
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments, cut, moments_of
 from models.datasets.features import NUMBER, POPULARITY, features_of, histories
@@ -30,8 +28,6 @@ from models.impressions import impressions_writer
 from models.ragged import RaggedBatch, offsets_of
 
 SPLITS = ("train", "valid", "test")
-_MODELS = Path(__file__).resolve().parent.parent
-_CODE = ("datasets/**/*.py", "features/*.py", "impressions.py", "npy_append.py")
 CHUNK = 4096
 """Lists that are written together."""
 FEWEST_LISTS = 2
@@ -69,36 +65,14 @@ class EventData:
         return self.root / "skipped.txt"
 
     @property
+    def segments(self) -> Path:
+        """Folder beside the data, with the events of the files as they were read. It can be deleted at any time."""
+        return self.root.with_name(f"{self.root.name}.segments")
+
+    @property
     def manifest(self) -> Path:
         """JSON file with counts, split times and licence."""
         return self.root / "build.json"
-
-
-def ensure_event_data(
-    config: EventsConfig, data: EventData, *, skip_bad: bool = False, progress: Progress = silent
-) -> bool:
-    """Build the data set, unless it exists and config, code and files are unchanged.
-
-    Args:
-        config: the event log and its split.
-        data: where to build it.
-        skip_bad: skip bad rows, even if the configuration does not.
-        progress: receives the progress of reading and writing.
-
-    Returns:
-        Whether the data set was built now.
-
-    Raises:
-        ArtifactError: the events are not installed or cannot be read. Existing data stays as it is.
-    """
-    recover(data.root)
-    stamp = _stamp(config)
-    if data.manifest.is_file() and json.loads(data.manifest.read_text()).get("stamp") == stamp:
-        return False
-    bad = BadRows(skip=skip_bad or config.skip_bad)
-    log = read_events(config) if config.files is None else read_events(config, bad, progress)
-    write_event_data(log, config, data, stamp, bad, progress)
-    return True
 
 
 def write_event_data(
@@ -245,15 +219,3 @@ def _write_split(
 
 def _version(columns: dict[str, NDArray[Any]]) -> str:
     return hashlib.sha256(b"".join(values.tobytes() for values in columns.values())).hexdigest()[:12]
-
-
-def _stamp(config: EventsConfig) -> str:
-    """Return 16 hex digits over the config, the user's files, and the code that reads and writes the data set."""
-    code = [path for pattern in _CODE for path in sorted(_MODELS.glob(pattern))]
-    files = ""
-    if config.files is not None:
-        from models.datasets.files.reading import open_files
-
-        files = open_files(config).identity
-    described = config.model_dump_json(exclude={"skip_bad"})
-    return hashlib.sha256(f"{described} {hash_of_code(code)} {files}".encode()).hexdigest()[:16]

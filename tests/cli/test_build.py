@@ -84,7 +84,7 @@ def test_a_pipeline_without_events_is_refused(home: Path) -> None:
     assert "training.events: missing" in errors
 
 
-def test_a_killed_build_leaves_nothing_and_the_next_one_succeeds(home: Path) -> None:
+def test_a_killed_build_leaves_no_data_and_the_next_one_does_not_read_the_files_again(home: Path) -> None:
     program = (
         "import os, signal\n"
         "from models.datasets import build\n"
@@ -101,6 +101,11 @@ def test_a_killed_build_leaves_nothing_and_the_next_one_succeeds(home: Path) -> 
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (home / "shop" / "data").exists()
-    code, _, errors = run("shop.yaml")
+    code, output, errors = run("shop.yaml", "--json")
     assert code == 0, errors
-    assert [path.name for path in (home / "shop").iterdir() if path.name.startswith("data")] == ["data"]
+    assert json.loads(output)["files"] == {"reused": 1, "read": 0, "resumed": 0}
+    assert f"  1 file reused, 0 read, {len(shop_events()['user_id']):,} events" in errors
+    assert sorted(path.name for path in (home / "shop").iterdir() if path.name.startswith("data")) == [
+        "data",
+        "data.segments",
+    ]

@@ -1,6 +1,6 @@
 """Rows of CSV files. Values stay texts, so that ids keep their zeros and a bad value is found in its row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -43,8 +43,13 @@ def _separator(header: str) -> str:
     return max(_SEPARATORS, key=header.count)
 
 
-def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Iterator[Part]:
-    """Yield all rows. Values are bytes, and empty values are missing."""
+def csv_parts(
+    opened: Open, path: str, wanted: list[str], bad: BadRows, after: Mapping[str, Any]
+) -> Iterator[Part]:
+    """Yield all rows. Values are bytes, and empty values are missing.
+
+    Earlier rows are split into columns again, because a value may have line ends.
+    """
     with opened(path) as file:
         start = file.read(SNIFFED_BYTES).decode("utf-8-sig", errors="replace")
     expect_columns(path, wanted, csv_header(opened, path))
@@ -58,10 +63,13 @@ def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Itera
         faults.append((number, f"expected {row.expected_columns} columns, got {row.actual_columns}"))
         return "skip"
 
+    reported = int(after.get("faults", 0))
+
     def report() -> None:
-        for number, problem in faults:
+        nonlocal reported
+        for number, problem in faults[reported:]:
             bad.unreadable(path, f"line {number}", problem)
-        faults.clear()
+        reported = max(reported, len(faults))
 
     with opened(path) as file:
         reader = pcsv.open_csv(
@@ -81,9 +89,11 @@ def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Itera
             ),
         )
         first, done = 2, 0
-        for batch in reader:
+        for number, batch in enumerate(reader, start=1):
             done = file.tell() if infer_compression(path) is None else done + batch.nbytes
             report()
-            yield Part(path, first, "line", batch, done, gaps)
+            if number > after.get("batches", 0):
+                position = {"batches": number, "faults": reported}
+                yield Part(path, first, "line", batch, done, gaps, position)
             first += batch.num_rows
         report()

@@ -1,7 +1,7 @@
 """Rows of JSON lines. Arrow parses a block of lines. If it cannot, each line is looked at."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import pyarrow as pa
@@ -37,38 +37,58 @@ def json_header(opened: Open, path: str) -> list[str]:
     return list(names)
 
 
-def json_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Iterator[Part]:
+def json_parts(
+    opened: Open, path: str, wanted: list[str], bad: BadRows, after: Mapping[str, Any]
+) -> Iterator[Part]:
     """Yield all rows. A column whose type changes in a block has texts there."""
-    seen, texts = dict.fromkeys(wanted, False), set[str]()
-    first, done = 1, 0
+    seen = {name: name in after.get("seen", ()) for name in wanted}
+    texts = set[str](after.get("texts", ()))
+    first, done, begun = int(after.get("line", 1)), int(after.get("bytes", 0)), int(after.get("read", 0))
     with opened(path) as file:
-        for block in _blocks(file, path):
+        if done:
+            file.seek(done)
+        for block, read in _blocks(file, path, done, begun):
             lines = block.count(b"\n") + (not block.endswith(b"\n"))
             batch, gaps = _json_block(block, path, first, wanted, texts, bad)
             done += len(block)
             for name in wanted:
                 seen[name] |= batch.column(name).null_count < batch.num_rows
-            yield Part(path, first, "line", batch, done, gaps)
+            position = {
+                "line": first + lines,
+                "bytes": done,
+                "read": read,
+                "seen": [name for name in wanted if seen[name]],
+                "texts": sorted(texts),
+            }
+            yield Part(path, first, "line", batch, done, gaps, position)
             first += lines
     missing = [name for name in wanted if not seen[name]]
     if missing and first > 1:
         expect_columns(path, missing, json_header(opened, path))
 
 
-def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
-    """Yield blocks of whole lines."""
-    rest = b""
+def _blocks(file: IO[bytes], path: str, done: int, read: int) -> Iterator[tuple[bytes, int]]:
+    """Yield blocks of whole lines, and the number of bytes that were read from the file until then.
+
+    Args:
+        file: the file, after ``done`` bytes.
+        path: its name, for messages.
+        done: bytes of the lines that an earlier reader has yielded.
+        read: bytes that the earlier reader had read until then. So the next blocks are those of the earlier reader.
+    """
+    rest = file.read(read - done)
     while chunk := file.read(BLOCK_BYTES):
+        read += len(chunk)
         whole, newline, tail = (rest + chunk).rpartition(b"\n")
         if newline:
-            yield whole + newline
+            yield whole + newline, read
         elif len(tail) > 8 * BLOCK_BYTES:
             raise ArtifactError(
                 f"{path}: a line is longer than {8 * BLOCK_BYTES} bytes; write one object per line"
             )
         rest = tail
     if rest.strip():
-        yield rest
+        yield rest, read
 
 
 def _json_block(

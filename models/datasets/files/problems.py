@@ -1,8 +1,9 @@
 """Rows that cannot be read. They are refused with file and row, or counted, listed and skipped."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Part:
         data: the columns that were asked for.
         done: bytes of the table that were read so far, for progress.
         gaps: numbers of rows in the file that could not be parsed, and are not in the data.
+        after: where the file's reader can continue after this part. It is JSON.
     """
 
     path: str
@@ -36,6 +38,7 @@ class Part:
     data: pa.RecordBatch
     done: int = 0
     gaps: Sequence[int] = ()
+    after: Mapping[str, Any] = field(default_factory=dict)
 
     def where(self, row: int) -> str:
         """Return file and number of a row of this part, counted from 0."""
@@ -54,12 +57,27 @@ class BadRows:
         counts: number of bad rows by problem.
         listed: texts with file, row and problem.
         notes: things that are no errors, but worth knowing.
+        until_s: epoch seconds until which the counts are right. Later, a time in the future would be a good one.
     """
 
     skip: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     listed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    until_s: float = math.inf
+
+    def add(self, other: "BadRows") -> None:
+        """Add the rows that were collected from later rows of the same files."""
+        self.counts.update(other.counts)
+        self.listed += other.listed[: LISTED - len(self.listed)]
+        self.notes += other.notes
+        self.until_s = min(self.until_s, other.until_s)
+
+    def taken(self) -> "BadRows":
+        """Return the rows that were collected, and begin again."""
+        taken = replace(self)
+        self.counts, self.listed, self.notes, self.until_s = Counter(), [], [], math.inf
+        return taken
 
     def report(
         self, part: Part, rows: NDArray[np.bool_], column: str, problem: str, remedy: str, values: Any = None

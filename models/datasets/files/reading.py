@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog
 from models.datasets.files.attributes import Attributes, read_attributes
+from models.datasets.files.event_rows import Events, FilesRead, read_event_rows
 from models.datasets.files.problems import BadRows, shown
 from models.datasets.files.progress import Progress, silent
+from models.datasets.files.segment_store import SegmentStore
 from models.datasets.files.tables import Table, open_table
-from models.datasets.files.times import times_of, zone_of
-from models.datasets.files.values import ids_of, numbers_of, texts_of
 from models.errors import ArtifactError
-
-FEWEST_EVENTS = 10
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,12 @@ def open_files(config: EventsConfig) -> Files:
 
 
 def read_files(
-    config: EventsConfig, bad: BadRows, progress: Progress = silent, files: Files | None = None
+    config: EventsConfig,
+    bad: BadRows,
+    progress: Progress = silent,
+    files: Files | None = None,
+    kept: SegmentStore | None = None,
+    counts: FilesRead | None = None,
 ) -> EventLog:
     """Read events, items and users.
 
@@ -66,12 +69,14 @@ def read_files(
         bad: collects the bad rows.
         progress: receives the bytes that were read.
         files: the opened tables, if they are already open.
+        kept: the segments of events that earlier builds have read. None keeps none.
+        counts: counts the files of events.
 
     Raises:
         ArtifactError: a file cannot be read, a row is bad and bad rows are not skipped, or too few events are left.
     """
     files = files or open_files(config)
-    events = _read_events(files.events, config, bad, progress)
+    events = read_event_rows(files.events, config, bad, progress, kept, counts or FilesRead())
     items = users = None
     if files.items is not None and config.items is not None:
         items = read_attributes(files.items, config.items, bad, progress)
@@ -80,96 +85,8 @@ def read_files(
     return _log_of(config, events, items, users, bad)
 
 
-@dataclass(frozen=True)
-class _Events:
-    users: pa.Array
-    items: pa.Array
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    at_s: NDArray[np.float64]
-    value: NDArray[np.float32]
-    relevance: NDArray[np.float32]
-
-
-class _Ids:
-    """Dictionary-encoded ids of many parts."""
-
-    def __init__(self) -> None:
-        self._chunks: list[pa.Array] = []
-
-    def add(self, ids: pa.Array) -> None:
-        self._chunks.append(ids.dictionary_encode())
-
-    def numbered(self) -> tuple[pa.Array, NDArray[np.int32]]:
-        """Return the ids in order, and the number of each event's id."""
-        whole = pa.chunked_array(
-            self._chunks, type=pa.dictionary(pa.int32(), pa.string())
-        ).unify_dictionaries()
-        self._chunks.clear()
-        known = whole.chunk(0).dictionary
-        order = np.asarray(pc.sort_indices(known))
-        rank = np.empty(len(order), dtype=np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        codes = np.concatenate([np.asarray(chunk.indices) for chunk in whole.chunks])
-        return known.take(pa.array(order)), rank[codes]
-
-
-def _read_events(table: Table, config: EventsConfig, bad: BadRows, progress: Progress) -> _Events:
-    columns = config.columns
-    assert columns is not None
-    if config.time.zone is not None:
-        zone_of(config.time.zone)
-    users, items = _Ids(), _Ids()
-    numbers: dict[str, list[NDArray[Any]]] = {"at_s": [], "value": [], "relevance": []}
-    needed = [name for name in vars(columns).values() if name is not None]
-    for part in table.parts(needed, bad):
-        user, good = ids_of(part, columns.user, bad)
-        item, fits = ids_of(part, columns.item, bad)
-        good &= fits
-        at_s, fits = times_of(part, columns.time, config.time, bad)
-        good &= fits
-        relevance = np.ones(len(at_s), dtype=np.float32)
-        if columns.kind is not None and config.kinds:
-            relevance = _relevance(texts_of(part, columns.kind, bad), config, bad)
-            good &= ~np.isnan(relevance)
-        value = relevance.astype(np.float64)
-        if columns.value is not None:
-            value, fits = numbers_of(part, columns.value, bad)
-            value, good = np.nan_to_num(value, nan=0.0), good & fits
-        mask = pa.array(good)
-        users.add(user.filter(mask))
-        items.add(item.filter(mask))
-        numbers["at_s"].append(at_s[good])
-        numbers["value"].append(value[good].astype(np.float32))
-        numbers["relevance"].append(relevance[good])
-        progress("reading the events", part.done, table.bytes)
-    count = sum(len(times) for times in numbers["at_s"])
-    if count < FEWEST_EVENTS:
-        raise ArtifactError(
-            f"{table.location}: must have at least {FEWEST_EVENTS} events that can be used, got {count}; name another "
-            f"file, or correct training.events"
-        )
-    user_ids, user = users.numbered()
-    item_ids, item = items.numbered()
-    joined = {name: np.concatenate(numbers.pop(name)) for name in list(numbers)}
-    return _Events(user_ids, item_ids, user, item, **joined)
-
-
-def _relevance(kinds: pa.Array, config: EventsConfig, bad: BadRows) -> NDArray[np.float32]:
-    """Return the relevance by event, NaN for kinds that the configuration does not name."""
-    encoded = kinds.dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    table = np.array([*(config.kinds.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
-    codes = np.asarray(encoded.indices.fill_null(len(names)))
-    left_out = np.bincount(codes, minlength=len(table))
-    for name, count in zip([*names, "(empty)"], left_out.tolist(), strict=True):
-        if count and name not in config.kinds:
-            bad.counts[f"kind {name} is not in training.events.kinds"] += count
-    return np.asarray(table[codes])
-
-
 def _log_of(
-    config: EventsConfig, events: _Events, items: Attributes | None, users: Attributes | None, bad: BadRows
+    config: EventsConfig, events: Events, items: Attributes | None, users: Attributes | None, bad: BadRows
 ) -> EventLog:
     order, starts = _merged(events)
     first = order[starts]
@@ -206,7 +123,7 @@ def _log_of(
     return _with_attributes(log, items, users)
 
 
-def _merged(events: _Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _merged(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the order by user, time and item, and where in it each distinct event begins."""
     order = np.lexsort((events.item, events.at_s, events.user))
     is_new = np.ones(len(order), dtype=np.bool_)

@@ -5,7 +5,7 @@ keep their zeros and a change of type halfway through a file is found in its row
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,7 +39,7 @@ class Table:
         paths: the files, in order.
         columns: the columns of the first file.
         sizes: bytes by file, 0 if unknown.
-        identity: a text that changes if a file changes.
+        stamps: a text by file that changes if the file changes.
     """
 
     location: str
@@ -48,7 +48,12 @@ class Table:
     paths: tuple[str, ...]
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
-    identity: str
+    stamps: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """A text that changes if a file changes."""
+        return json.dumps(self.stamps)
 
     @property
     def bytes(self) -> int:
@@ -57,10 +62,18 @@ class Table:
 
     def of_file(self, index: int) -> "Table":
         """Return the table of one file only."""
-        return replace(self, paths=(self.paths[index],), sizes=(self.sizes[index],))
+        one = (self.paths[index],), (self.sizes[index],), (self.stamps[index],)
+        return replace(self, paths=one[0], sizes=one[1], stamps=one[2])
 
-    def parts(self, columns: Sequence[str], bad: BadRows) -> Iterator[Part]:
+    def parts(
+        self, columns: Sequence[str], bad: BadRows, after: Mapping[str, Any] | None = None
+    ) -> Iterator[Part]:
         """Yield all rows in parts of a bounded size, with these columns only.
+
+        Args:
+            columns: the columns.
+            bad: collects the bad rows.
+            after: where to begin: the position after a part. Only for a table of one file.
 
         Raises:
             ArtifactError: a file cannot be read or lacks a column, or a row is bad and bad rows are not skipped.
@@ -69,7 +82,7 @@ class Table:
         done = 0
         for path, size in zip(self.paths, self.sizes, strict=True):
             with readable(path):
-                for part in _READERS[self.format](partial(_opened, self), path, wanted, bad):
+                for part in _READERS[self.format](partial(_opened, self), path, wanted, bad, after or {}):
                     yield replace(part, done=done + min(part.done, size))
             done += size
 
@@ -114,18 +127,21 @@ def open_table(location: str) -> Table:
             f"{other}; move the others away"
         )
     kind = formats[paths[0]]
-    identity = [
-        [path, info.get("size"), str(info.get("mtime", "")), str(info.get("ETag", info.get("etag", "")))]
-        for path, info in infos.items()
-    ]
+    stamps = tuple(_stamp(path, info) for path, info in infos.items())
     sizes = tuple(int(info.get("size") or 0) for info in infos.values())
-    table = Table(location, kind, filesystem, paths, (), sizes, json.dumps(identity))
+    table = Table(location, kind, filesystem, paths, (), sizes, stamps)
     with readable(paths[0]):
         columns = tuple(_HEADERS[kind](partial(_opened, table), paths[0]))
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
         raise ArtifactError(f"{paths[0]}: column names must differ, got {repeated[0]!r} twice; rename one")
-    return Table(location, kind, filesystem, paths, columns, sizes, table.identity)
+    return replace(table, columns=columns)
+
+
+def _stamp(path: str, info: Mapping[str, Any]) -> str:
+    """Return a text over the file's name, size and times."""
+    known = ("size", "mtime", "created", "ETag", "etag", "LastModified", "Last-Modified")
+    return json.dumps([path, *(str(info.get(name, "")) for name in known)])
 
 
 def _files(filesystem: Any, root: str) -> dict[str, Any]:

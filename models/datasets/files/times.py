@@ -46,6 +46,8 @@ def times_of(
     seconds = np.where(finite, seconds, 0.0)
     late = finite & (seconds > (time.time() if now_s is None else now_s) + FUTURE_S)
     bad.report(part, late, column, "must not be in the future", _BAD_TIME, values)
+    if late.any():
+        bad.until_s = min(bad.until_s, float(seconds[late].min()) - FUTURE_S)
     early = finite & (seconds < EARLIEST_S)
     bad.report(part, early, column, "must not be before 1900", _BAD_TIME, values)
     return seconds, finite & ~late & ~early

@@ -13,7 +13,7 @@ from benchmarks.ranking.baselines import item_knn, past_of, popularity
 from benchmarks.ranking.events import EventEvaluation, fitting_of
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.datasets import build
+from models.datasets import updating
 from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.features.catalogue import Catalogue
@@ -76,7 +76,7 @@ def test_builds_trains_and_evaluates_a_set_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
-    for module in (build, events):  # the real code with a log that takes a second
+    for module in (updating, events):  # the real code with a log that takes a second
         monkeypatch.setattr(module, "read_events", lambda name: make_log())
     pipeline = yaml.safe_load((ROOT / "configs" / "ml100k.yaml").read_text())
     pipeline["training"]["events"]["history"] = 8

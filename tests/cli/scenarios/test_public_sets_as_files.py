@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from cli.build import build
 from cli.new import new
-from models.datasets.build import EventData, ensure_event_data
+from models.datasets.build import EventData
+from models.datasets.updating import ensure_event_data
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView

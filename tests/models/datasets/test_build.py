@@ -2,10 +2,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from models.datasets import build
-from models.datasets.build import EventData, ensure_event_data, write_event_data
+from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
@@ -57,11 +55,3 @@ def test_manifest_has_the_split_and_its_counts(tmp_path: Path) -> None:
     manifest = json.loads(data.manifest.read_text())
     assert manifest["valid_from_s"] < manifest["test_from_s"]
     assert sum(manifest[split]["events"] for split in ("train", "valid", "test")) == manifest["events"]
-
-
-def test_builds_again_only_after_a_change_of_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "read_events", lambda name: make_log())
-    data = EventData(tmp_path / "data")
-    assert ensure_event_data(CONFIG, data)
-    assert not ensure_event_data(CONFIG, data)
-    assert ensure_event_data(CONFIG.model_copy(update={"history": 9}), data)
