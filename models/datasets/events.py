@@ -57,17 +57,28 @@ class EventLog:
         """Return the number of events."""
         return len(self.user)
 
-    @cached_property
+    @property
     def occurrences(self) -> NDArray[np.int32]:
         """How often the event's user had chosen the event's item, up to and with this event, (E,)."""
+        return self._choices[0]
+
+    @property
+    def next_choice(self) -> NDArray[np.int32]:
+        """The next event at which the event's user chose the event's item again, (E,). E if there is none."""
+        return self._choices[1]
+
+    @cached_property
+    def _choices(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         pairs = self.user * max(1, len(self.item_ids)) + self.item
-        order = np.argsort(pairs, kind="stable")
+        order = np.argsort(pairs, kind="stable").astype(np.int32)
         pairs = pairs[order]
         begins = np.flatnonzero(np.diff(pairs, prepend=-1) != 0)
         lengths = np.diff(np.append(begins, len(pairs)))
-        count = np.empty(len(pairs), dtype=np.int32)
+        count, following = (np.empty(len(pairs), dtype=np.int32) for _ in range(2))
         count[order] = np.arange(len(pairs)) - np.repeat(begins, lengths) + 1
-        return count
+        following[order[:-1]] = np.where(pairs[1:] == pairs[:-1], order[1:], len(pairs))
+        following[order[-1:]] = len(pairs)
+        return count, following
 
     @property
     def is_served(self) -> bool:

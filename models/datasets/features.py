@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.datasets.events import EventLog, Moments
+from models.datasets.newest import newest
 from models.features.definition import Feature, FeatureSet, Group
 from models.features.transforms import NOW, Log
 from models.ragged import Column, RaggedArray, offsets_of
@@ -121,14 +122,10 @@ def histories(
         keys: int64 (I,), catalogue keys by item number.
         longest: maximum history length in items.
     """
-    positions = [
-        _newest(log.item, first, start, longest)
-        for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True)
-    ]
-    lengths = np.array([len(indices) for indices in positions], dtype=np.int64)
-    offsets, events = offsets_of(lengths), np.concatenate([*positions, np.empty(0, dtype=np.int64)])
+    events, lengths = newest(log.next_choice, moments.first, moments.start, longest)
+    offsets = offsets_of(lengths)
     ranks = np.repeat(offsets[1:], lengths) - 1 - np.arange(len(events))
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "history": keys[log.item[events]],
         "history_value": log.value[events],
         "history_count": log.occurrences[events].astype(np.float32),
@@ -145,17 +142,3 @@ def histories(
         return ragged
     fixed = {f"user.{name}": values[moments.user] for name, values in log.user_columns.items()}
     return {**ragged, **fixed, NOW: moments.at_s}
-
-
-def _newest(item: NDArray[np.int64], first: int, start: int, longest: int) -> NDArray[np.int64]:
-    """Return the last events of the newest distinct items in ``item[first:start]``, oldest first.
-
-    Only as much of a long past is read as is needed.
-    """
-    read = 2 * longest
-    while True:
-        begin = max(first, start - read)
-        latest = np.unique(item[begin:start][::-1], return_index=True)[1]
-        if begin == first or len(latest) >= longest:
-            return np.asarray(start - 1 - np.sort(latest)[:longest][::-1])
-        read *= 4
