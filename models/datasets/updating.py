@@ -16,11 +16,10 @@ from models.code_identity import hash_of_code
 from models.datasets import read_events
 from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
-from models.datasets.files.event_rows import FilesRead
 from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
 from models.datasets.files.reading import Files, open_files, read_files
-from models.datasets.files.segment_store import segment_store
+from models.datasets.files.segment_store import FilesRead, segment_store
 from models.writers import writing_in
 
 _MODELS = Path(__file__).resolve().parent.parent
@@ -71,11 +70,10 @@ def ensure_event_data(
     with writing_in(writers, _WAIT_LIMIT_S, data.root) as staging:
         if _is_up_to_date(data, stamp):  # another process has just built it
             return Update(is_built=False)
-        counts = FilesRead()
         kept = segment_store(config, data.segments, staging)
-        log = read_files(config, bad, progress, files, kept, counts)
+        log = read_files(config, bad, progress, files, kept)
         write_event_data(log, config, data, stamp, bad, progress)
-    return Update(is_built=True, files=counts)
+    return Update(is_built=True, files=kept.files)
 
 
 def _is_up_to_date(data: EventData, stamp: str) -> bool:

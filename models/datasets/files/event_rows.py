@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.datasets.config import EventsConfig
+from models.datasets.files.ids import Ids
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.progress import Progress
 from models.datasets.files.segment_store import SegmentStore
@@ -25,65 +25,37 @@ SEGMENT_ROWS = 524_288
 
 
 @dataclass(frozen=True)
-class Events:
-    """E events in the order of the files, with users and items numbered in the order of their ids.
+class EventRows:
+    """E events, without their users and items: float64 (E,), float32 (E,) and float32 (E,)."""
 
-    Attributes:
-        users: U ids.
-        items: I ids.
-        user: int32 (E,).
-        item: int32 (E,).
-        at_s: float64 (E,), epoch seconds.
-        value: float32 (E,).
-        relevance: float32 (E,).
-    """
-
-    users: pa.Array
-    items: pa.Array
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
     at_s: NDArray[np.float64]
     value: NDArray[np.float32]
     relevance: NDArray[np.float32]
 
-
-@dataclass
-class FilesRead:
-    """How many files of events were read.
-
-    Attributes:
-        reused: files whose segments were all kept.
-        read: other files.
-        resumed: those of ``read`` whose first segments were kept.
-    """
-
-    reused: int = 0
-    read: int = 0
-    resumed: int = 0
-
-    def __str__(self) -> str:
-        """Return the counts, such as "3 files reused, 1 read"."""
-        resumed = f" ({self.resumed:,} from where the last build stopped)" if self.resumed else ""
-        return f"{self.reused:,} file{'s' * (self.reused != 1)} reused, {self.read:,} read{resumed}"
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.at_s)
 
 
 def read_event_rows(
     table: Table,
     config: EventsConfig,
+    users: Ids,
+    items: Ids,
     bad: BadRows,
     progress: Progress,
-    kept: SegmentStore | None,
-    files: FilesRead,
-) -> Events:
-    """Read all events.
+    kept: SegmentStore | None = None,
+) -> EventRows:
+    """Read the events. Their users and items are added to ``users`` and ``items``.
 
     Args:
         table: the files.
         config: columns and their meaning.
+        users: receives the users.
+        items: receives the items.
         bad: collects the bad rows.
         progress: receives the bytes that were read.
         kept: the segments that earlier builds have read. New ones are added. None keeps none.
-        files: counts the files.
 
     Raises:
         ArtifactError: a file cannot be read, a row is bad and bad rows are not skipped, or too few events are left.
@@ -92,43 +64,40 @@ def read_event_rows(
         zone_of(config.time.zone)
     if kept is not None:
         kept.clean(table)
-    columns: dict[str, list[Any]] = {name: [] for name in ("user", "item", "at_s", "value", "relevance")}
-    done = count = 0
+    numbers: dict[str, list[NDArray[Any]]] = {"at_s": [], "value": [], "relevance": []}
+    done = 0
     for index, size in enumerate(table.sizes):
-        for segment in _segments(table.of_file(index), config, bad.skip, kept, files):
+        for segment in _segments(table.of_file(index), config, bad.skip, kept):
             bad.add(segment.bad)
-            for name, values in columns.items():
+            users.add_encoded(segment.user)
+            items.add_encoded(segment.item)
+            for name, values in numbers.items():
                 values.append(getattr(segment, name))
-            count += len(segment)
-            note = f"{files.reused:,} of {len(table.paths):,} files reused" if files.reused else ""
+            note = f"{kept.files}" if kept is not None and kept.files.reused else ""
             progress("reading the events", done + min(segment.done, size), table.bytes, note)
         done += size
+    count = sum(len(times) for times in numbers["at_s"])
     if count < FEWEST_EVENTS:
         raise ArtifactError(
             f"{table.location}: must have at least {FEWEST_EVENTS} events that can be used, got {count}; name another "
             f"file, or correct training.events"
         )
-    users, user = _numbered(columns.pop("user"))
-    items, item = _numbered(columns.pop("item"))
-    return Events(
-        users, items, user, item, **{name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    )
+    return EventRows(**{name: np.concatenate(numbers.pop(name)) for name in list(numbers)})
 
 
-def _segments(
-    file: Table, config: EventsConfig, skip: bool, kept: SegmentStore | None, files: FilesRead
-) -> Iterator[Segment]:
+def _segments(file: Table, config: EventsConfig, skip: bool, kept: SegmentStore | None) -> Iterator[Segment]:
     """Yield the segments of one file: first those that are kept, and then those of the rest of the file."""
     number, after = 0, dict[str, Any]()
     while kept is not None and (segment := kept.load(file.stamps[0], number, skip=skip)) is not None:
         if segment.after is None:
-            files.reused += 1
+            kept.files.reused += 1
             yield segment
             return
         yield segment
         number, after = number + 1, dict(segment.after)
-    files.read += 1
-    files.resumed += number > 0
+    if kept is not None:
+        kept.files.read += 1
+        kept.files.resumed += number > 0
     for segment in _read(file, config, skip, after):
         if kept is not None:
             kept.save(file.stamps[0], number, segment)
@@ -161,7 +130,8 @@ def _add(gathered: Gathered, part: Part, config: EventsConfig, bad: BadRows) -> 
     good &= fits
     relevance = np.ones(len(at_s), dtype=np.float32)
     if columns.kind is not None and config.kinds:
-        relevance = _relevance(texts_of(part, columns.kind, bad), config, bad)
+        kinds = texts_of(part, columns.kind, bad)
+        relevance = relevance_of_kinds(kinds, config.kinds, "training.events.kinds", bad)
         good &= ~np.isnan(relevance)
     value = relevance.astype(np.float64)
     if columns.value is not None:
@@ -177,26 +147,16 @@ def _add(gathered: Gathered, part: Part, config: EventsConfig, bad: BadRows) -> 
     )
 
 
-def _relevance(kinds: pa.Array, config: EventsConfig, bad: BadRows) -> NDArray[np.float32]:
-    """Return the relevance by event, NaN for kinds that the configuration does not name."""
+def relevance_of_kinds(
+    kinds: pa.Array, relevance: Mapping[str, float], field: str, bad: BadRows
+) -> NDArray[np.float32]:
+    """Return the relevance by row, NaN for kinds without a relevance, which are counted."""
     encoded = kinds.dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    table = np.array([*(config.kinds.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
+    table = np.array([*(relevance.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
     codes = np.asarray(encoded.indices.fill_null(len(names)))
     left_out = np.bincount(codes, minlength=len(table))
     for name, count in zip([*names, "(empty)"], left_out.tolist(), strict=True):
-        if count and name not in config.kinds:
-            bad.counts[f"kind {name} is not in training.events.kinds"] += count
+        if count and name not in relevance:
+            bad.counts[f"kind {name} is not in {field}"] += count
     return np.asarray(table[codes])
-
-
-def _numbered(segments: list[pa.DictionaryArray]) -> tuple[pa.Array, NDArray[np.int32]]:
-    """Return the distinct ids in order, and the number of each event's id. The segments are released."""
-    whole = pa.chunked_array(segments, type=pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
-    segments.clear()
-    known = whole.chunk(0).dictionary
-    order = np.asarray(pc.sort_indices(known))
-    rank = np.empty(len(order), dtype=np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    codes = np.concatenate([np.asarray(chunk.indices) for chunk in whole.chunks])
-    return known.take(pa.array(order)), rank[codes]

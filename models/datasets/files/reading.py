@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog
 from models.datasets.files.attributes import Attributes, read_attributes
-from models.datasets.files.event_rows import Events, FilesRead, read_event_rows
+from models.datasets.files.event_rows import read_event_rows
+from models.datasets.files.ids import Ids, together
 from models.datasets.files.problems import BadRows, shown
 from models.datasets.files.progress import Progress, silent
 from models.datasets.files.segment_store import SegmentStore
@@ -57,7 +58,6 @@ def read_files(
     progress: Progress = silent,
     files: Files | None = None,
     kept: SegmentStore | None = None,
-    counts: FilesRead | None = None,
 ) -> EventLog:
     """Read events, items and users.
 
@@ -70,23 +70,36 @@ def read_files(
         progress: receives the bytes that were read.
         files: the opened tables, if they are already open.
         kept: the segments of events that earlier builds have read. None keeps none.
-        counts: counts the files of events.
 
     Raises:
         ArtifactError: a file cannot be read, a row is bad and bad rows are not skipped, or too few events are left.
     """
     files = files or open_files(config)
-    events = read_event_rows(files.events, config, bad, progress, kept, counts or FilesRead())
+    user_ids, item_ids = Ids(), Ids()
+    events = read_event_rows(files.events, config, user_ids, item_ids, bad, progress, kept)
     items = users = None
     if files.items is not None and config.items is not None:
         items = read_attributes(files.items, config.items, bad, progress)
     if files.users is not None and config.users is not None:
         users = read_attributes(files.users, config.users, bad, progress)
-    return _log_of(config, events, items, users, bad)
+    users_known, user = user_ids.numbered()
+    items_known, item = item_ids.numbered()
+    return _log_of(config, _Events(users_known, items_known, user, item, **vars(events)), items, users, bad)
+
+
+@dataclass(frozen=True)
+class _Events:
+    users: pa.Array
+    items: pa.Array
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    at_s: NDArray[np.float64]
+    value: NDArray[np.float32]
+    relevance: NDArray[np.float32]
 
 
 def _log_of(
-    config: EventsConfig, events: Events, items: Attributes | None, users: Attributes | None, bad: BadRows
+    config: EventsConfig, events: _Events, items: Attributes | None, users: Attributes | None, bad: BadRows
 ) -> EventLog:
     order, starts = _merged(events)
     first = order[starts]
@@ -104,8 +117,8 @@ def _log_of(
     item_ids, item = events.items, events.item[first].astype(np.int64)
     if items is not None:
         _expect_common(events.items, items, "items", bad)
-        item_ids, number = _together(events.items, items.ids)
-        item = number[item]
+        item_ids, number = together(events.items, items.ids)
+        item = number[item].astype(np.int64)
     user = events.user[first].astype(np.int64)
     log = EventLog(
         name=config.name.rstrip("/").rsplit("/", 1)[-1],
@@ -123,7 +136,7 @@ def _log_of(
     return _with_attributes(log, items, users)
 
 
-def _merged(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _merged(events: _Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the order by user, time and item, and where in it each distinct event begins."""
     order = np.lexsort((events.item, events.at_s, events.user))
     is_new = np.ones(len(order), dtype=np.bool_)
@@ -133,18 +146,9 @@ def _merged(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return order, np.flatnonzero(is_new)
 
 
-def _together(seen: pa.Array, described: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Return all ids in order, and the new number of each id in ``seen``."""
-    new = described.filter(pc.invert(pc.is_in(described, value_set=seen)))
-    together = pa.concat_arrays([seen, new])
-    order = np.asarray(pc.sort_indices(together))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return together.take(pa.array(order)), rank[: len(seen)]
-
-
 def _repeats(user: NDArray[np.int64], item: NDArray[np.int64], items: int) -> bool:
-    return len(np.unique(user * items + item)) < len(user)
+    pairs = np.sort(user * items + item)
+    return bool((pairs[1:] == pairs[:-1]).any())
 
 
 def _with_attributes(log: EventLog, items: Attributes | None, users: Attributes | None) -> EventLog:

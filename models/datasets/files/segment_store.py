@@ -7,7 +7,7 @@ file and of everything else on which its content depends, so a changed file has 
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,26 @@ from models.datasets.files.tables import Table
 _SUFFIX = ".segment"
 
 
+@dataclass
+class FilesRead:
+    """How many files of events were read.
+
+    Attributes:
+        reused: files whose segments were all kept.
+        read: other files.
+        resumed: those of ``read`` whose first segments were kept.
+    """
+
+    reused: int = 0
+    read: int = 0
+    resumed: int = 0
+
+    def __str__(self) -> str:
+        """Return the counts, such as "3 files reused, 1 read"."""
+        resumed = f" ({self.resumed:,} from where the last build stopped)" if self.resumed else ""
+        return f"{self.reused:,} file{'s' * (self.reused != 1)} reused, {self.read:,} read{resumed}"
+
+
 @dataclass(frozen=True)
 class SegmentStore:
     """Segments by file.
@@ -29,11 +49,13 @@ class SegmentStore:
         root: the folder.
         staging: an empty folder on the same disk, for files that are being written.
         context: a text over the configuration and the code on which the segments depend.
+        files: counts the files whose segments are used or read.
     """
 
     root: Path
     staging: Path
     context: str
+    files: FilesRead = field(default_factory=FilesRead)
 
     def load(self, stamp: str, number: int, *, skip: bool) -> Segment | None:
         """Return the segment with this number of the file with this stamp.

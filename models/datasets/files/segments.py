@@ -67,8 +67,8 @@ class Gathered:
 
     def add(self, user: pa.Array, item: pa.Array, **numbers: NDArray[Any]) -> None:
         """Add events. The arguments are those of ``Segment``, with ids as texts."""
-        self._users.append(user.dictionary_encode())
-        self._items.append(item.dictionary_encode())
+        self._users.append(user)
+        self._items.append(item)
         for name, values in numbers.items():
             self._numbers[name].append(values)
         self._count += len(user)
@@ -79,7 +79,9 @@ class Gathered:
             name: np.concatenate([np.empty(0, kind.to_pandas_dtype()), *self._numbers[name]])
             for name, kind in _NUMBERS.items()
         }
-        return Segment(_joined(self._users), _joined(self._items), **numbers, bad=bad, after=after, done=done)
+        return Segment(
+            _encoded(self._users), _encoded(self._items), **numbers, bad=bad, after=after, done=done
+        )
 
 
 def to_bytes(segment: Segment) -> bytes:
@@ -128,12 +130,5 @@ def read_segment(path: Path) -> Segment | None:
     )
 
 
-def _joined(chunks: list[pa.Array]) -> pa.DictionaryArray:
-    whole = pa.chunked_array(chunks, type=_IDS).unify_dictionaries().combine_chunks()
-    return (
-        whole
-        if isinstance(whole, pa.Array)
-        else pa.array([], _IDS)
-        if not whole.num_chunks
-        else whole.chunk(0)
-    )
+def _encoded(chunks: list[pa.Array]) -> pa.DictionaryArray:
+    return pa.chunked_array(chunks, type=pa.string()).dictionary_encode().combine_chunks()

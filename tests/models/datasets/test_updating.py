@@ -20,9 +20,8 @@ from models.datasets import updating
 from models.datasets.build import EventData
 from models.datasets.config import EventsConfig
 from models.datasets.files import csv_rows, event_rows, json_rows, parquet_rows
-from models.datasets.files.event_rows import FilesRead
 from models.datasets.files.problems import BadRows
-from models.datasets.files.segment_store import SegmentStore
+from models.datasets.files.segment_store import FilesRead, SegmentStore
 from models.datasets.files.segments import Segment
 from models.datasets.updating import Update, ensure_event_data
 from models.errors import ArtifactError, FolderBusy
