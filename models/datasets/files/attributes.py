@@ -15,6 +15,7 @@ from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.progress import Progress
 from models.datasets.files.tables import Table
 from models.datasets.files.values import ids_of, numbers_of, texts_of
+from models.datasets.files.vector_store import VectorStore
 from models.errors import ArtifactError
 
 POSITION, EMBEDDING = "position", "embedding"
@@ -61,10 +62,17 @@ class Attributes:
         return {name: column.take(indices).to_pylist() for name, column in self.shown.items()}
 
 
-def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progress: Progress) -> Attributes:
+def read_attributes(
+    table: Table,
+    config: AttributesConfig,
+    bad: BadRows,
+    progress: Progress,
+    vectors: VectorStore | None = None,
+) -> Attributes:
     """Read the features of a table.
 
-    An empty number becomes the median. The first row of an id counts, and further rows are bad.
+    An empty number becomes the median. The first row of an id counts, and further rows are bad. The vectors of texts
+    are kept in ``vectors``.
 
     Raises:
         ArtifactError: the table cannot be read, a row is bad and bad rows are not skipped, or no row is left.
@@ -111,7 +119,7 @@ def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progre
     if config.embed is not None and texts:
         from models.datasets.files.embedding import embedded
 
-        values[EMBEDDING] = embedded(config.embed, list(texts.values()), progress)
+        values[EMBEDDING] = embedded(config.embed, list(texts.values()), progress, vectors)
     logs = tuple(name for name, one in config.features.items() if one.log)
     return Attributes(table.location, joined, values, defaults, logs, slots, texts)
 

@@ -12,44 +12,76 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from models.code_identity import hash_of_code
 from models.datasets.files.progress import Progress
+from models.datasets.files.vector_store import VectorStore
 from models.errors import ArtifactError
 from models.extras import require
 
 _BATCH = 64
 _MOST_TOKENS = 64
 _MOST_CHARACTERS = 2000
+_KEPT_TOGETHER = 4096
+"""Texts whose vectors are kept together. A build that is killed encodes at most these texts again."""
+_NO_TEXT = " "
 
 
-def embedded(folder: str, columns: Sequence[pa.ChunkedArray], progress: Progress) -> NDArray[np.float32]:
+def embedded(
+    folder: str, columns: Sequence[pa.ChunkedArray], progress: Progress, kept: VectorStore | None = None
+) -> NDArray[np.float32]:
     """Return a unit vector for each row, float32 (R, width), and 0 for rows without text.
 
     Args:
         folder: the encoder.
         columns: texts of R rows, which are joined by spaces.
         progress: receives the number of encoded texts.
+        kept: the vectors that earlier builds have computed. New ones are added, and unused ones removed.
 
     Raises:
         ArtifactError: the encoder cannot be loaded, or has other inputs.
         MissingPackage: the package tokenizers is not installed.
     """
-    session, tokenizer = _loaded(Path(folder))
+    encoder = _stamp(Path(folder))
     texts = [
-        " ".join(filter(None, row))[:_MOST_CHARACTERS]
+        " ".join(filter(None, row))[:_MOST_CHARACTERS] or _NO_TEXT
         for row in zip(*(c.to_pylist() for c in columns), strict=True)
     ]
-    order = np.argsort([len(text) for text in texts], kind="stable")
-    vectors: NDArray[np.float32] | None = None
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
-        part = _encoded(session, tokenizer, [texts[row] or " " for row in rows], folder)
-        if vectors is None:
-            vectors = np.zeros((len(texts), part.shape[1]), dtype=np.float32)
-        vectors[rows] = part
-        progress("encoding the texts", start + len(rows), len(order))
-    assert vectors is not None
-    vectors[[not text for text in texts]] = 0.0
+    distinct = list(dict.fromkeys(texts))
+    known = {} if kept is None else kept.load(encoder, distinct)
+    new = sorted((text for text in distinct if text not in known), key=len)
+    if new:
+        session, tokenizer = _loaded(Path(folder))
+    for start in range(0, len(new), _KEPT_TOGETHER):
+        added: dict[str, NDArray[np.float32]] = {}
+        for begin in range(start, min(start + _KEPT_TOGETHER, len(new)), _BATCH):
+            batch = new[begin : begin + _BATCH]
+            added |= zip(batch, _encoded(session, tokenizer, batch, folder), strict=True)
+            progress("encoding the texts", begin + len(batch), len(new))
+        if kept is not None:
+            kept.add(encoder, added)
+        known |= added
+    if kept is not None:
+        kept.keep_only(encoder, known)
+    vectors = np.stack([known[text] for text in texts])
+    vectors[[text == _NO_TEXT for text in texts]] = 0.0
     return vectors
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    """Return the model and the tokenizer."""
+    model, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
+    for path in (model, tokenizer):
+        if not path.is_file():
+            raise ArtifactError(
+                f"--embed {folder}: must have {path.name}; name the folder of a sentence encoder"
+            )
+    return model, tokenizer
+
+
+def _stamp(folder: Path) -> str:
+    """Return a text that changes if the encoder, or the code that uses it, changes."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder)]
+    return f"{files} {hash_of_code([Path(__file__)])}"
 
 
 def _loaded(folder: Path) -> tuple[Any, Any]:
@@ -57,12 +89,7 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
     import onnxruntime
     from tokenizers import Tokenizer
 
-    model, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
-    for path in (model, tokenizer):
-        if not path.is_file():
-            raise ArtifactError(
-                f"--embed {folder}: must have {path.name}; name the folder of a sentence encoder"
-            )
+    model, tokenizer = _files(folder)
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4

@@ -79,7 +79,10 @@ def read_files(
     events = read_event_rows(files.events, config, user_ids, item_ids, bad, progress, kept)
     items = users = None
     if files.items is not None and config.items is not None:
-        items = read_attributes(files.items, config.items, bad, progress)
+        vectors = None if kept is None else kept.vectors
+        items = read_attributes(files.items, config.items, bad, progress, vectors)
+        if vectors is not None and config.items.embed is None:
+            vectors.clear()
     if files.users is not None and config.users is not None:
         users = read_attributes(files.users, config.users, bad, progress)
     users_known, user = user_ids.numbered()

@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from models.code_identity import hash_of_code
 from models.datasets.config import EventsConfig
-from models.datasets.files.segments import Segment, read_segment, to_bytes
+from models.datasets.files.checked import read_batch, to_bytes
+from models.datasets.files.segments import Segment, batch_of, segment_of
 from models.datasets.files.tables import Table
+from models.datasets.files.vector_store import VectorStore
 
 _SUFFIX = ".segment"
 
@@ -69,8 +71,11 @@ class SegmentStore:
         Returns:
             None if there is no such segment, it is damaged, or it left out a time that is no longer in the future.
         """
-        segment = read_segment(self._path(stamp, number))
-        if segment is None or (segment.bad.listed and not skip) or time.time() > segment.bad.until_s:
+        batch = read_batch(self._path(stamp, number))
+        if batch is None:
+            return None
+        segment = segment_of(batch)
+        if (segment.bad.listed and not skip) or time.time() > segment.bad.until_s:
             return None
         return segment
 
@@ -82,7 +87,7 @@ class SegmentStore:
         """
         path = self._path(stamp, number)
         written = self.staging / path.name
-        written.write_bytes(to_bytes(segment))
+        written.write_bytes(to_bytes(batch_of(segment)))
         self.root.mkdir(parents=True, exist_ok=True)
         written.rename(path)
 
@@ -92,6 +97,11 @@ class SegmentStore:
         for path in self.root.glob(f"*{_SUFFIX}"):
             if path.name.partition("-")[0] not in names:
                 path.unlink(missing_ok=True)
+
+    @property
+    def vectors(self) -> VectorStore:
+        """The vectors of the items' texts, in the same folder."""
+        return VectorStore(self.root, self.staging)
 
     def _path(self, stamp: str, number: int) -> Path:
         return self.root / f"{self._name(stamp)}-{number:06}{_SUFFIX}"

@@ -5,11 +5,9 @@ rows. It also has the position in the file at which the next segment begins.
 """
 
 import json
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ from models.datasets.files.problems import BadRows
 
 _IDS = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = {"at_s": pa.float64(), "value": pa.float32(), "relevance": pa.float32()}
-_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,8 @@ class Gathered:
         )
 
 
-def to_bytes(segment: Segment) -> bytes:
-    """Return a segment as an Arrow stream after its CRC-32. A power cut can damage a file without an error."""
+def batch_of(segment: Segment) -> pa.RecordBatch:
+    """Return a segment as a batch."""
     described = {
         "after": segment.after,
         "done": segment.done,
@@ -93,30 +90,15 @@ def to_bytes(segment: Segment) -> bytes:
         "listed": segment.bad.listed,
         "until_s": segment.bad.until_s,
     }
-    batch = pa.record_batch(
+    schema = pa.schema([("user", _IDS), ("item", _IDS), *_NUMBERS.items()])
+    return pa.record_batch(
         [segment.user, segment.item, *(getattr(segment, name) for name in _NUMBERS)],
-        schema=pa.schema(
-            [("user", _IDS), ("item", _IDS), *_NUMBERS.items()], metadata={"segment": json.dumps(described)}
-        ),
+        schema=schema.with_metadata({"segment": json.dumps(described)}),
     )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_batch(batch)
-    content: bytes = sink.getvalue().to_pybytes()
-    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big") + content
 
 
-def read_segment(path: Path) -> Segment | None:
-    """Read a segment. Return None if there is none, or if it is damaged."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    checksum, stream = content[:_CHECKSUM_BYTES], memoryview(content)[_CHECKSUM_BYTES:]
-    if zlib.crc32(stream).to_bytes(_CHECKSUM_BYTES, "big") != checksum:
-        return None
-    with pa.ipc.open_stream(stream) as reader:
-        batch = reader.read_next_batch()
+def segment_of(batch: pa.RecordBatch) -> Segment:
+    """Return the segment that is in a batch."""
     described = json.loads(batch.schema.metadata[b"segment"])
     return Segment(
         batch.column("user"),
