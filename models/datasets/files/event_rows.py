@@ -88,7 +88,10 @@ def read_event_rows(
 def _segments(file: Table, config: EventsConfig, skip: bool, kept: SegmentStore | None) -> Iterator[Segment]:
     """Yield the segments of one file: first those that are kept, and then those of the rest of the file."""
     number, after = 0, dict[str, Any]()
-    while kept is not None and (segment := kept.load(file.stamps[0], number, skip=skip)) is not None:
+    while kept is not None:
+        segment = kept.load(file.stamps[0], number, skip=skip)
+        if segment is None or segment.begin != after:
+            break
         if segment.after is None:
             kept.files.reused += 1
             yield segment
@@ -114,9 +117,9 @@ def _read(file: Table, config: EventsConfig, skip: bool, after: Mapping[str, Any
         _add(gathered, part, config, bad)
         done = part.done
         if len(gathered) >= SEGMENT_ROWS:
-            yield gathered.segment(bad.taken(), part.after, done)
-            gathered = Gathered()
-    yield gathered.segment(bad.taken(), None, done)
+            yield gathered.segment(bad.taken(), after, part.after, done)
+            gathered, after = Gathered(), part.after
+    yield gathered.segment(bad.taken(), after, None, done)
 
 
 def _add(gathered: Gathered, part: Part, config: EventsConfig, bad: BadRows) -> None:

@@ -31,6 +31,7 @@ class Segment:
         value: float32 (E,).
         relevance: float32 (E,), from 0 to 1.
         bad: the rows that were left out.
+        begin: where the reader of the file began.
         after: where the reader of the file continues. None: the file ends here.
         done: bytes of the file that were read so far, for progress.
     """
@@ -41,6 +42,7 @@ class Segment:
     value: NDArray[np.float32]
     relevance: NDArray[np.float32]
     bad: BadRows
+    begin: Mapping[str, Any]
     after: Mapping[str, Any] | None
     done: int = 0
 
@@ -70,20 +72,29 @@ class Gathered:
             self._numbers[name].append(values)
         self._count += len(user)
 
-    def segment(self, bad: BadRows, after: Mapping[str, Any] | None, done: int) -> Segment:
+    def segment(
+        self, bad: BadRows, begin: Mapping[str, Any], after: Mapping[str, Any] | None, done: int
+    ) -> Segment:
         """Return the events as a segment."""
         numbers = {
             name: np.concatenate([np.empty(0, kind.to_pandas_dtype()), *self._numbers[name]])
             for name, kind in _NUMBERS.items()
         }
         return Segment(
-            _encoded(self._users), _encoded(self._items), **numbers, bad=bad, after=after, done=done
+            _encoded(self._users),
+            _encoded(self._items),
+            **numbers,
+            bad=bad,
+            begin=begin,
+            after=after,
+            done=done,
         )
 
 
 def batch_of(segment: Segment) -> pa.RecordBatch:
     """Return a segment as a batch."""
     described = {
+        "begin": segment.begin,
         "after": segment.after,
         "done": segment.done,
         "counts": segment.bad.counts,
@@ -107,6 +118,7 @@ def segment_of(batch: pa.RecordBatch) -> Segment:
         bad=BadRows(
             counts=Counter(described["counts"]), listed=described["listed"], until_s=described["until_s"]
         ),
+        begin=described["begin"],
         after=described["after"],
         done=described["done"],
     )
