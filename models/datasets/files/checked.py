@@ -1,11 +1,15 @@
 """Arrow batches in files with a checksum, so that a file that a power cut has damaged is noticed."""
 
+import errno
 import zlib
 from pathlib import Path
 
 import pyarrow as pa
 
+from models.errors import ArtifactError
+
 _CHECKSUM_BYTES = 4
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:
@@ -15,6 +19,32 @@ def to_bytes(batch: pa.RecordBatch) -> bytes:
         writer.write_batch(batch)
     content: bytes = sink.getvalue().to_pybytes()
     return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big") + content
+
+
+def save_batch(path: Path, batch: pa.RecordBatch, staging: Path) -> None:
+    """Write a batch completely or not at all.
+
+    Args:
+        path: the file, in a folder that is a cache.
+        batch: the batch.
+        staging: a folder on the same disk, for the file that is being written.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+        OSError: the disk is full.
+    """
+    written = staging / path.name
+    written.write_bytes(to_bytes(batch))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written.rename(path)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise ArtifactError(
+            f"{path}: cannot be written ({error.strerror}); delete {path.parent}, which is only a cache, or make it "
+            f"writable"
+        ) from error
 
 
 def read_batch(path: Path) -> pa.RecordBatch | None:

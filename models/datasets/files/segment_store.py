@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from models.code_identity import hash_of_code
 from models.datasets.config import EventsConfig
-from models.datasets.files.checked import read_batch, to_bytes
+from models.datasets.files.checked import read_batch, save_batch
 from models.datasets.files.segments import Segment, batch_of, segment_of
 from models.datasets.files.tables import Table
 from models.datasets.files.vector_store import VectorStore
@@ -83,13 +83,10 @@ class SegmentStore:
         """Keep a segment, completely or not at all.
 
         Raises:
-            OSError: it cannot be written.
+            ArtifactError: the folder cannot be written.
+            OSError: the disk is full.
         """
-        path = self._path(stamp, number)
-        written = self.staging / path.name
-        written.write_bytes(to_bytes(batch_of(segment)))
-        self.root.mkdir(parents=True, exist_ok=True)
-        written.rename(path)
+        save_batch(self._path(stamp, number), batch_of(segment), self.staging)
 
     def clean(self, table: Table) -> None:
         """Remove the segments of all files that are not in the table."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.datasets.files.checked import read_batch, to_bytes
+from models.datasets.files.checked import read_batch, save_batch
 
 _SUFFIX = ".vectors"
 _KEY_BYTES = 16
@@ -52,26 +52,25 @@ class VectorStore:
         """Keep further vectors, completely or not at all.
 
         Raises:
-            OSError: they cannot be written.
+            ArtifactError: the folder cannot be written.
+            OSError: the disk is full.
         """
         paths = self._paths(encoder)
         number = 1 + (int(paths[-1].stem.split("-")[1]) if paths else 0)
         path = self.root / f"{_name(encoder)}-{number:06}-{len(vectors)}{_SUFFIX}"
         stacked = np.stack(list(vectors.values()))
-        written = self.staging / path.name
         columns: list[Any] = [
             pa.array([_key(text) for text in vectors], pa.binary(_KEY_BYTES)),
             pa.FixedSizeListArray.from_arrays(stacked.reshape(-1), stacked.shape[1]),
         ]
-        written.write_bytes(to_bytes(pa.record_batch(columns, names=["key", "vector"])))
-        self.root.mkdir(parents=True, exist_ok=True)
-        written.rename(path)
+        save_batch(path, pa.record_batch(columns, names=["key", "vector"]), self.staging)
 
     def keep_only(self, encoder: str, vectors: Vectors) -> None:
         """Keep these vectors in one file, and remove all others, also those of other encoders.
 
         Raises:
-            OSError: the vectors cannot be written.
+            ArtifactError: the folder cannot be written.
+            OSError: the disk is full.
         """
         others = list(self.root.glob(f"*{_SUFFIX}"))
         if [path.stem.split("-")[::2] for path in others] == [[_name(encoder), str(len(vectors))]]:

@@ -263,6 +263,14 @@ def test_a_second_build_at_the_same_time_is_refused_and_changes_nothing(
     ensure_event_data(config_of(path), data)
 
 
+def test_a_folder_of_segments_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
+    path, data = written(tmp_path, "a.csv", 0, 500), EventData(tmp_path / "data")
+    data.segments.write_text("a file")
+    with pytest.raises(ArtifactError, match=r"data\.segments/.*cannot be written .*; delete .*only a cache"):
+        ensure_event_data(config_of(path), data)
+    assert not data.root.exists()
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["add", "remove", "change", "stop", "forget", "build"]),
