@@ -15,8 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from cli.new import new
+from tests.models.datasets.builds import content
 from tests.models.datasets.files.tables import write
-from tests.models.datasets.test_updating import content
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
