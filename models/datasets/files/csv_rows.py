@@ -94,6 +94,6 @@ def csv_parts(
             report()
             if number > after.get("batches", 0):
                 position = {"batches": number, "faults": reported}
-                yield Part(path, first, "line", batch, done, gaps, position)
+                yield Part(path, first, "line", batch, done, gaps, after=position)
             first += batch.num_rows
         report()

@@ -60,7 +60,7 @@ def json_parts(
                 "seen": [name for name in wanted if seen[name]],
                 "texts": sorted(texts),
             }
-            yield Part(path, first, "line", batch, done, gaps, position)
+            yield Part(path, first, "line", batch, done, gaps, after=position)
             first += lines
     missing = [name for name in wanted if not seen[name]]
     if missing and first > 1:
