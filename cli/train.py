@@ -80,8 +80,11 @@ def _train(
         require(["lightgbm", "onnxmltools", "onnx"], "import")
     home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
-    if pipeline.training.events is not None:
-        build_events(pipeline, pipeline.training.events, home, console)
+    events = pipeline.training.events
+    if events is not None:
+        build_events(pipeline, events, home, console)
+        if not events.has_lists and not from_log:
+            from_log = [own_log(pipeline, home)]
     features = load_definitions(home / pipeline.features.definitions)
     data = home / pipeline.training.data
     if from_log:
@@ -104,6 +107,35 @@ def _train(
         from models.training.train import Trainer  # imported here, because it loads torch
 
         return Trainer(pipeline.training, features, folders, progress).run(force=force)
+
+
+def own_log(pipeline: PipelineConfig, home: Path) -> Path:
+    """Return the folder of the pipeline's log, from which a pipeline without events is trained.
+
+    Raises:
+        ConfigError: there is no log, or it is not on this machine.
+    """
+    if pipeline.log is None:
+        raise ConfigError(
+            f"missing in pipeline {pipeline.name}, which has no events to train on; add log: {{path: "
+            f"{pipeline.name}/served}} and serve it, or name a log with --from-log",
+            field="log",
+        )
+    place = pipeline.log.path
+    if "://" in place or "::" in place:
+        raise ConfigError(
+            f"must be a folder on this machine to train from it, got {place}; copy it, and name the copy with "
+            f"--from-log",
+            field="log.path",
+        )
+    folder = home / place
+    if not any(folder.glob("lists-*.parquet")):
+        raise ConfigError(
+            f"no shown lists yet, got {folder}; serve the pipeline and ask for rankings first. A service writes its "
+            f"log once a minute, and when it stops",
+            field="log.path",
+        )
+    return folder
 
 
 def _recover(folders: "TrainingFolders") -> None:

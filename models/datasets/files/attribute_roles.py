@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.datasets.config import AttributeConfig, AttributesConfig
+from models.datasets.attribute_config import AttributeConfig, AttributesConfig
 from models.datasets.files.profiles import Profile
 from models.datasets.files.roles import LEFT_OUT, Guess, name_score, words_of
 from models.errors import ArtifactError
 
-ROLES = ("id", "number", "category", "text", "vector", "latitude", "longitude", LEFT_OUT)
+ROLES = ("id", "number", "category", "text", "vector", "latitude", "longitude", "popularity", LEFT_OUT)
 RESERVED = frozenset(("number", "popularity", "position", "embedding", "history"))
 """Names of features that Rankway computes itself."""
 _TEXT_NAMES = frozenset(
@@ -46,6 +46,8 @@ def guess_attributes(
                 raise ArtifactError(
                     f"--column: unknown role, got {what}.{role}; name one of {', '.join(ROLES)}"
                 )
+            if role == "popularity" and what != "items":
+                raise ArtifactError(f"--column {what}.{role}={column}: is only for items; remove it")
             if column not in present:
                 raise ArtifactError(
                     f"--column {what}.{role}={column}: no such column; name one of {', '.join(present)}"
@@ -148,6 +150,7 @@ def attributes_of(
         position=(by_role["latitude"][0], by_role["longitude"][0]) if has_position else None,
         texts=texts,
         embed=embed if texts else None,
+        popularity=by_role["popularity"][0] if by_role["popularity"] else None,
     )
 
 

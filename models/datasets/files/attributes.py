@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.datasets.config import AttributeConfig, AttributesConfig
+from models.datasets.attribute_config import AttributeConfig, AttributesConfig
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.progress import Progress
 from models.datasets.files.tables import Table
@@ -32,6 +32,7 @@ class Attributes:
         logs: features of which the model reads the logarithm.
         slots: the values of each category, in the order of its slots. Empty if they are hashed.
         shown: texts by column.
+        ordering: numbers that order the ids, (R,), NaN if unknown. None: their order in the table.
     """
 
     location: str
@@ -41,6 +42,7 @@ class Attributes:
     logs: tuple[str, ...] = ()
     slots: Mapping[str, list[str]] = field(default_factory=dict)
     shown: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
+    ordering: NDArray[np.float64] | None = None
 
     @property
     def position(self) -> str | None:
@@ -60,6 +62,17 @@ class Attributes:
         indices = pa.array(np.where(rows < 0, 0, rows), mask=rows < 0)
         return {name: column.take(indices).to_pylist() for name, column in self.shown.items()}
 
+    def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return numbers above 0 up to 1 for some rows: 1 for the most popular id, and 0 for row -1.
+
+        Equal numbers of the column have equal popularity. Rows without a number are the least popular.
+        """
+        count = len(self.ids)
+        order = -np.arange(count, dtype=np.float64) if self.ordering is None else self.ordering
+        known = np.unique(np.where(np.isnan(order), -np.inf, order), return_inverse=True)
+        popularity = (known[1] + 1) / max(1, len(known[0]))
+        return np.where(rows < 0, 0.0, popularity[np.maximum(rows, 0)]).astype(np.float32)
+
 
 def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progress: Progress) -> Attributes:
     """Read the features of a table.
@@ -71,6 +84,9 @@ def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progre
     """
     columns = {name: one.column or name for name, one in config.features.items()}
     needed = [config.id, *columns.values(), *(config.position or ()), *config.texts]
+    if config.popularity is not None:
+        needed.append(config.popularity)
+    ordering: list[NDArray[np.float64]] = []
     ids: list[pa.Array] = []
     parts: dict[str, list[Any]] = {name: [] for name in (*columns, POSITION)}
     shown: dict[str, list[pa.Array]] = {name: [] for name in config.texts}
@@ -85,6 +101,10 @@ def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progre
         if config.position is not None:
             found[POSITION], fits = _position(part, config.position, bad)
             good &= fits
+        if config.popularity is not None:
+            numbers, fits = numbers_of(part, config.popularity, bad)
+            good &= fits
+            ordering.append(numbers[good])
         mask = pa.array(good)
         ids.append(names.filter(mask))
         for name, read in found.items():
@@ -113,7 +133,8 @@ def read_attributes(table: Table, config: AttributesConfig, bad: BadRows, progre
 
         values[EMBEDDING] = embedded(config.embed, list(texts.values()), progress)
     logs = tuple(name for name, one in config.features.items() if one.log)
-    return Attributes(table.location, joined, values, defaults, logs, slots, texts)
+    order = np.concatenate(ordering) if ordering else None
+    return Attributes(table.location, joined, values, defaults, logs, slots, texts, order)
 
 
 def _repeated(

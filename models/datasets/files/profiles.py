@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.datasets.config import TimeFormat, TimeUnit
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.tables import Table
 from models.datasets.files.times import ZONED, times_of
 from models.datasets.files.values import MAX_ID_BYTES, numbers_of, texts_of
+from models.datasets.time_format import TimeFormat, TimeUnit
 from models.errors import ArtifactError
 
 SAMPLE = 200_000

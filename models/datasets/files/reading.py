@@ -1,25 +1,20 @@
 """A user's files as an event log, in bounded memory: ids are dictionary-encoded, and no event is a Python object."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog
-from models.datasets.files.attributes import Attributes, read_attributes
-from models.datasets.files.problems import BadRows, shown
+from models.datasets.files.attributes import read_attributes
+from models.datasets.files.described import expect_common, with_attributes
+from models.datasets.files.event_rows import EventRows, read_event_rows
+from models.datasets.files.ids import Ids, together
+from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
+from models.datasets.files.shown_rows import lists_of_rows, read_shown_rows
 from models.datasets.files.tables import Table, open_table
-from models.datasets.files.times import times_of, zone_of
-from models.datasets.files.values import ids_of, numbers_of, texts_of
-from models.errors import ArtifactError
-
-FEWEST_EVENTS = 10
 
 
 @dataclass(frozen=True)
@@ -30,16 +25,15 @@ class Files:
         identity: a text that changes if a file changes.
     """
 
-    events: Table
-    items: Table | None
-    users: Table | None
+    events: Table | None = None
+    impressions: Table | None = None
+    items: Table | None = None
+    users: Table | None = None
 
     @property
     def identity(self) -> str:
         """Names, sizes and times of all files."""
-        return " ".join(
-            table.identity for table in (self.events, self.items, self.users) if table is not None
-        )
+        return " ".join(table.identity for table in vars(self).values() if table is not None)
 
 
 def open_files(config: EventsConfig) -> Files:
@@ -49,17 +43,18 @@ def open_files(config: EventsConfig) -> Files:
         ArtifactError: a table cannot be opened.
     """
     assert config.files is not None
-    others = (config.files.items, config.files.users)
-    return Files(open_table(config.files.events), *(None if o is None else open_table(o) for o in others))
+    places = config.files.model_dump(exclude_none=True)
+    return Files(**{name: open_table(place) for name, place in places.items()})
 
 
 def read_files(
     config: EventsConfig, bad: BadRows, progress: Progress = silent, files: Files | None = None
 ) -> EventLog:
-    """Read events, items and users.
+    """Read events, impressions, items and users.
 
-    Events with the same user, item and time are one event (``config.merge``). Items without events are in the log too,
-    users without events are not.
+    Events with the same user, item and time are one event (``config.merge``). Without a file of events, the shown items
+    with a relevance above 0 are the events. Items without events are in the log too. Users without events are not,
+    unless there are no events at all.
 
     Args:
         config: files and columns.
@@ -71,107 +66,64 @@ def read_files(
         ArtifactError: a file cannot be read, a row is bad and bad rows are not skipped, or too few events are left.
     """
     files = files or open_files(config)
-    events = _read_events(files.events, config, bad, progress)
+    user_ids, item_ids = Ids(), Ids()
+    events, shown = EventRows.none(), None
+    if files.events is not None:
+        events = read_event_rows(files.events, config, user_ids, item_ids, bad, progress)
+    if files.impressions is not None and config.impressions is not None:
+        shown = read_shown_rows(files.impressions, config.impressions, user_ids, item_ids, bad, progress)
     items = users = None
     if files.items is not None and config.items is not None:
         items = read_attributes(files.items, config.items, bad, progress)
     if files.users is not None and config.users is not None:
         users = read_attributes(files.users, config.users, bad, progress)
-    return _log_of(config, events, items, users, bad)
+    known_users, user = user_ids.numbered()
+    known_items, item = item_ids.numbered()
+    if items is not None:
+        if config.has_lists:
+            expect_common(known_items, items, "items", bad)
+        known_items, number = together(known_items, items.ids)
+        item = number[item]
+    if users is not None:
+        if config.has_lists:
+            expect_common(known_users, users, "users", bad)
+        else:
+            known_users = users.ids
+    log = EventLog(
+        name=config.name.rstrip("/").rsplit("/", 1)[-1],
+        user=np.empty(0, dtype=np.int64),
+        item=np.empty(0, dtype=np.int64),
+        at_s=np.empty(0),
+        value=np.empty(0, dtype=np.float32),
+        item_ids=known_items.to_pylist(),
+        user_ids=known_users.to_pylist(),
+    )
+    choices = _Choices(user[: len(events)], item[: len(events)], events)
+    if shown is not None:
+        lists, good = lists_of_rows(shown, user[len(events) :], item[len(events) :], bad)
+        log = replace(log, shown=lists)
+        if files.events is None:
+            chosen = np.flatnonzero(good & (shown.relevance > 0))
+            rows = EventRows(shown.at_s[chosen], shown.relevance[chosen], shown.relevance[chosen])
+            choices = _Choices(user[chosen], item[chosen], rows)
+    if len(choices.rows):
+        log = _log_of(config, log, choices, bad)
+    return with_attributes(log, items, users)
 
 
 @dataclass(frozen=True)
-class _Events:
-    users: pa.Array
-    items: pa.Array
+class _Choices:
+    """Events with the numbers of their users and items."""
+
     user: NDArray[np.int32]
     item: NDArray[np.int32]
-    at_s: NDArray[np.float64]
-    value: NDArray[np.float32]
-    relevance: NDArray[np.float32]
+    rows: EventRows
 
 
-class _Ids:
-    """Dictionary-encoded ids of many parts."""
-
-    def __init__(self) -> None:
-        self._chunks: list[pa.Array] = []
-
-    def add(self, ids: pa.Array) -> None:
-        self._chunks.append(ids.dictionary_encode())
-
-    def numbered(self) -> tuple[pa.Array, NDArray[np.int32]]:
-        """Return the ids in order, and the number of each event's id."""
-        whole = pa.chunked_array(
-            self._chunks, type=pa.dictionary(pa.int32(), pa.string())
-        ).unify_dictionaries()
-        self._chunks.clear()
-        known = whole.chunk(0).dictionary
-        order = np.asarray(pc.sort_indices(known))
-        rank = np.empty(len(order), dtype=np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        codes = np.concatenate([np.asarray(chunk.indices) for chunk in whole.chunks])
-        return known.take(pa.array(order)), rank[codes]
-
-
-def _read_events(table: Table, config: EventsConfig, bad: BadRows, progress: Progress) -> _Events:
-    columns = config.columns
-    assert columns is not None
-    if config.time.zone is not None:
-        zone_of(config.time.zone)
-    users, items = _Ids(), _Ids()
-    numbers: dict[str, list[NDArray[Any]]] = {"at_s": [], "value": [], "relevance": []}
-    needed = [name for name in vars(columns).values() if name is not None]
-    for part in table.parts(needed, bad):
-        user, good = ids_of(part, columns.user, bad)
-        item, fits = ids_of(part, columns.item, bad)
-        good &= fits
-        at_s, fits = times_of(part, columns.time, config.time, bad)
-        good &= fits
-        relevance = np.ones(len(at_s), dtype=np.float32)
-        if columns.kind is not None and config.kinds:
-            relevance = _relevance(texts_of(part, columns.kind, bad), config, bad)
-            good &= ~np.isnan(relevance)
-        value = relevance.astype(np.float64)
-        if columns.value is not None:
-            value, fits = numbers_of(part, columns.value, bad)
-            value, good = np.nan_to_num(value, nan=0.0), good & fits
-        mask = pa.array(good)
-        users.add(user.filter(mask))
-        items.add(item.filter(mask))
-        numbers["at_s"].append(at_s[good])
-        numbers["value"].append(value[good].astype(np.float32))
-        numbers["relevance"].append(relevance[good])
-        progress("reading the events", part.done, table.bytes)
-    count = sum(len(times) for times in numbers["at_s"])
-    if count < FEWEST_EVENTS:
-        raise ArtifactError(
-            f"{table.location}: must have at least {FEWEST_EVENTS} events that can be used, got {count}; name another "
-            f"file, or correct training.events"
-        )
-    user_ids, user = users.numbered()
-    item_ids, item = items.numbered()
-    joined = {name: np.concatenate(numbers.pop(name)) for name in list(numbers)}
-    return _Events(user_ids, item_ids, user, item, **joined)
-
-
-def _relevance(kinds: pa.Array, config: EventsConfig, bad: BadRows) -> NDArray[np.float32]:
-    """Return the relevance by event, NaN for kinds that the configuration does not name."""
-    encoded = kinds.dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    table = np.array([*(config.kinds.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
-    codes = np.asarray(encoded.indices.fill_null(len(names)))
-    left_out = np.bincount(codes, minlength=len(table))
-    for name, count in zip([*names, "(empty)"], left_out.tolist(), strict=True):
-        if count and name not in config.kinds:
-            bad.counts[f"kind {name} is not in training.events.kinds"] += count
-    return np.asarray(table[codes])
-
-
-def _log_of(
-    config: EventsConfig, events: _Events, items: Attributes | None, users: Attributes | None, bad: BadRows
-) -> EventLog:
-    order, starts = _merged(events)
+def _log_of(config: EventsConfig, log: EventLog, choices: _Choices, bad: BadRows) -> EventLog:
+    """Return the log with the choices, sorted and merged."""
+    rows = choices.rows
+    order, starts = _merged(choices)
     first = order[starts]
     last = order[np.append(starts[1:], len(order)) - 1]
     merged = len(order) - len(starts)
@@ -180,88 +132,32 @@ def _log_of(
             f"{merged:,} events are in the files again with the same user, item and time; they are merged"
         )
     value = (
-        np.add.reduceat(events.value[order], starts, dtype=np.float32)
+        np.add.reduceat(rows.value[order], starts, dtype=np.float32)
         if config.merge == "sum"
-        else events.value[last]
+        else rows.value[last]
     )
-    item_ids, item = events.items, events.item[first].astype(np.int64)
-    if items is not None:
-        _expect_common(events.items, items, "items", bad)
-        item_ids, number = _together(events.items, items.ids)
-        item = number[item]
-    user = events.user[first].astype(np.int64)
-    log = EventLog(
-        name=config.name.rstrip("/").rsplit("/", 1)[-1],
+    has_relevance = config.kinds or log.shown is not None
+    user, item = (numbers[first].astype(np.int64) for numbers in (choices.user, choices.item))
+    return replace(
+        log,
         user=user,
         item=item,
-        at_s=events.at_s[first],
+        at_s=rows.at_s[first],
         value=value,
-        item_ids=item_ids.to_pylist(),
-        relevance=np.maximum.reduceat(events.relevance[order], starts) if config.kinds else None,
-        user_ids=events.users.to_pylist(),
-        repeats=_repeats(user, item, len(item_ids)),
+        relevance=np.maximum.reduceat(rows.relevance[order], starts) if has_relevance else None,
+        repeats=_repeats(user, item, len(log.item_ids)),
     )
-    if users is not None:
-        _expect_common(events.users, users, "users", bad)
-    return _with_attributes(log, items, users)
 
 
-def _merged(events: _Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _merged(events: _Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the order by user, time and item, and where in it each distinct event begins."""
-    order = np.lexsort((events.item, events.at_s, events.user))
+    order = np.lexsort((events.item, events.rows.at_s, events.user))
     is_new = np.ones(len(order), dtype=np.bool_)
     is_new[1:] = False
-    for column in (events.user, events.at_s, events.item):
+    for column in (events.user, events.rows.at_s, events.item):
         is_new[1:] |= np.diff(column[order]) != 0
     return order, np.flatnonzero(is_new)
 
 
-def _together(seen: pa.Array, described: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Return all ids in order, and the new number of each id in ``seen``."""
-    new = described.filter(pc.invert(pc.is_in(described, value_set=seen)))
-    together = pa.concat_arrays([seen, new])
-    order = np.asarray(pc.sort_indices(together))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return together.take(pa.array(order)), rank[: len(seen)]
-
-
 def _repeats(user: NDArray[np.int64], item: NDArray[np.int64], items: int) -> bool:
     return len(np.unique(user * items + item)) < len(user)
-
-
-def _with_attributes(log: EventLog, items: Attributes | None, users: Attributes | None) -> EventLog:
-    changes: dict[str, Any] = {}
-    if items is not None:
-        rows = _rows_of(log.item_ids, items)
-        changes |= {
-            "item_columns": items.columns(rows),
-            "logs": items.logs,
-            "position": items.position,
-            "item_texts": items.texts(rows),
-            "slots": items.slots,
-        }
-    if users is not None:
-        changes["user_columns"] = users.columns(_rows_of(log.user_ids, users))
-        changes |= {"user_logs": users.logs, "user_defaults": users.defaults}
-    return replace(log, **changes)
-
-
-def _rows_of(ids: Sequence[str], table: Attributes) -> NDArray[np.int64]:
-    """Return the row of each id in the table, -1 for ids that it does not have."""
-    found = pc.index_in(pa.array(ids, pa.string()), value_set=table.ids)
-    return np.asarray(found.fill_null(-1), dtype=np.int64)
-
-
-def _expect_common(ids: pa.Array, table: Attributes, what: str, bad: BadRows) -> None:
-    """Count the ids of the events that the table does not have, and refuse a table that has none of them."""
-    missing = len(ids) - int(pc.sum(pc.is_in(ids, value_set=table.ids)).as_py() or 0)
-    if missing == len(ids):
-        raise ArtifactError(
-            f"{table.location}: must have the ids of the events, got no id in common, such as "
-            f"{shown(table.ids[0])} here and {shown(ids[0])} there; name another id column"
-        )
-    if missing:
-        bad.notes.append(
-            f"{missing:,} of {len(ids):,} {what} with events are not in {table.location}; they get default features"
-        )

@@ -12,6 +12,8 @@ SURE = 0.7
 _CLOSE = 0.1
 NEEDED = ("user", "item", "time")
 EVENT_ROLES = (*NEEDED, "kind", "value")
+SHOWN_ROLES = ("list", *NEEDED, "position", "label", "kind")
+"""Roles of impressions. One of label and kind is needed too."""
 LEFT_OUT = "-"
 _NAMES: dict[str, frozenset[str]] = {
     role: frozenset(names.split())
@@ -22,6 +24,9 @@ _NAMES: dict[str, frozenset[str]] = {
         "recipe restaurant hotel place poi game course ad document doc post job property show",
         "time": "time timestamp ts date datetime at when created unixtime epoch day",
         "kind": "event kind action type behavior behaviour interaction activity",
+        "list": "request impression impressions list slate query serve page feed search recommendation",
+        "position": "position pos rank slot place index",
+        "label": "label clicked click relevance target y converted conversion purchased bought liked grade outcome",
         "value": "rating value quantity qty score stars amount count weight strength plays",
     }.items()
 }
@@ -59,24 +64,31 @@ def words_of(name: str) -> list[str]:
     return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
 
 
-def guess_events(profiles: Sequence[Profile], named: Mapping[str, str]) -> list[Guess]:
-    """Return the role of each column of an event table.
+def guess_events(
+    profiles: Sequence[Profile],
+    named: Mapping[str, str],
+    roles: Sequence[str] = EVENT_ROLES,
+    prefix: str = "",
+) -> list[Guess]:
+    """Return the role of each column of an event table, or of impressions.
 
     Args:
         profiles: the columns.
         named: columns by role that the user named. "-" leaves the role out.
+        roles: the roles, the most important ones first.
+        prefix: what precedes a role in ``--column``.
 
     Raises:
         ArtifactError: a named column does not exist, or cannot have the role.
     """
     by_name = {profile.name: profile for profile in profiles}
-    expect_columns(named, by_name, EVENT_ROLES)
+    expect_columns(named, by_name, roles, prefix)
     taken = {column: role for role, column in named.items() if column != LEFT_OUT}
     guesses = {
         column: Guess(column, by_name[column].type, role, 1.0, "named by --column")
         for column, role in taken.items()
     }
-    for role in EVENT_ROLES:
+    for role in roles:
         if role in named:
             continue
         scores = sorted(
@@ -104,7 +116,9 @@ def guess_events(profiles: Sequence[Profile], named: Mapping[str, str]) -> list[
     return [guesses[profile.name] for profile in profiles]
 
 
-def expect_columns(named: Mapping[str, str], present: Mapping[str, Profile], roles: Sequence[str]) -> None:
+def expect_columns(
+    named: Mapping[str, str], present: Mapping[str, Profile], roles: Sequence[str], prefix: str = ""
+) -> None:
     """Check the columns that the user named.
 
     Raises:
@@ -112,19 +126,22 @@ def expect_columns(named: Mapping[str, str], present: Mapping[str, Profile], rol
     """
     for role, column in named.items():
         if role not in roles:
-            raise ArtifactError(f"--column: unknown role, got {role!r}; name one of {', '.join(roles)}")
+            raise ArtifactError(
+                f"--column: unknown role, got {prefix + role!r}; name one of {', '.join(prefix + r for r in roles)}"
+            )
         if column != LEFT_OUT and column not in present:
             raise ArtifactError(
-                f"--column {role}={column}: no such column; name one of {', '.join(present)}, or {LEFT_OUT} for none"
+                f"--column {prefix}{role}={column}: no such column; name one of {', '.join(present)}, or "
+                f"{LEFT_OUT} for none"
             )
         if column == LEFT_OUT and role in NEEDED:
             raise ArtifactError(
-                f"--column {role}={column}: the role is needed; name one of {', '.join(present)}"
+                f"--column {prefix}{role}={column}: the role is needed; name one of {', '.join(present)}"
             )
         if role == "time" and not present[column].times:
             raise ArtifactError(
-                f"--column time={column}: its values are no times that Rankway knows; name another column, or give the "
-                f"format with --time-pattern"
+                f"--column {prefix}time={column}: its values are no times that Rankway knows; name another column, or "
+                f"give the format with --time-pattern"
             )
 
 
@@ -154,7 +171,9 @@ def _score(role: str, profile: Profile) -> tuple[float, str]:
         )
         reason = f"{by_name}, and has times" if named else "has times"
         return (max(named, typed), reason)
-    if role in ("user", "item"):
+    if role in ("user", "item", "list"):
+        if role == "list" and not named:
+            return 0.0, ""
         if not profile.is_id or profile.distinct < 2 or (profile.times and not named):
             return 0.0, ""
         if not named:
@@ -164,10 +183,22 @@ def _score(role: str, profile: Profile) -> tuple[float, str]:
         return named, f"{by_name}, {profile.distinct:,} ids in {profile.rows:,} rows"
     if not named:
         return 0.0, ""
+    if role == "label" and is_yes_or_no(profile):
+        return named, f"{by_name}, and is true or false"
     if role == "kind":
         fits = profile.texts is not None and 1 <= profile.distinct <= _MAX_KINDS and profile.numbers is None
         return (named, f"{by_name}, {profile.distinct} kinds") if fits else (0.0, "")
     return (named, f"{by_name}, and has numbers") if profile.numbers is not None else (0.0, "")
+
+
+def is_yes_or_no(profile: Profile) -> bool:
+    """Return whether the values are true and false."""
+    if profile.texts is None or not 0 < profile.distinct <= 4:
+        return False
+    return {str(text).strip().lower() for text in profile.texts.unique().to_pylist() if text} <= {
+        "true",
+        "false",
+    }
 
 
 def unsure(guesses: Sequence[Guess], roles: Sequence[str] = NEEDED) -> list[str]:

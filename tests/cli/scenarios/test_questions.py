@@ -19,7 +19,7 @@ def test_the_user_names_the_columns_by_number_or_name(
     path = write(
         tmp_path / "a.csv", {"a": events["user_id"], "b": events["item_id"], "c": events["timestamp"]}
     )
-    found = understand(str(path), None, None, Choice())
+    found = understand({"events": str(path)}, Choice())
     assert [question.field for question in found.open_questions] == [
         "column user",
         "column item",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.datasets.config import AttributesConfig
+from models.datasets.attribute_config import AttributesConfig
 from models.datasets.files.attribute_roles import attributes_of, feature_name, guess_attributes
 from models.datasets.files.attributes import Attributes, hashed, read_attributes
 from models.datasets.files.problems import BadRows

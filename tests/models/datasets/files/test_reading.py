@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.datasets.config import AttributesConfig, EventColumns, EventFiles, TimeFormat, TimeUnit
+from models.datasets.attribute_config import AttributesConfig
+from models.datasets.time_format import TimeFormat, TimeUnit
+from models.datasets.config import EventColumns, EventFiles
 from models.datasets.events import EventLog
 from models.datasets.files.problems import BadRows
 from models.datasets.files.reading import read_files

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from models.datasets.config import TimeFormat
+from models.datasets.time_format import TimeFormat
 from models.datasets.files.problems import BadRows
 from models.datasets.files.profiles import profile_of, sample_of
 from models.datasets.files.tables import open_table
