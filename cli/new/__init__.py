@@ -79,7 +79,8 @@ def new(
     from cli.new.understanding import understand
 
     console = Console(stderr=True)
-    with exit_on_error(console, OSError, exit_code=BAD_INPUT):
+    remedy = "nothing is written; run the command in a folder that you may write"
+    with exit_on_error(console, OSError, remedy=remedy, exit_code=BAD_INPUT):
         expect_name(name)
         if not (events or impressions or items):
             raise ArtifactError("--events: missing; name events, impressions or items with --events FILE")
@@ -87,7 +88,9 @@ def new(
         if not (events or impressions):
             names.append(f"{name}{RANKED}.yaml")
         for target in map(Path, names):
-            if os.path.lexists(target) and (not force or not target.is_file()):
+            if os.path.lexists(target) and not target.is_file():
+                raise ArtifactError(f"{target}: is no file; name another pipeline, or move it away")
+            if target.exists() and not force:
                 raise ArtifactError(
                     f"{target}: exists already; name another pipeline, or replace it with --force"
                 )

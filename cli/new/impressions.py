@@ -1,5 +1,6 @@
 """Understand the impressions: lists that were shown, with their outcomes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from models.datasets.shown_config import ImpressionsConfig
 from models.errors import ArtifactError
 
 _PREFIX = f"{IMPRESSIONS}."
+_ONLY_SHOWN = re.compile("impress|view|show|display|none|skip|serve")
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,14 @@ def understand_shown(
         texts = by_name[role_of["kind"].column].texts
         assert texts is not None
         kinds = tuple(sorted(set(filter(None, texts.to_pylist()))))
-        relevance = {name: value for name, value in choice.kinds.items() if name in kinds}
+        relevance = {name: choice.kinds.get(name, 0.0) for name in kinds}
         if not any(relevance.values()):
             questions.append(
                 Question(
                     "kinds",
                     f"{IMPRESSIONS}: which kinds of {', '.join(kinds)} are reactions is unknown",
                     (),
-                    f"name the relevance of each with --kind, such as --kind {kinds[-1]}=1",
+                    f"name the relevance of each with --kind, such as --kind {_reaction(kinds)}=1",
                 )
             )
     elif "label" in role_of:
@@ -137,6 +139,11 @@ def understand_shown(
         {**columns, "highest": highest, "kinds": relevance, "format": form}
     )
     return Shown(guesses, config, kinds, warnings, [])
+
+
+def _reaction(kinds: Sequence[str]) -> str:
+    """Return a kind for an example, which should not be that of an item that was only shown."""
+    return next((kind for kind in kinds if not _ONLY_SHOWN.search(kind.lower())), kinds[0])
 
 
 def _left_out(guess: Guess) -> Guess:

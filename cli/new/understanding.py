@@ -129,10 +129,12 @@ def _with_attributes(found: Found, table: str, profiles: list[Profile]) -> Found
     roles = _without_personal(roles, profiles)
     found = replace(found, guesses={**found.guesses, table: roles})
     if unsure(roles, ("id",)):
-        likely = tuple(guess.column for guess in roles if guess.role == "id")
+        ids = [guess for guess in roles if guess.role == "id"]
+        likely = tuple(guess.column for guess in ids)
+        because = f"; the likeliest is {ids[0].column} ({ids[0].reason})" if ids else ""
         question = Question(
             f"column {table}.id",
-            f"{table}: no column is surely the id",
+            f"{table}: no column is surely the id{because}",
             likely or tuple(p.name for p in profiles if p.is_id),
             f"name it with --column {table}.id=NAME",
         )

@@ -88,7 +88,9 @@ def _context(log: EventLog) -> Iterator[Feature]:
         places = log.item_columns[log.position]
         middle = np.median(places, axis=0)
         if not len(log):
-            middle = np.round(middle)  # new items must not change the definitions, with which the log was made
+            middle = np.round(
+                middle
+            )  # new items must not change the definitions, with which the log was made
         yield Feature(
             name="position",
             group="context",

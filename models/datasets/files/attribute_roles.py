@@ -74,9 +74,15 @@ def _guess(profile: Profile, what: str, key: str, *, has_id: bool) -> Guess:
     unique = profile.distinct == profile.filled == profile.rows
     if not has_id and profile.is_id:
         if words == words_of(key):
-            return guess("id", 0.95 if unique else 0.75, f'named as the events\' column "{key}"')
+            reason = f'named as the events\' column "{key}"'
+            return guess(
+                "id", 0.95 if unique else 0.75, reason if unique else f"{reason}, but {_again(profile)}"
+            )
         if words in (["id"], [what.rstrip("s"), "id"]) or name_score(what.rstrip("s"), profile.name) >= 0.9:
-            return guess("id", 0.85 if unique else 0.5, f'named "{profile.name}"')
+            reason = f'named "{profile.name}"'
+            return guess(
+                "id", 0.85 if unique else 0.5, reason if unique else f"{reason}, but {_again(profile)}"
+            )
     if profile.filled == 0 or (profile.distinct == 1 and not profile.vector):
         return guess(LEFT_OUT, 1.0, "has no value" if profile.filled == 0 else "has one value only")
     if profile.vector:
@@ -103,6 +109,12 @@ def _guess(profile: Profile, what: str, key: str, *, has_id: bool) -> Guess:
     if profile.distinct > max(_MANY, profile.filled // 2):
         return guess("text", 0.75, "nearly every row has another value")
     return guess("category", 0.9, f"{profile.distinct:,} values")
+
+
+def _again(profile: Profile) -> str:
+    return (
+        f"{profile.rows - profile.distinct:,} of {profile.rows:,} rows have no id, or one of an earlier row"
+    )
 
 
 def feature_name(column: str, taken: set[str]) -> str:

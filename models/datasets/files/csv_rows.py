@@ -7,11 +7,19 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 from fsspec.utils import infer_compression
 
-from models.datasets.files.opening import BLOCK_BYTES, SNIFFED_BYTES, Open, expect_columns
-from models.datasets.files.problems import BadRows, Part
+from models.datasets.files.csv_lines import CsvLines
+from models.datasets.files.opening import BLOCK_BYTES, Open, expect_columns
+from models.datasets.files.problems import BadRows, Part, shown
 from models.errors import ArtifactError
 
 _SEPARATORS = ",;\t|"
+MAX_HEADER_BYTES = 1024 * 1024
+_OTHER_FORMATS = {
+    b"PAR1": ("a Parquet file", ".parquet"),
+    b"\x1f\x8b": ("compressed with gzip", ".csv.gz"),
+    b"BZh": ("compressed with bzip2", ".csv.bz2"),
+    b"\xfd7zXZ": ("compressed with xz", ".csv.xz"),
+}
 
 
 def csv_header(opened: Open, path: str) -> list[str]:
@@ -20,13 +28,7 @@ def csv_header(opened: Open, path: str) -> list[str]:
     Raises:
         ArtifactError: the first line is no header.
     """
-    with opened(path) as file:
-        start = file.read(SNIFFED_BYTES).decode("utf-8-sig", errors="replace")
-    if "\0" in start:
-        raise ArtifactError(f"{path}: must be UTF-8 text, got zero bytes; convert the file to UTF-8")
-    header = next(iter(start.splitlines()), "")
-    if not header.strip():
-        raise ArtifactError(f"{path}: is empty; write a header and rows")
+    header = _first_line(opened, path)
     reader = pcsv.read_csv(
         pa.BufferReader((header + "\n").encode()),
         parse_options=pcsv.ParseOptions(delimiter=_separator(header)),
@@ -39,15 +41,46 @@ def csv_header(opened: Open, path: str) -> list[str]:
     return names
 
 
+def _first_line(opened: Open, path: str) -> str:
+    """Return the header line, checked."""
+    with opened(path) as file:
+        start = file.read(MAX_HEADER_BYTES)
+    for magic, (what, suffix) in _OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise ArtifactError(f"{path}: is {what}; end its name with {suffix}")
+    if b"\0" in start:
+        line = start[: start.index(b"\0")].count(b"\n") + 1
+        raise ArtifactError(
+            f"{path} line {line}: must be UTF-8 text, got zero bytes; convert the file to UTF-8"
+        )
+    lines = start.splitlines()
+    first = next((line for line in lines if line.strip(b"\xef\xbb\xbf \t")), b"")
+    if not first:
+        raise ArtifactError(f"{path}: is empty; write a header and rows")
+    if len(start) == MAX_HEADER_BYTES and len(lines) == 1:
+        raise ArtifactError(
+            f"{path} line 1: the header is longer than {MAX_HEADER_BYTES} bytes; add a header line"
+        )
+    try:
+        header = first.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ArtifactError(f"{path} line 1: the header must be UTF-8; convert the file to UTF-8") from None
+    if header.count('"') % 2:
+        raise ArtifactError(
+            f"{path} line 1: column names must have no newlines, got {shown(header)}; rename them"
+        )
+    return header
+
+
 def _separator(header: str) -> str:
     return max(_SEPARATORS, key=header.count)
 
 
 def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Iterator[Part]:
     """Yield all rows. Values are bytes, and empty values are missing."""
-    with opened(path) as file:
-        start = file.read(SNIFFED_BYTES).decode("utf-8-sig", errors="replace")
+    header = _first_line(opened, path)
     expect_columns(path, wanted, csv_header(opened, path))
+    lines = CsvLines(opened, path)
     gaps: list[int] = []
     faults: list[tuple[int, str]] = []
 
@@ -60,7 +93,7 @@ def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Itera
 
     def report() -> None:
         for number, problem in faults:
-            bad.unreadable(path, f"line {number}", problem)
+            bad.unreadable(path, f"line {lines(number)}", problem)
         faults.clear()
 
     with opened(path) as file:
@@ -68,7 +101,7 @@ def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Itera
             file,
             read_options=pcsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             parse_options=pcsv.ParseOptions(
-                delimiter=_separator(next(iter(start.splitlines()))),
+                delimiter=_separator(header),
                 newlines_in_values=True,
                 invalid_row_handler=refuse,
             ),
@@ -84,6 +117,6 @@ def csv_parts(opened: Open, path: str, wanted: list[str], bad: BadRows) -> Itera
         for batch in reader:
             done = file.tell() if infer_compression(path) is None else done + batch.nbytes
             report()
-            yield Part(path, first, "line", batch, done, gaps)
+            yield Part(path, first, "line", batch, done, gaps, lines)
             first += batch.num_rows
         report()

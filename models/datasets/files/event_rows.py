@@ -1,5 +1,6 @@
 """The rows of event files as arrays, in bounded memory."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -51,6 +52,7 @@ def read_event_rows(
     if config.time.zone is not None:
         zone_of(config.time.zone)
     numbers: dict[str, list[NDArray[Any]]] = {"at_s": [], "value": [], "relevance": []}
+    unknown: Counter[str] = Counter()
     needed = [name for name in vars(columns).values() if name is not None]
     for part in table.parts(needed, bad):
         user, good = ids_of(part, columns.user, bad)
@@ -61,7 +63,7 @@ def read_event_rows(
         relevance = np.ones(len(at_s), dtype=np.float32)
         if columns.kind is not None and config.kinds:
             kinds = texts_of(part, columns.kind, bad)
-            relevance = relevance_of_kinds(kinds, config.kinds, "training.events.kinds", bad)
+            relevance = relevance_of_kinds(kinds, config.kinds, unknown)
             good &= ~np.isnan(relevance)
         value = relevance.astype(np.float64)
         if columns.value is not None:
@@ -74,6 +76,8 @@ def read_event_rows(
         numbers["value"].append(value[good].astype(np.float32))
         numbers["relevance"].append(relevance[good])
         progress("reading the events", part.done, table.bytes)
+    for name, left_out in unknown.items():
+        bad.counts[f"kind {name} is not in training.events.kinds"] += left_out
     count = sum(len(times) for times in numbers["at_s"])
     if count < FEWEST_EVENTS:
         raise ArtifactError(
@@ -84,9 +88,9 @@ def read_event_rows(
 
 
 def relevance_of_kinds(
-    kinds: pa.Array, relevance: Mapping[str, float], field: str, bad: BadRows
+    kinds: pa.Array, relevance: Mapping[str, float], unknown: Counter[str]
 ) -> NDArray[np.float32]:
-    """Return the relevance by row, NaN for kinds without a relevance, which are counted."""
+    """Return the relevance by row, NaN for kinds without a relevance, which are counted in ``unknown``."""
     encoded = kinds.dictionary_encode()
     names = encoded.dictionary.to_pylist()
     table = np.array([*(relevance.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
@@ -94,5 +98,5 @@ def relevance_of_kinds(
     left_out = np.bincount(codes, minlength=len(table))
     for name, count in zip([*names, "(empty)"], left_out.tolist(), strict=True):
         if count and name not in relevance:
-            bad.counts[f"kind {name} is not in {field}"] += count
+            unknown[name] += count
     return np.asarray(table[codes])

@@ -1,7 +1,7 @@
 """Rows that cannot be read. They are refused with file and row, or counted, listed and skipped."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Part:
         data: the columns that were asked for.
         done: bytes of the table that were read so far, for progress.
         gaps: numbers of rows in the file that could not be parsed, and are not in the data.
+        line_of: the line by row number, for files in which a row can have several lines.
         origin: the file's row of each row of the data, if a row of the file became several.
     """
 
@@ -37,6 +38,7 @@ class Part:
     data: pa.RecordBatch
     done: int = 0
     gaps: Sequence[int] = ()
+    line_of: Callable[[int], int] | None = None
     origin: NDArray[np.int64] | None = None
 
     def where(self, row: int) -> str:
@@ -44,7 +46,7 @@ class Part:
         number = self.first + (row if self.origin is None else int(self.origin[row]))
         for gap in self.gaps:
             number += gap <= number
-        return f"{self.path} {self.word} {number}"
+        return f"{self.path} {self.word} {number if self.line_of is None else self.line_of(number)}"
 
 
 @dataclass

@@ -26,7 +26,8 @@ _NAMES: dict[str, frozenset[str]] = {
         "kind": "event kind action type behavior behaviour interaction activity",
         "list": "request impression impressions list slate query serve page feed search recommendation",
         "position": "position pos rank slot place index",
-        "label": "label clicked click relevance target y converted conversion purchased bought liked grade outcome",
+        "label": "label labels clicked click clicks relevance target y converted conversion purchased bought liked "
+        "grade outcome",
         "value": "rating value quantity qty score stars amount count weight strength plays",
     }.items()
 }
@@ -137,6 +138,11 @@ def expect_columns(
         if column == LEFT_OUT and role in NEEDED:
             raise ArtifactError(
                 f"--column {prefix}{role}={column}: the role is needed; name one of {', '.join(present)}"
+            )
+        if role in ("user", "item", "list") and column != LEFT_OUT and present[column].texts is None:
+            raise ArtifactError(
+                f"--column {prefix}{role}={column}: must have one value per row, got {present[column].type}; name "
+                f"another column"
             )
         if role == "time" and not present[column].times:
             raise ArtifactError(

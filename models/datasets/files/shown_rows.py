@@ -1,5 +1,6 @@
 """The rows of impression files: shown items with their outcomes, joined to lists."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -68,7 +69,7 @@ def read_shown_rows(
     """
     if config.format.zone is not None:
         zone_of(config.format.zone)
-    lists = Ids()
+    lists, unknown = Ids(), Counter[str]()
     origins: list[tuple[Part, NDArray[np.int32]]] = []
     arrays: dict[str, list[NDArray[np.float64]]] = {"at_s": [], "position": [], "relevance": []}
     for part in _flat_parts(table, config, bad):
@@ -83,7 +84,7 @@ def read_shown_rows(
         good &= fits
         position, fits = _positions(part, config, bad)
         good &= fits
-        relevance, fits = _relevance(part, config, bad)
+        relevance, fits = _relevance(part, config, unknown, bad)
         good &= fits
         mask = pa.array(good)
         users.add(user.filter(mask))
@@ -95,6 +96,10 @@ def read_shown_rows(
         empty = part.data.slice(0, 0)
         origins.append((replace(part, data=empty), np.flatnonzero(good).astype(np.int32)))
         progress("reading the impressions", part.done, table.bytes)
+    bad.notes += [
+        f"{count:,} rows have the kind {name}, which is not in training.events.impressions.kinds; it means shown only"
+        for name, count in unknown.items()
+    ]
     joined = {name: np.concatenate([np.empty(0), *chunks]) for name, chunks in arrays.items()}
     if not (joined["relevance"] > 0).any():
         raise ArtifactError(
@@ -134,11 +139,11 @@ def _positions(
 
 
 def _relevance(
-    part: Part, config: ImpressionsConfig, bad: BadRows
+    part: Part, config: ImpressionsConfig, unknown: Counter[str], bad: BadRows
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if config.kind is not None:
         kinds = texts_of(part, config.kind, bad)
-        found = relevance_of_kinds(kinds, config.kinds, "training.events.impressions.kinds", bad)
+        found = relevance_of_kinds(kinds, config.kinds, unknown)
         return np.nan_to_num(found.astype(np.float64), nan=0.0), np.ones(len(found), dtype=np.bool_)
     assert config.label is not None
     numbers, good = numbers_of(_without_words(part, config.label, bad), config.label, bad)

@@ -73,7 +73,7 @@ def test_labels_without_a_positive_one_are_refused(home: Path) -> None:
     write_impressions(
         root, batch, labels * 0, feature_hash=FEATURES.content_hash, keys=catalogue.keys[batch.rows]
     )
-    with pytest.raises(TrainingError, match="no list has a label above 0"):
+    with pytest.raises(TrainingError, match="no item of the training lists has a label above 0"):
         train(home)
     assert not (home / "ranker").exists()
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.datasets.attribute_config import AttributesConfig
-from models.datasets.time_format import TimeFormat, TimeUnit
 from models.datasets.config import EventColumns, EventFiles
 from models.datasets.events import EventLog
 from models.datasets.files.problems import BadRows
 from models.datasets.files.reading import read_files
+from models.datasets.time_format import TimeFormat, TimeUnit
 from models.errors import ArtifactError
 from tests.models.datasets.files.tables import config_of, shop_events, write
 
