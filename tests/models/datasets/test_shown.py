@@ -17,7 +17,13 @@ from models.ragged import RaggedArray
 from tests.models.datasets.files.shown import log_of, shown_rows, write_shown
 
 ROWS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 5), st.sampled_from([0, 0.5, 1]), st.integers(0, 9)),
+    st.tuples(
+        st.integers(0, 3),
+        st.integers(0, 4),
+        st.integers(0, 5),
+        st.sampled_from([0, 0.5, 1]),
+        st.integers(0, 9),
+    ),
     min_size=1,
     max_size=25,
 )
@@ -35,8 +41,8 @@ def test_a_list_has_each_item_once_with_its_highest_relevance_by_position(
     expected = []
     for code in sorted(set(codes.tolist()), key=lambda one: (times[codes == one].min(), one)):
         inside = np.flatnonzero(codes == code)
-        first = {item: min(inside[items[inside] == item], key=lambda row: (positions[row], row)) for item in items[inside]}
-        order = sorted(first.values(), key=lambda row: (positions[row], row))
+        by_place = sorted(inside.tolist(), key=lambda row: (positions[row], row))
+        order = [row for at, row in enumerate(by_place) if items[row] not in items[by_place[:at]]]
         best = [relevance[inside][items[inside] == items[row]].max() for row in order]
         expected.append((times[inside].min(), [int(items[row]) for row in order], best))
     found = [
@@ -92,6 +98,8 @@ def test_a_split_needs_lists_with_reactions(tmp_path: Path) -> None:
     late = len(rows["label"]) // 2
     rows["label"] = [label if row < late else 0 for row, label in enumerate(rows["label"])]
     log, config = log_of(write_shown(tmp_path / "shown.parquet", rows))
-    with pytest.raises(Exception, match="split valid must have at least 2 shown lists with a label above 0, got 0"):
+    with pytest.raises(
+        Exception, match="split valid must have at least 2 shown lists with a label above 0, got 0"
+    ):
         write_event_data(log, config, EventData(tmp_path / "data"))
     assert not (tmp_path / "data").exists()

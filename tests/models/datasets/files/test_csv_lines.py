@@ -16,7 +16,10 @@ def lines_of(data: bytes) -> CsvLines:
     return CsvLines(lambda path: closing(io.BytesIO(data)), "a.csv")
 
 
-@given(st.lists(st.tuples(VALUES, VALUES, st.integers(0, 2)), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
+@given(
+    st.lists(st.tuples(VALUES, VALUES, st.integers(0, 2)), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+)
 def test_a_row_has_the_line_in_which_it_begins(rows: list[tuple[str, str, int]], newline: str) -> None:
     text, begins = io.StringIO(), []
     writer = csv.writer(text, lineterminator=newline, quoting=csv.QUOTE_ALL)

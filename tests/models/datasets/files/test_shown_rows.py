@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def test_without_list_ids_a_list_is_what_a_user_saw_at_one_time(tmp_path: Path) 
 def test_kinds_and_words_are_labels_too(tmp_path: Path) -> None:
     rows = shown_rows()
     rows["word"] = ["True" if label else "false" for label in rows["label"]]
-    rows["kind"] = ["buy" if label else None if row % 2 else "view" for row, label in enumerate(rows["label"])]
+    rows["kind"] = [
+        "buy" if label else None if row % 2 else "view" for row, label in enumerate(rows["label"])
+    ]
     path, bad = write_shown(tmp_path / "a.csv", rows), BadRows()
     words, _ = log_of(path, label="word")
     kinds, _ = log_of(path, bad, label=None, kind="kind", kinds={"buy": 0.5})
@@ -73,7 +76,10 @@ def test_kinds_and_words_are_labels_too(tmp_path: Path) -> None:
         (changed("label", -1), r"line 302: column label must be from 0 to 1"),
         (changed("position", 1.5), r"line 302: column position must be a whole number"),
         (changed("request_id", ""), r"line 302: column request_id must have an id"),
-        (changed("user_id", "zz", 303), r"line 305: the user must be that of the list's first row, .*line 302"),
+        (
+            changed("user_id", "zz", 303),
+            r"line 305: the user must be that of the list's first row, .*line 302",
+        ),
         (changed("timestamp", "later"), r"line 302: column timestamp must be a time"),
     ],
 )
@@ -100,16 +106,20 @@ def test_lists_of_other_lengths_are_refused_with_their_row(tmp_path: Path) -> No
         "label": [[1, 0, 0] if n != 17 else [1] for n in range(count)],
     }
     pq.write_table(pa.table(lists), tmp_path / "a.parquet")
-    with pytest.raises(ArtifactError, match=r"row 18: column label must have as many values as item_id, got \[1\]"):
+    with pytest.raises(
+        ArtifactError, match=r"row 18: column label must have as many values as item_id, got \[1\]"
+    ):
         log_of(tmp_path / "a.parquet", position=None)
 
 
 def test_impressions_without_reactions_and_endless_lists_are_refused(tmp_path: Path) -> None:
     rows = shown_rows()
-    with pytest.raises(ArtifactError, match="must have shown items with a label above 0, got none in 720 rows"):
+    with pytest.raises(
+        ArtifactError, match="must have shown items with a label above 0, got none in 720 rows"
+    ):
         log_of(write_shown(tmp_path / "a.csv", {**rows, "label": [0] * len(rows["label"])}))
     many = 10_001
-    one = {
+    one: dict[str, Sequence[Any]] = {
         "request_id": ["r"] * many, "user_id": ["u"] * many, "item_id": list(range(many)),
         "timestamp": [1_600_000_000] * many, "position": range(many), "label": [1] * many,
     }  # fmt: skip
