@@ -10,9 +10,10 @@ from cli.new.columns import IMPRESSIONS, Choice
 from cli.new.columns_asked import column_questions, time_format
 from cli.new.found import Question
 from models.datasets.files.flattening import flattened, is_list, lengths_of
+from models.datasets.files.names import name_score
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.profiles import Profile
-from models.datasets.files.roles import LEFT_OUT, SHOWN_ROLES, Guess, guess_events, name_score, unsure
+from models.datasets.files.roles import LEFT_OUT, SHOWN_ROLES, Guess, guess_events, unsure
 from models.datasets.files.warnings import event_warnings
 from models.datasets.shown_config import ImpressionsConfig
 from models.errors import ArtifactError

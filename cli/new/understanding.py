@@ -14,9 +14,10 @@ from cli.new.impressions import Shown, flat_sample, understand_shown
 from models.datasets.config import EventColumns
 from models.datasets.files.attribute_roles import attributes_of, guess_attributes
 from models.datasets.files.problems import BadRows
-from models.datasets.files.profiles import Profile, fits_pattern, profile_of, sample_of
+from models.datasets.files.profiles import Profile, profile_of, sample_of
 from models.datasets.files.roles import EVENT_ROLES, LEFT_OUT, Guess, guess_events, unsure
 from models.datasets.files.tables import open_table
+from models.datasets.files.time_guesses import fits_pattern
 from models.datasets.files.warnings import event_warnings, looks_personal, personal_data
 from models.datasets.time_format import TimeFormat
 from models.errors import ArtifactError
@@ -160,7 +161,8 @@ def _with_pattern(profile: Profile, pattern: str) -> Profile:
     if profile.texts is None or profile.numbers is not None or profile.type.startswith(("timestamp", "date")):
         return profile
     return replace(
-        profile, times=(TimeFormat(pattern=pattern),) if fits_pattern(profile, pattern) else profile.times
+        profile,
+        times=(TimeFormat(pattern=pattern),) if fits_pattern(profile.texts, pattern) else profile.times,
     )
 
 

@@ -158,26 +158,6 @@ def last_moments(log: EventLog) -> Moments:
     return Moments(offsets[1:], offsets[1:], offsets[:-1], np.arange(len(now_s)), now_s)
 
 
-def moments_before(log: EventLog, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> Moments:
-    """Return M moments without events, whose histories are the users' events before these times.
-
-    Args:
-        log: the events.
-        user: (M,), user numbers. Users without events have an empty history.
-        at_s: (M,), epoch seconds.
-    """
-    users = np.concatenate([log.user, user])
-    is_event = np.arange(len(users)) < len(log)
-    order = np.lexsort(
-        (is_event, np.concatenate([log.at_s, at_s]), users)
-    )  # an event follows a list of its time
-    before = np.empty(len(users), dtype=np.int64)
-    before[order] = np.cumsum(is_event[order])
-    start = before[len(log) :]
-    first = offsets_of(np.bincount(log.user, minlength=int(users.max(initial=-1)) + 1))[user]
-    return Moments(start, start, first, user, at_s)
-
-
 @dataclass(frozen=True)
 class Cuts:
     """The times, in epoch seconds, at which the validation and test periods begin."""

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.datasets.config import EventsConfig
-from models.datasets.events import EventLog, moments_before
+from models.datasets.events import EventLog, Moments
 from models.datasets.features import histories
 from models.datasets.files.progress import Progress
 from models.datasets.shown import ShownLists
 from models.errors import ArtifactError
 from models.impressions import impressions_writer
-from models.ragged import RaggedBatch
+from models.ragged import RaggedBatch, offsets_of
 
 POSITION = "position"
 """The candidate column with the place in the shown list. No model reads it."""
@@ -82,3 +82,23 @@ def write_shown_lists(
         "moments_with_label": positive,
         "users": len(np.unique(shown.user[lists])),
     }
+
+
+def moments_before(log: EventLog, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> Moments:
+    """Return M moments without events, whose histories are the users' events before these times.
+
+    Args:
+        log: the events.
+        user: (M,), user numbers. Users without events have an empty history.
+        at_s: (M,), epoch seconds.
+    """
+    users = np.concatenate([log.user, user])
+    is_event = np.arange(len(users)) < len(log)
+    order = np.lexsort(
+        (is_event, np.concatenate([log.at_s, at_s]), users)
+    )  # an event follows a list of its time
+    before = np.empty(len(users), dtype=np.int64)
+    before[order] = np.cumsum(is_event[order])
+    start = before[len(log) :]
+    first = offsets_of(np.bincount(log.user, minlength=int(users.max(initial=-1)) + 1))[user]
+    return Moments(start, start, first, user, at_s)

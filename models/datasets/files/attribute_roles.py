@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.datasets.attribute_config import AttributeConfig, AttributesConfig
+from models.datasets.files.names import name_score, words_of
 from models.datasets.files.profiles import Profile
-from models.datasets.files.roles import LEFT_OUT, Guess, name_score, words_of
+from models.datasets.files.roles import LEFT_OUT, Guess
 from models.errors import ArtifactError
 
 ROLES = ("id", "number", "category", "text", "vector", "latitude", "longitude", "popularity", LEFT_OUT)

@@ -128,7 +128,7 @@ def _json_lines(
             if row is not None and not isinstance(row, dict):
                 raise ValueError("it is another value")
             if b"\\u" in line:
-                json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+                json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
         except (ValueError, RecursionError) as error:
             bad.unreadable(path, f"line {number}", f"is no JSON object ({error})")
             row = None

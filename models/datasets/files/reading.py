@@ -13,7 +13,8 @@ from models.datasets.files.event_rows import EventRows, read_event_rows
 from models.datasets.files.ids import Ids, together
 from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
-from models.datasets.files.shown_rows import lists_of_rows, read_shown_rows
+from models.datasets.files.shown_join import lists_of_rows
+from models.datasets.files.shown_rows import read_shown_rows
 from models.datasets.files.tables import Table, open_table
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.datasets.files.names import words_of
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.profiles import Profile
-from models.datasets.files.roles import words_of
 from models.datasets.files.times import times_of
 from models.datasets.time_format import TimeFormat
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.datasets.build import EventData, write_event_data
-from models.datasets.events import EventLog, moments_before
+from models.datasets.events import EventLog
 from models.datasets.features import histories
 from models.datasets.shown import shown_lists
+from models.datasets.write_shown import moments_before
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
 from models.ragged import RaggedArray
