@@ -58,6 +58,7 @@ def write_shown_lists(
             f"training.events: the split {root.name} must have at least {FEWEST_LISTS} shown lists with a label "
             f"above 0, got {positive} in {len(lists):,} lists; add impressions, or change train_share and valid_share"
         )
+    moments = moments_before(log, shown.user[lists], shown.at_s[lists])
     with impressions_writer(root, feature_hash=feature_hash) as write:
         for begin in range(0, max(1, len(lists)), _CHUNK):
             part = lists[begin : begin + _CHUNK]
@@ -67,7 +68,7 @@ def write_shown_lists(
                 offsets=offsets,
                 rows=np.zeros(len(chosen), dtype=np.int64),
                 requests=histories(
-                    log, moments_before(log, shown.user[part], shown.at_s[part]), keys, config.history
+                    log, moments.take(np.arange(begin, begin + len(part))), keys, config.history
                 ),
                 candidates={POSITION: shown.position[rows]},
             )
@@ -75,9 +76,8 @@ def write_shown_lists(
             progress(f"writing the {root.name} lists", begin + len(part), len(lists))
     np.save(root / "user.npy", shown.user[lists])
     np.save(root / "at_s.npy", shown.at_s[lists])
-    in_period = period if len(period) else np.zeros(0, dtype=np.bool_)
     return {
-        "items": int(np.diff(shown.offsets)[in_period].sum()),
+        "items": int(np.diff(shown.offsets)[period].sum()),
         "moments": len(lists),
         "moments_with_label": positive,
         "users": len(np.unique(shown.user[lists])),
@@ -94,9 +94,8 @@ def moments_before(log: EventLog, user: NDArray[np.int64], at_s: NDArray[np.floa
     """
     users = np.concatenate([log.user, user])
     is_event = np.arange(len(users)) < len(log)
-    order = np.lexsort(
-        (is_event, np.concatenate([log.at_s, at_s]), users)
-    )  # an event follows a list of its time
+    # An event follows a list of its time, so that it is not in the list's history.
+    order = np.lexsort((is_event, np.concatenate([log.at_s, at_s]), users))
     before = np.empty(len(users), dtype=np.int64)
     before[order] = np.cumsum(is_event[order])
     start = before[len(log) :]

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from cli.main import root
 from models.features.catalogue import Catalogue
 from services.app import StandaloneApp
 from tests.cli.test_build import run as build
@@ -99,6 +101,9 @@ def test_the_log_of_popular_lists_trains_a_ranker_that_is_served(folder: Path) -
     code, _, errors = train("shop-ranked.yaml")
     assert code == 0, errors
     assert "popularity" in errors
+    arguments = ["features", "export", "shop-ranked.yaml", "vectors"]
+    assert CliRunner().invoke(root(arguments), arguments).exit_code == 0
+    assert (folder / "vectors/train.parquet").is_file()
     with http_server(StandaloneApp(Path("shop-ranked.yaml"))) as port:
         answer = ask(port, rank_request({"user_id": "u1", "k": 5})).json
     assert answer["degraded"] is None
