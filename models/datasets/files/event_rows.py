@@ -1,9 +1,8 @@
 """The rows of event files as arrays, in bounded memory."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,11 +32,6 @@ class EventRows:
         """Return the number of events."""
         return len(self.at_s)
 
-    @classmethod
-    def none(cls) -> Self:
-        """Return no events."""
-        return cls(np.empty(0), np.empty(0, np.float32), np.empty(0, np.float32))
-
 
 def read_event_rows(
     table: Table, config: EventsConfig, users: Ids, items: Ids, bad: BadRows, progress: Progress
@@ -52,7 +46,6 @@ def read_event_rows(
     if config.time.zone is not None:
         zone_of(config.time.zone)
     numbers: dict[str, list[NDArray[Any]]] = {"at_s": [], "value": [], "relevance": []}
-    unknown: Counter[str] = Counter()
     needed = [name for name in vars(columns).values() if name is not None]
     for part in table.parts(needed, bad):
         user, good = ids_of(part, columns.user, bad)
@@ -63,7 +56,7 @@ def read_event_rows(
         relevance = np.ones(len(at_s), dtype=np.float32)
         if columns.kind is not None and config.kinds:
             kinds = texts_of(part, columns.kind, bad)
-            relevance = relevance_of_kinds(kinds, config.kinds, unknown)
+            relevance = relevance_of_kinds(kinds, config.kinds, "training.events.kinds", bad)
             good &= ~np.isnan(relevance)
         value = relevance.astype(np.float64)
         if columns.value is not None:
@@ -76,8 +69,6 @@ def read_event_rows(
         numbers["value"].append(value[good].astype(np.float32))
         numbers["relevance"].append(relevance[good])
         progress("reading the events", part.done, table.bytes)
-    for name, left_out in unknown.items():
-        bad.counts[f"kind {name} is not in training.events.kinds"] += left_out
     count = sum(len(times) for times in numbers["at_s"])
     if count < FEWEST_EVENTS:
         raise ArtifactError(
@@ -88,9 +79,9 @@ def read_event_rows(
 
 
 def relevance_of_kinds(
-    kinds: pa.Array, relevance: Mapping[str, float], unknown: Counter[str]
+    kinds: pa.Array, relevance: Mapping[str, float], field: str, bad: BadRows
 ) -> NDArray[np.float32]:
-    """Return the relevance by row, NaN for kinds without a relevance, which are counted in ``unknown``."""
+    """Return the relevance by row, NaN for kinds without a relevance, which are counted."""
     encoded = kinds.dictionary_encode()
     names = encoded.dictionary.to_pylist()
     table = np.array([*(relevance.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
@@ -98,5 +89,5 @@ def relevance_of_kinds(
     left_out = np.bincount(codes, minlength=len(table))
     for name, count in zip([*names, "(empty)"], left_out.tolist(), strict=True):
         if count and name not in relevance:
-            unknown[name] += count
+            bad.counts[f"kind {name} is not in {field}"] += count
     return np.asarray(table[codes])

@@ -15,7 +15,11 @@ class Ids:
 
     def add(self, ids: pa.Array) -> None:
         """Add the ids of a part."""
-        self._chunks.append(ids.dictionary_encode())
+        self.add_encoded(ids.dictionary_encode())
+
+    def add_encoded(self, ids: pa.DictionaryArray) -> None:
+        """Add the ids of a part, which are codes of a dictionary."""
+        self._chunks.append(ids)
 
     def numbered(self) -> tuple[pa.Array, NDArray[np.int32]]:
         """Return the ids in order, and the number of each added id. The added ids are then forgotten."""

@@ -68,7 +68,8 @@ def read_files(
     """
     files = files or open_files(config)
     user_ids, item_ids = Ids(), Ids()
-    events, shown = EventRows.none(), None
+    events = EventRows(np.empty(0), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.float32))
+    shown = None
     if files.events is not None:
         events = read_event_rows(files.events, config, user_ids, item_ids, bad, progress)
     if files.impressions is not None and config.impressions is not None:

@@ -1,6 +1,5 @@
 """The rows of impression files: shown items with their outcomes, joined to lists."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -36,7 +35,7 @@ def read_shown_rows(
     """
     if config.format.zone is not None:
         zone_of(config.format.zone)
-    lists, unknown = Ids(), Counter[str]()
+    lists, unknown = Ids(), BadRows(skip=True)
     origins: list[tuple[Part, NDArray[np.int32]]] = []
     arrays: dict[str, list[NDArray[np.float64]]] = {"at_s": [], "position": [], "relevance": []}
     for part in _flat_parts(table, config, bad):
@@ -64,8 +63,7 @@ def read_shown_rows(
         origins.append((replace(part, data=empty), np.flatnonzero(good).astype(np.int32)))
         progress("reading the impressions", part.done, table.bytes)
     bad.notes += [
-        f"{count:,} rows have the kind {name}, which is not in training.events.impressions.kinds; it means shown only"
-        for name, count in unknown.items()
+        f"{count:,} rows count as shown only: {problem}" for problem, count in unknown.counts.items()
     ]
     joined = {name: np.concatenate([np.empty(0), *chunks]) for name, chunks in arrays.items()}
     if not (joined["relevance"] > 0).any():
@@ -106,11 +104,11 @@ def _positions(
 
 
 def _relevance(
-    part: Part, config: ImpressionsConfig, unknown: Counter[str], bad: BadRows
+    part: Part, config: ImpressionsConfig, unknown: BadRows, bad: BadRows
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if config.kind is not None:
         kinds = texts_of(part, config.kind, bad)
-        found = relevance_of_kinds(kinds, config.kinds, unknown)
+        found = relevance_of_kinds(kinds, config.kinds, "training.events.impressions.kinds", unknown)
         return np.nan_to_num(found.astype(np.float64), nan=0.0), np.ones(len(found), dtype=np.bool_)
     assert config.label is not None
     numbers, good = numbers_of(_without_words(part, config.label, bad), config.label, bad)

@@ -20,7 +20,11 @@ def test_the_user_gives_the_relevance_of_kinds_and_the_columns_of_impressions(
     rows["what"] = rows.pop("user_id")
     rows["kind"] = ["click" if label else "view" for label in rows.pop("label")]
     found = understand({"impressions": str(write(tmp_path / "a.csv", rows))}, Choice())
-    assert [question.field for question in found.open_questions] == ["column impressions.user", "kinds"]
+    assert [question.field for question in found.open_questions] == [
+        "column impressions.user",
+        "column impressions.item",
+        "kinds",
+    ]
     monkeypatch.setattr("sys.stdin", io.StringIO("what\nclick=0.3, view=0\n"))
     answered = ask(found, Console(file=io.StringIO()))
     assert answered.impressions is not None

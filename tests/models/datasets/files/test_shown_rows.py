@@ -64,7 +64,7 @@ def test_kinds_and_words_are_labels_too(tmp_path: Path) -> None:
     assert words.shown is not None
     assert kinds.shown is not None
     np.testing.assert_array_equal(words.shown.relevance * 0.5, kinds.shown.relevance)
-    assert any("the kind view, which is not in" in note for note in bad.notes)
+    assert any("rows count as shown only: kind view is not in" in note for note in bad.notes)
     assert not bad.counts
 
 
