@@ -138,6 +138,8 @@ def _warn(pipeline: PipelineConfig, manifest: dict[str, Any], skipped: Path, con
         print_warning(console, f"the rows that were left out are listed in {skipped}")
     training = pipeline.training
     assert training is not None
+    if "valid" not in manifest:
+        return
     lists = min(training.max_valid_lists or manifest["valid"]["moments"], manifest["valid"]["moments"])
     if training.over_catalogue is not None and lists * manifest["items"] > _MOST_CELLS:
         most = max(2, _MOST_CELLS // manifest["items"])
@@ -149,9 +151,13 @@ def _warn(pipeline: PipelineConfig, manifest: dict[str, Any], skipped: Path, con
 
 
 def _summary(manifest: dict[str, Any]) -> list[str]:
-    lines = [f"  {manifest['events']:,} events, {manifest['users']:,} users, {manifest['items']:,} items"]
+    counted = [name for name in ("events", "shown", "users", "items") if name in manifest]
+    words = {"shown": "shown lists"}
+    lines = ["  " + ", ".join(f"{manifest[name]:,} {words.get(name, name)}" for name in counted)]
     lines += [
-        f"  {split:<6} {manifest[split]['events']:>12,} events {manifest[split]['moments']:>12,} lists"
+        f"  {split:<6} {manifest[split][of]:>12,} {of} {manifest[split]['moments']:>12,} lists"
         for split in ("train", "valid", "test")
+        for of in ("events", "items")
+        if split in manifest and of in manifest[split]
     ]
     return lines

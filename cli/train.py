@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli.build import build_events
 from cli.errors import FAILED, exit_on_error
+from cli.own_log import own_log
 from cli.progress import shown_progress
 from models.atomic_directory import recover
 from models.extras import require
@@ -80,8 +81,11 @@ def _train(
         require(["lightgbm", "onnxmltools", "onnx"], "import")
     home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
-    if pipeline.training.events is not None:
-        build_events(pipeline, pipeline.training.events, home, console)
+    events = pipeline.training.events
+    if events is not None:
+        build_events(pipeline, events, home, console)
+        if not events.has_lists and not from_log:
+            from_log = [own_log(pipeline, home)]
     features = load_definitions(home / pipeline.features.definitions)
     data = home / pipeline.training.data
     if from_log:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from cli.errors import exit_on_error
 from cli.models.graph_import import missing_number
+from cli.own_log import own_log
 from cli.progress import shown_progress
 from models.artifact import Artifact
 from models.atomic_directory import settled
@@ -72,6 +73,8 @@ def export(
         if repeated:
             raise SignatureError(f"--features: {repeated[0]} is given twice; name each feature once")
         folder = home / training.data
+        if training.events is not None and not training.events.has_lists and not from_log:
+            from_log = [own_log(pipeline, home)]
         if from_log:
             from models.training.examples.from_log import impressions_from_log
 

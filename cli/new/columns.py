@@ -7,6 +7,7 @@ from pathlib import Path
 from models.errors import ArtifactError
 
 TABLES = ("items", "users")
+IMPRESSIONS = "impressions"
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Choice:
 
     Attributes:
         events: columns by role.
+        impressions: columns by role.
         attributes: columns by table and role.
         kinds: relevance by kind of event.
         zone: the zone of times without one.
@@ -23,6 +25,7 @@ class Choice:
     """
 
     events: dict[str, str] = field(default_factory=dict)
+    impressions: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     kinds: dict[str, float] = field(default_factory=dict)
     zone: str | None = None
@@ -48,18 +51,41 @@ def parse_columns(
     from models.datasets.files.times import zone_of
 
     events: dict[str, str] = {}
+    shown: dict[str, str] = {}
     attributes: dict[str, dict[str, list[str]]] = {table: {} for table in TABLES}
     for text in columns:
         role, name = _pair("--column", text, "ROLE=NAME, such as user=customer_id")
         table, _, inner = role.partition(".")
         if table in TABLES and inner:
             attributes[table].setdefault(inner, []).append(name)
-        elif role in events:
+            continue
+        chosen, inner = (shown, inner) if table == IMPRESSIONS and inner else (events, role)
+        if inner in chosen:
             raise ArtifactError(
-                f"--column: role {role} is named twice, got {events[role]} and {name}; keep one"
+                f"--column: role {role} is named twice, got {chosen[inner]} and {name}; keep one"
             )
-        else:
-            events[role] = name
+        chosen[inner] = name
+    relevance = parse_kinds(kinds)
+    if zone is not None:
+        zone_of(zone)
+    return Choice(
+        events,
+        shown,
+        attributes,
+        relevance,
+        zone,
+        pattern,
+        None if embed is None else str(embed.absolute()),
+        skip_bad,
+    )
+
+
+def parse_kinds(kinds: Sequence[str]) -> dict[str, float]:
+    """Return the relevance by kind.
+
+    Raises:
+        ArtifactError: a text is not ``KIND=RELEVANCE``, or a relevance is no number from 0 to 1.
+    """
     relevance: dict[str, float] = {}
     for text in kinds:
         kind, number = _pair("--kind", text, "KIND=RELEVANCE, such as click=0.2")
@@ -71,17 +97,7 @@ def parse_columns(
             ) from None
         if not 0.0 <= relevance[kind] <= 1.0:
             raise ArtifactError(f"--kind {text}: must be from 0 to 1, got {number}; correct it")
-    if zone is not None:
-        zone_of(zone)
-    return Choice(
-        events,
-        attributes,
-        relevance,
-        zone,
-        pattern,
-        None if embed is None else str(embed.absolute()),
-        skip_bad,
-    )
+    return relevance
 
 
 def _pair(option: str, text: str, form: str) -> tuple[str, str]:

@@ -5,7 +5,9 @@ from dataclasses import replace
 import typer
 from rich.console import Console
 
-from cli.new.understanding import Found, understand
+from cli.new.columns import IMPRESSIONS, parse_kinds
+from cli.new.found import Found
+from cli.new.understanding import understand
 
 _ROUNDS = 5
 
@@ -25,7 +27,8 @@ def ask(found: Found, console: Console) -> Found:
         for number, answer in enumerate(question.answers, start=1):
             console.print(f"  {number}  {answer}", markup=False, highlight=False)
         default = "1" if question.answers else None
-        given = typer.prompt("Number or name", default=default, err=True).strip()
+        what = "KIND=RELEVANCE ..." if question.field == "kinds" else "Number or name"
+        given = typer.prompt(what, default=default, err=True).strip()
         index = int(given) - 1 if given.isdigit() and given not in question.answers else -1
         answer = question.answers[index] if 0 <= index < len(question.answers) else given
         choice = found.choice
@@ -33,16 +36,19 @@ def ask(found: Found, console: Console) -> Found:
             choice = replace(choice, zone=answer)
         elif question.field == "time-pattern":
             choice = replace(choice, pattern=answer)
+        elif question.field == "kinds":
+            choice = replace(choice, kinds=parse_kinds(given.replace(",", " ").split()))
         else:
             role = question.field.removeprefix("column ")
             table, _, inner = role.partition(".")
-            if inner:
+            if table == IMPRESSIONS:
+                choice = replace(choice, impressions={**choice.impressions, inner: answer})
+            elif inner:
                 named = {**choice.attributes.get(table, {}), inner: [answer]}
                 choice = replace(choice, attributes={**choice.attributes, table: named})
             else:
                 choice = replace(choice, events={**choice.events, role: answer})
-        places = found.locations
-        found = understand(places["events"], places.get("items"), places.get("users"), choice)
+        found = understand(found.locations, choice)
     if found.open_questions:
         raise typer.Exit(2)
     return found

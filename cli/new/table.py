@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from cli.new.understanding import Found
+from cli.new.found import Found
 
 _HEADER = ("column", "type", "role", "sure", "reason")
 _WIDEST = 28

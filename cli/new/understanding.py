@@ -1,211 +1,168 @@
 """Understand the files: roles of columns, time format, questions that are open, and warnings."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from cli.new.columns import TABLES, Choice
-from models.datasets.config import AttributesConfig, EventColumns, TimeFormat
+from cli.new.columns import IMPRESSIONS, TABLES, Choice
+from cli.new.columns_asked import column_questions, time_format
+from cli.new.found import Found, Question
+from cli.new.impressions import Shown, flat_sample, understand_shown
+from models.datasets.config import EventColumns
 from models.datasets.files.attribute_roles import attributes_of, guess_attributes
 from models.datasets.files.problems import BadRows
 from models.datasets.files.profiles import Profile, profile_of, sample_of
-from models.datasets.files.roles import EVENT_ROLES, LEFT_OUT, NEEDED, Guess, guess_events, unsure
+from models.datasets.files.roles import EVENT_ROLES, LEFT_OUT, Guess, guess_events, unsure
 from models.datasets.files.tables import open_table
+from models.datasets.files.time_guesses import fits_pattern
 from models.datasets.files.warnings import event_warnings, looks_personal, personal_data
+from models.datasets.time_format import TimeFormat
 from models.errors import ArtifactError
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question that the user must answer.
-
-    Attributes:
-        field: "column ROLE", "time-zone" or "time-pattern".
-        text: what is unclear.
-        answers: possible answers, the likeliest first.
-        remedy: the option that answers it.
-    """
-
-    field: str
-    text: str
-    answers: tuple[str, ...]
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the files have.
-
-    Attributes:
-        locations: absolute paths or URLs by table.
-        choice: what the user said.
-        guesses: the roles by table.
-        time: how times are written.
-        kinds: values of the kind column.
-        items_seen: different items in the sample.
-        repeats: the share of events whose user chose the item before.
-    """
-
-    locations: dict[str, str]
-    choice: Choice
-    guesses: dict[str, list[Guess]]
-    columns: EventColumns | None = None
-    time: TimeFormat = field(default_factory=TimeFormat)
-    kinds: tuple[str, ...] = ()
-    items_seen: int = 0
-    repeats: float = 0.0
-    attributes: dict[str, AttributesConfig] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    open_questions: tuple[Question, ...] = ()
-
-
-def understand(events: str, items: str | None, users: str | None, choice: Choice) -> Found:
+def understand(places: Mapping[str, str | None], choice: Choice) -> Found:
     """Read schemas and samples.
+
+    Args:
+        places: locations of events, impressions, items and users.
+        choice: what the user said.
 
     Raises:
         ArtifactError: a file cannot be read, or the user named something that does not exist.
     """
-    locations = {
-        name: _absolute(place)
-        for name, place in (("events", events), ("items", items), ("users", users))
-        if place
-    }
-    for table, named in choice.attributes.items():
-        if named and table not in locations:
+    locations = {name: _absolute(place) for name, place in places.items() if place}
+    named = {"events": [*choice.events], IMPRESSIONS: [*choice.impressions]}
+    named |= {table: [*roles] for table, roles in choice.attributes.items()}
+    for table, roles in named.items():
+        if roles and table not in locations:
+            prefix = "" if table == "events" else f"{table}."
             raise ArtifactError(
-                f"--column {table}.{next(iter(named))}: there is no file of {table}; add --{table} FILE"
+                f"--column {prefix}{roles[0]}: there is no file of {table}; add --{table} FILE"
             )
-    bad = BadRows(skip=choice.skip_bad)
+    bad, item = BadRows(skip=choice.skip_bad), None
     samples = {name: sample_of(open_table(place), bad) for name, place in locations.items()}
+    if IMPRESSIONS in samples:
+        samples[IMPRESSIONS], item = flat_sample(samples[IMPRESSIONS], choice)
     profiles = {
         table: [profile_of(name, sample.column(name)) for name in sample.column_names]
         for table, sample in samples.items()
     }
     if choice.pattern is not None:
-        profiles["events"] = [_with_pattern(p, choice.pattern) for p in profiles["events"]]
-    guesses = {"events": guess_events(profiles["events"], choice.events)}
-    found = Found(locations, choice, guesses)
-    return _completed(found, samples, profiles)
-
-
-def _completed(found: Found, samples: dict[str, pa.Table], profiles: dict[str, list[Profile]]) -> Found:
-    guesses, choice = found.guesses, found.choice
-    role_of = {guess.role: guess for guess in guesses["events"] if guess.role != LEFT_OUT}
-    events = {profile.name: profile for profile in profiles["events"]}
-    questions = _column_questions(guesses["events"], profiles["events"])
-    time, asked = _time(role_of.get("time"), events, choice)
-    questions += asked
+        for table in ("events", IMPRESSIONS):
+            profiles[table] = [_with_pattern(p, choice.pattern) for p in profiles.get(table, [])]
     warnings = [text for table, many in profiles.items() for text in personal_data(many, table)]
-    attributes: dict[str, AttributesConfig] = {}
-    key = {"items": role_of.get("item"), "users": role_of.get("user")}
+    found = Found(locations, choice, {}, warnings=warnings)
+    if "events" in locations:
+        found = _with_events(found, samples["events"], profiles["events"])
+    if IMPRESSIONS in locations:
+        shown = understand_shown(samples[IMPRESSIONS], profiles[IMPRESSIONS], choice, item)
+        found = _with_impressions(found, shown, profiles[IMPRESSIONS])
     for table in TABLES:
-        if table not in profiles:
-            continue
-        named = choice.attributes.get(table, {})
-        known_key = key[table]
-        roles = guess_attributes(profiles[table], table, known_key.column if known_key else "", named)
-        roles = _without_personal(roles, profiles[table])
-        guesses[table] = roles
-        unsure_id = unsure(roles, ("id",))
-        if unsure_id:
-            likely = tuple(guess.column for guess in roles if guess.role == "id")
-            questions.append(
-                Question(
-                    f"column {table}.id",
-                    f"{table}: no column is surely the id",
-                    likely or tuple(p.name for p in profiles[table] if p.is_id),
-                    f"name it with --column {table}.id=NAME",
-                )
-            )
-        else:
-            embed = choice.embed if table == "items" else None
-            attributes[table] = attributes_of(roles, profiles[table], table, embed=embed)
-    columns, kinds, repeats = None, (), 0.0
-    if not unsure(guesses["events"]):
-        named_columns = {role: role_of[role].column for role in EVENT_ROLES if role in role_of}
-        columns = EventColumns.model_validate(named_columns)
-        if columns.kind is not None:
-            kinds = tuple(sorted(set(filter(None, (events[columns.kind].texts or pa.array([])).to_pylist()))))
-        if not questions:
-            warnings += event_warnings(samples["events"], events, named_columns, time)
-            repeats = _repeats(events[columns.user], events[columns.item])
-    unknown = sorted(set(choice.kinds) - set(kinds))
-    if unknown and columns is not None:
+        if table in locations:
+            found = _with_attributes(found, table, profiles[table])
+    unknown = sorted(set(choice.kinds) - set(found.kinds))
+    if unknown and found.has_lists and not found.open_questions:
         raise ArtifactError(
-            f"--kind {unknown[0]}: no event of the sample has this kind; name one of {', '.join(kinds) or 'none'}"
+            f"--kind {unknown[0]}: no event of the sample has this kind; name one of "
+            f"{', '.join(found.kinds) or 'none'}"
         )
+    return found
+
+
+def _with_events(found: Found, sample: pa.Table, profiles: list[Profile]) -> Found:
+    choice = found.choice
+    guesses = guess_events(profiles, choice.events)
+    role_of = {guess.role: guess for guess in guesses if guess.role != LEFT_OUT}
+    by_name = {profile.name: profile for profile in profiles}
+    questions = column_questions("events", guesses, profiles)
+    time, asked = time_format("events", role_of.get("time"), by_name, choice)
+    questions += asked
+    found = replace(
+        found,
+        guesses={**found.guesses, "events": guesses},
+        time=time,
+        open_questions=(*found.open_questions, *questions),
+    )
+    if unsure(guesses):
+        return found
+    named = {role: role_of[role].column for role in EVENT_ROLES if role in role_of}
+    columns = EventColumns.model_validate(named)
+    kinds: tuple[str, ...] = ()
+    if columns.kind is not None:
+        kinds = tuple(sorted(set(filter(None, (by_name[columns.kind].texts or pa.array([])).to_pylist()))))
+    found = replace(
+        found, columns=columns, kinds=kinds, items_seen=max(found.items_seen, by_name[columns.item].distinct)
+    )
+    if questions:
+        return found
+    warnings = event_warnings(sample, by_name, named, time)
+    repeats = _repeats(by_name[columns.user], by_name[columns.item])
+    return replace(found, warnings=[*found.warnings, *warnings], repeats=repeats)
+
+
+def _with_impressions(found: Found, shown: Shown, profiles: list[Profile]) -> Found:
+    items = found.items_seen
+    if shown.config is not None:
+        items = max(items, next(p.distinct for p in profiles if p.name == shown.config.item))
     return replace(
         found,
-        columns=columns,
-        time=time,
-        kinds=kinds,
-        items_seen=0 if columns is None else events[columns.item].distinct,
-        repeats=repeats,
-        attributes=attributes,
-        warnings=warnings,
-        open_questions=tuple(questions),
+        guesses={**found.guesses, IMPRESSIONS: shown.guesses},
+        impressions=shown.config,
+        kinds=tuple(dict.fromkeys((*found.kinds, *shown.kinds))),
+        items_seen=items,
+        warnings=[*found.warnings, *shown.warnings],
+        open_questions=(*found.open_questions, *shown.questions),
     )
 
 
-def _column_questions(guesses: list[Guess], profiles: list[Profile]) -> list[Question]:
-    questions = []
-    for role in unsure(guesses):
-        guess = next((guess for guess in guesses if guess.role == role), None)
-        taken = {g.column for g in guesses if g.role in NEEDED and g.is_sure}
-        others = tuple(
-            p.name for p in profiles if p.name not in taken and (p.times if role == "time" else p.is_id)
+def _with_attributes(found: Found, table: str, profiles: list[Profile]) -> Found:
+    choice = found.choice
+    named = choice.attributes.get(table, {})
+    if "popularity" in named and found.has_lists:
+        raise ArtifactError(
+            f"--column {table}.popularity={named['popularity'][0]}: is only for items without events, which tell what "
+            f"is popular; name it as a number"
         )
-        if guess is not None and not guess.rivals and "dates fit" in guess.reason:
-            continue  # the column is clear, and its pattern is asked for
-        text = f"events: no column is surely the {role}"
-        if guess is not None:
-            text += f"; the likeliest is {guess.column} ({guess.reason})"
-        first = () if guess is None else (guess.column,)
-        answers = (*first, *(name for name in others if name not in first))
-        questions.append(Question(f"column {role}", text, answers, f"name it with --column {role}=NAME"))
-    return questions
+    roles = guess_attributes(profiles, table, _key(found, table), named)
+    roles = _without_personal(roles, profiles)
+    found = replace(found, guesses={**found.guesses, table: roles})
+    if unsure(roles, ("id",)):
+        ids = [guess for guess in roles if guess.role == "id"]
+        likely = tuple(guess.column for guess in ids)
+        because = f"; the likeliest is {ids[0].column} ({ids[0].reason})" if ids else ""
+        question = Question(
+            f"column {table}.id",
+            f"{table}: no column is surely the id{because}",
+            likely or tuple(p.name for p in profiles if p.is_id),
+            f"name it with --column {table}.id=NAME",
+        )
+        return replace(found, open_questions=(*found.open_questions, question))
+    embed = choice.embed if table == "items" else None
+    attributes = attributes_of(roles, profiles, table, embed=embed)
+    seen = next(p.distinct for p in profiles if p.name == attributes.id) if table == "items" else 0
+    return replace(
+        found,
+        attributes={**found.attributes, table: attributes},
+        items_seen=found.items_seen if found.has_lists else seen or found.items_seen,
+    )
 
 
-def _time(
-    guess: Guess | None, events: dict[str, Profile], choice: Choice
-) -> tuple[TimeFormat, list[Question]]:
-    if guess is None:
-        return TimeFormat(zone=choice.zone), []
-    profile, questions = events[guess.column], []
-    form = profile.times[0]
-    if len(profile.times) > 1 and choice.pattern is None:
-        patterns = tuple(one.pattern or "" for one in profile.times)
-        questions.append(
-            Question(
-                "time-pattern",
-                f"events: the dates of column {guess.column} can be read in several ways",
-                patterns,
-                f"name the pattern with --time-pattern, one of {', '.join(map(repr, patterns))}",
-            )
-        )
-    if 0.0 < profile.naive < 1.0 and choice.zone is None:
-        questions.append(
-            Question(
-                "time-zone",
-                f"events: {profile.naive:.0%} of the times of column {guess.column} have no time zone, the others have "
-                f"one",
-                ("UTC",),
-                "name the zone of those without one with --time-zone",
-            )
-        )
-    zone = choice.zone or ("UTC" if profile.naive > 0 else None)
-    return form.model_copy(update={"zone": zone}), questions
+def _key(found: Found, table: str) -> str:
+    """Return the column of the events or impressions with the ids of a table."""
+    role = table.rstrip("s")
+    guesses = [g for name in ("events", IMPRESSIONS) for g in found.guesses.get(name, ()) if g.role == role]
+    return guesses[0].column if guesses else ""
 
 
 def _with_pattern(profile: Profile, pattern: str) -> Profile:
     if profile.texts is None or profile.numbers is not None or profile.type.startswith(("timestamp", "date")):
         return profile
-    from models.datasets.files.profiles import fits_pattern
-
     return replace(
-        profile, times=(TimeFormat(pattern=pattern),) if fits_pattern(profile, pattern) else profile.times
+        profile,
+        times=(TimeFormat(pattern=pattern),) if fits_pattern(profile.texts, pattern) else profile.times,
     )
 
 

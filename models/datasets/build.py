@@ -22,7 +22,9 @@ from models.datasets.features import NUMBER, POPULARITY, features_of, histories
 from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
 from models.datasets.newest import ranges
+from models.datasets.unchosen import unchosen_columns
 from models.datasets.users import write_users
+from models.datasets.write_shown import write_shown_lists
 from models.errors import ArtifactError
 from models.features.catalogue import item_key, write_catalogue
 from models.impressions import impressions_writer
@@ -89,11 +91,14 @@ def write_event_data(
     Raises:
         ArtifactError: too few lists are left in a split of the user's files.
     """
-    cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
     features = features_of(log, config.history)
     keys = np.array([item_key(item) for item in log.item_ids], dtype=np.int64)
-    parts, columns = cuts.parts(moments.at_s), _columns(log, cuts.parts(log.at_s)["train"])
-    has_label = _has_label(log, moments)
+    if config.has_lists:
+        cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
+        parts, columns = cuts.parts(moments.at_s), _columns(log, cuts.parts(log.at_s)["train"])
+        has_label = _has_label(log, moments)
+    else:
+        columns = unchosen_columns(log)
     with written_whole(data.root) as root:
         staging = EventData(root)
         staging.definitions.write_text(yaml.safe_dump(features.model_dump(mode="json"), sort_keys=False))
@@ -108,8 +113,15 @@ def write_event_data(
             position_column=log.position,
             attribution=log.licence,
         )
-        counts = {}
-        for split in SPLITS:
+        counts: dict[str, Any] = {}
+        for split in SPLITS if config.has_lists else ():
+            if log.shown is not None:
+                period = cuts.parts(log.shown.at_s)[split]
+                folder = staging.impressions / split
+                counts[split] = write_shown_lists(
+                    folder, log, log.shown, period, keys, config, features.content_hash, progress
+                )
+                continue
             with_past = parts[split] & (moments.start > moments.first)
             part = _thinned(moments.take(with_past & has_label), config.max_lists)
             if config.files is not None and split != "test" and len(part) < FEWEST_LISTS:
@@ -132,11 +144,11 @@ def write_event_data(
             "stamp": stamp,
             "set": log.name,
             "licence": log.licence,
-            "valid_from_s": cuts.valid_s,
-            "test_from_s": cuts.test_s,
+            **({"valid_from_s": cuts.valid_s, "test_from_s": cuts.test_s} if config.has_lists else {}),
             "items": len(log.item_ids),
-            "users": len(np.unique(log.user)),
+            "users": len(log.user_ids) or len(np.unique(log.user)),
             "events": len(log),
+            **({} if log.shown is None else {"shown": len(log.shown)}),
             **counts,
         }
         if bad is not None:

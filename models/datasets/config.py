@@ -1,13 +1,14 @@
 """The ``training.events`` part of a pipeline's YAML: the event log for training, and its split."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.datasets.attribute_config import AttributesConfig
+from models.datasets.shown_config import ImpressionsConfig, Relevance
+from models.datasets.time_format import TimeFormat
+
 EventSet = Literal["movielens-100k", "online-retail-2"]
-TimeUnit = Literal["s", "ms", "us", "ns"]
-FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Relevance = Annotated[float, Field(ge=0, le=1)]
 
 
 class EventFiles(BaseModel):
@@ -15,15 +16,22 @@ class EventFiles(BaseModel):
 
     Attributes:
         events: one row for each event.
+        impressions: lists that were shown: one row for each shown item, or for each list.
         items: one row for each item.
         users: one row for each user.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    events: str
+    events: str | None = None
+    impressions: str | None = None
     items: str | None = None
     users: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        """The location with the choices of users, or else the items."""
+        return self.events or self.impressions or self.items
 
 
 class EventColumns(BaseModel):
@@ -43,73 +51,6 @@ class EventColumns(BaseModel):
     value: str | None = None
 
 
-class TimeFormat(BaseModel):
-    """How times are written.
-
-    Attributes:
-        unit: the unit of times that are numbers since 1970.
-        pattern: the strptime pattern of times that are texts. None means ISO 8601.
-        zone: the time zone of times without one, such as UTC or Europe/Helsinki. None refuses such times.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    unit: TimeUnit = "s"
-    pattern: str | None = None
-    zone: str | None = None
-
-
-class AttributeConfig(BaseModel):
-    """A feature that is read from a column of the items or users.
-
-    Attributes:
-        column: the column. None: its name is that of the feature.
-        kind: "number" is one number. "category" has a slot of 0 or 1 for each value, and "vector" is a list of numbers.
-        log: whether the model reads log(1 + number), which suits prices and counts.
-        separator: text between the values, if a category has several values in one text.
-        slots: number of slots of a category. If there are more values, they are hashed to slots.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    column: str | None = None
-    kind: Literal["number", "category", "vector"] = "number"
-    log: bool = False
-    separator: str | None = None
-    slots: int = Field(default=64, ge=2, le=4096)
-
-    @model_validator(mode="after")
-    def _options_fit_the_kind(self) -> Self:
-        if self.log and self.kind != "number":
-            raise ValueError(f"log: is only for numbers, got kind {self.kind}; remove log")
-        if self.separator is not None and (self.kind != "category" or not self.separator):
-            raise ValueError(
-                f"separator: is only for categories and not empty, got kind {self.kind}; remove it"
-            )
-        return self
-
-
-class AttributesConfig(BaseModel):
-    """The columns of the items or users.
-
-    Attributes:
-        id: the column with the id.
-        features: features by name.
-        position: the columns with latitude and longitude in degrees. Only for items.
-        texts: columns that the details of an item show. Only for items.
-        embed: a folder with a sentence encoder, ``model.onnx`` and ``tokenizer.json``. The feature ``embedding`` is the
-            vector of the texts. Only for items.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    features: dict[FeatureName, AttributeConfig] = Field(default_factory=dict)
-    position: tuple[str, str] | None = None
-    texts: tuple[str, ...] = ()
-    embed: str | None = None
-
-
 class EventsConfig(BaseModel):
     """An event log and its global temporal split. The log is a public set, or the user's files.
 
@@ -117,6 +58,7 @@ class EventsConfig(BaseModel):
         set: a public set.
         files: the user's files.
         columns: the columns of the events.
+        impressions: the columns of the impressions.
         time: how times are written.
         kinds: relevance by kind of event, from 0 to 1. Events of other kinds are left out. Empty: all events have the
             relevance 1.
@@ -135,6 +77,7 @@ class EventsConfig(BaseModel):
     set: EventSet | None = None
     files: EventFiles | None = None
     columns: EventColumns | None = None
+    impressions: ImpressionsConfig | None = None
     time: TimeFormat = TimeFormat()
     kinds: dict[str, Relevance] = Field(default_factory=dict)
     items: AttributesConfig | None = None
@@ -148,8 +91,13 @@ class EventsConfig(BaseModel):
 
     @property
     def name(self) -> str:
-        """The name of the log: that of the public set, or the events' location."""
-        return self.set or (self.files.events if self.files is not None else "")
+        """The name of the log: that of the public set, or the location of the files."""
+        return self.set or (self.files.first if self.files is not None else None) or ""
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether there are lists for training. Without events and impressions there is a catalogue only."""
+        return self.files is None or self.files.events is not None or self.files.impressions is not None
 
     @model_validator(mode="after")
     def _a_test_period_is_left(self) -> Self:
@@ -166,23 +114,34 @@ class EventsConfig(BaseModel):
         if (self.set is None) == (self.files is None):
             raise ValueError("needs either set or files; name a public set, or your files")
         if self.files is None:
-            given = [name for name in ("columns", "items", "users") if getattr(self, name) is not None]
+            parts = ("columns", "impressions", "items", "users")
+            given = [name for name in parts if getattr(self, name) is not None]
             if given or self.kinds:
                 raise ValueError(
                     f"{', '.join(given) or 'kinds'}: is only for files, got set; remove one of them"
                 )
             return self
-        if self.columns is None:
+        if self.files.first is None:
+            raise ValueError("files: needs events, impressions or items; name one of them")
+        if self.files.events is not None and self.columns is None:
             raise ValueError("columns: missing; name the columns user, item and time of the events")
-        for name in ("items", "users"):
-            if (getattr(self, name) is None) != (getattr(self.files, name) is None):
+        for name in ("columns", "impressions", "items", "users"):
+            of = "events" if name == "columns" else name
+            if (getattr(self, name) is None) != (getattr(self.files, of) is None):
                 raise ValueError(
-                    f"{name} and files.{name}: must be set together; add the other, or remove both"
+                    f"{name} and files.{of}: must be set together; add the other, or remove both"
                 )
-        if self.kinds and self.columns.kind is None:
+        if self.kinds and (self.columns is None or self.columns.kind is None):
             raise ValueError("kinds: needs columns.kind; name the column, or remove kinds")
         if self.kinds and not any(self.kinds.values()):
             raise ValueError("kinds: every relevance is 0; set one above 0")
-        if self.users is not None and (self.users.position or self.users.texts or self.users.embed):
-            raise ValueError("users: position, texts and embed are only for items; remove them")
+        if self.users is not None and (
+            self.users.position or self.users.texts or self.users.embed or self.users.popularity
+        ):
+            raise ValueError("users: position, texts, embed and popularity are only for items; remove them")
+        if self.has_lists and self.items is not None and self.items.popularity:
+            raise ValueError(
+                "items.popularity: is only for files without events and impressions, which tell what is popular; "
+                "remove it, or make the column a feature"
+            )
         return self

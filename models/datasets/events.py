@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.datasets.shown import ShownLists
 from models.ragged import offsets_of
 
 
@@ -32,6 +33,8 @@ class EventLog:
         position: the item feature with the position.
         item_texts: texts of the items by column, which their details show.
         slots: values of the categories, in the order of their slots.
+        shown: lists that users were shown. None: the lists are what users chose.
+        popularity: float32 (I,), the order of the items of a log without events.
     """
 
     name: str
@@ -52,6 +55,8 @@ class EventLog:
     position: str | None = None
     item_texts: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     slots: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shown: ShownLists | None = None
+    popularity: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -82,8 +87,14 @@ class EventLog:
 
     @property
     def is_served(self) -> bool:
-        """Whether a service can rank for the log's users, because their ids are known."""
-        return len(self.user_ids) > 0
+        """Whether a service can rank for the log's users, because their ids are known, or are not needed yet."""
+        return len(self.user_ids) > 0 or not len(self)
+
+    @property
+    def until_s(self) -> float:
+        """The time of the last event or list, in epoch seconds. 0 for a log without both."""
+        times = [self.at_s, *([] if self.shown is None else [self.shown.at_s])]
+        return max((float(part.max()) for part in times if len(part)), default=0.0)
 
     def labels(self, events: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the relevance of some events."""
@@ -152,9 +163,9 @@ def moments_of(log: EventLog) -> Moments:
 
 
 def last_moments(log: EventLog) -> Moments:
-    """Return a moment for each user at the time of the log's last event, with all events of the user before it."""
+    """Return a moment for each user at the end of the log, with all events of the user before it."""
     offsets = offsets_of(np.bincount(log.user, minlength=len(log.user_ids)))
-    now_s = np.full(len(offsets) - 1, log.at_s.max() if len(log) else 0.0)
+    now_s = np.full(len(offsets) - 1, log.until_s)
     return Moments(offsets[1:], offsets[1:], offsets[:-1], np.arange(len(now_s)), now_s)
 
 
@@ -175,8 +186,8 @@ class Cuts:
 
 
 def cut(log: EventLog, train_share: float, valid_share: float) -> Cuts:
-    """Return the global temporal split: the times at which these shares of events have happened."""
-    times = np.sort(log.at_s)
+    """Return the global temporal split: the times at which these shares of the lists or events have happened."""
+    times = np.sort(log.at_s if log.shown is None else log.shown.at_s)
     last = len(times) - 1
     indices = [min(last, int(len(times) * share)) for share in (train_share, train_share + valid_share)]
     return Cuts(float(times[indices[0]]), float(times[indices[1]]))

@@ -80,18 +80,23 @@ def _context(log: EventLog) -> Iterator[Feature]:
         name="now_s",
         group="context",
         dtype="float64",
-        default=float(log.at_s.max()),
+        default=log.until_s,
         minimum=0.0,
         maximum=1e11,
         description="the moment of the request: epoch seconds. Default: the time of the last event",
     )
     if log.position is not None:
         places = log.item_columns[log.position]
+        middle = np.median(places, axis=0)
+        if not len(log):
+            middle = np.round(
+                middle
+            )  # new items must not change the definitions, with which the log was made
         yield Feature(
             name="position",
             group="context",
             shape=(2,),
-            default=tuple(float(value) for value in np.median(places, axis=0)),
+            default=tuple(float(value) for value in middle),
             minimum=(-90.0, -180.0),
             maximum=(90.0, 180.0),
             description="where the user is: latitude and longitude in degrees. Default: the middle of the items",

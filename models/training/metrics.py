@@ -11,7 +11,7 @@ from models.padding import mask_of, to_lists
 TOP = 10
 """Number of best candidates that NDCG and recall read."""
 RELEVANT = 0.5
-"""Minimum label of a candidate that counts as relevant for MRR and recall."""
+"""A candidate counts as relevant for MRR and recall if its label is at least this share of the highest label."""
 
 
 def ndcg(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
@@ -44,7 +44,7 @@ def list_reciprocal_rank(
 ) -> NDArray[np.float64]:
     """Return the reciprocal rank of each list's first relevant candidate, (B,), or NaN if it has none."""
     order = _order(to_lists(scores, offsets), mask_of(offsets))
-    hits = np.take_along_axis(to_lists(labels, offsets) >= RELEVANT, order, axis=1)
+    hits = np.take_along_axis(to_lists(_relevant(labels), offsets), order, axis=1)
     ranks = hits.argmax(axis=1) + 1.0
     return np.where(hits.any(axis=1), 1.0 / ranks, np.nan)
 
@@ -53,11 +53,17 @@ def list_recall(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return each list's recall@10, (B,): the share of relevant candidates in the best 10. NaN if none is relevant."""
-    relevant = to_lists(labels, offsets) >= RELEVANT
+    relevant = to_lists(_relevant(labels), offsets)
     order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
     hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
     total = relevant.sum(axis=1)
     return np.asarray(np.divide(hits, total, out=np.full(len(total), np.nan), where=total > 0))
+
+
+def _relevant(labels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which candidates are relevant. A log may have clicks only, whose relevance is small."""
+    highest = float(labels.max(initial=0.0))
+    return np.asarray((labels > 0) & (labels >= RELEVANT * min(highest, 1.0)))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

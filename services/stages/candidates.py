@@ -159,7 +159,7 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
 
 
 class SampleSource:
-    """Random rows, with replacement."""
+    """Random rows. No row is twice in a request."""
 
     def __init__(self, item_count: int, count: int) -> None:
         """Draw ``count`` rows from ``item_count``."""
@@ -169,7 +169,10 @@ class SampleSource:
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return random rows. The context does not matter."""
-        return self._random.integers(0, self._item_count, (requests, self._count))
+        rows = np.empty((requests, self._count), dtype=np.int64)
+        for request in range(requests):
+            rows[request] = self._random.choice(self._item_count, self._count, replace=False)
+        return rows
 
 
 class NearSource:

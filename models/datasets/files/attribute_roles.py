@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.datasets.config import AttributeConfig, AttributesConfig
+from models.datasets.attribute_config import AttributeConfig, AttributesConfig
+from models.datasets.files.names import name_score, words_of
 from models.datasets.files.profiles import Profile
-from models.datasets.files.roles import LEFT_OUT, Guess, name_score, words_of
+from models.datasets.files.roles import LEFT_OUT, Guess
 from models.errors import ArtifactError
 
-ROLES = ("id", "number", "category", "text", "vector", "latitude", "longitude", LEFT_OUT)
+ROLES = ("id", "number", "category", "text", "vector", "latitude", "longitude", "popularity", LEFT_OUT)
 RESERVED = frozenset(("number", "popularity", "position", "embedding", "history"))
 """Names of features that Rankway computes itself."""
 _TEXT_NAMES = frozenset(
@@ -46,6 +47,8 @@ def guess_attributes(
                 raise ArtifactError(
                     f"--column: unknown role, got {what}.{role}; name one of {', '.join(ROLES)}"
                 )
+            if role == "popularity" and what != "items":
+                raise ArtifactError(f"--column {what}.{role}={column}: is only for items; remove it")
             if column not in present:
                 raise ArtifactError(
                     f"--column {what}.{role}={column}: no such column; name one of {', '.join(present)}"
@@ -72,9 +75,15 @@ def _guess(profile: Profile, what: str, key: str, *, has_id: bool) -> Guess:
     unique = profile.distinct == profile.filled == profile.rows
     if not has_id and profile.is_id:
         if words == words_of(key):
-            return guess("id", 0.95 if unique else 0.75, f'named as the events\' column "{key}"')
+            reason = f'named as the events\' column "{key}"'
+            return guess(
+                "id", 0.95 if unique else 0.75, reason if unique else f"{reason}, but {_again(profile)}"
+            )
         if words in (["id"], [what.rstrip("s"), "id"]) or name_score(what.rstrip("s"), profile.name) >= 0.9:
-            return guess("id", 0.85 if unique else 0.5, f'named "{profile.name}"')
+            reason = f'named "{profile.name}"'
+            return guess(
+                "id", 0.85 if unique else 0.5, reason if unique else f"{reason}, but {_again(profile)}"
+            )
     if profile.filled == 0 or (profile.distinct == 1 and not profile.vector):
         return guess(LEFT_OUT, 1.0, "has no value" if profile.filled == 0 else "has one value only")
     if profile.vector:
@@ -101,6 +110,12 @@ def _guess(profile: Profile, what: str, key: str, *, has_id: bool) -> Guess:
     if profile.distinct > max(_MANY, profile.filled // 2):
         return guess("text", 0.75, "nearly every row has another value")
     return guess("category", 0.9, f"{profile.distinct:,} values")
+
+
+def _again(profile: Profile) -> str:
+    return (
+        f"{profile.rows - profile.distinct:,} of {profile.rows:,} rows have no id, or one of an earlier row"
+    )
 
 
 def feature_name(column: str, taken: set[str]) -> str:
@@ -148,6 +163,7 @@ def attributes_of(
         position=(by_role["latitude"][0], by_role["longitude"][0]) if has_position else None,
         texts=texts,
         embed=embed if texts else None,
+        popularity=by_role["popularity"][0] if by_role["popularity"] else None,
     )
 
 

@@ -147,6 +147,8 @@ def _json_lines(
             row = json.loads(line) if line.strip() else None
             if row is not None and not isinstance(row, dict):
                 raise ValueError("it is another value")
+            if b"\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
         except (ValueError, RecursionError) as error:
             bad.unreadable(path, f"line {number}", f"is no JSON object ({error})")
             row = None

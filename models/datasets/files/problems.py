@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class Part:
         data: the columns that were asked for.
         done: bytes of the table that were read so far, for progress.
         gaps: numbers of rows in the file that could not be parsed, and are not in the data.
+        line_of: the line by row number, for files in which a row can have several lines.
+        origin: the file's row of each row of the data, if a row of the file became several.
         after: where the file's reader can continue after this part. It is JSON.
     """
 
@@ -38,14 +40,16 @@ class Part:
     data: pa.RecordBatch
     done: int = 0
     gaps: Sequence[int] = ()
+    line_of: Callable[[int], int] | None = None
+    origin: NDArray[np.int64] | None = None
     after: Mapping[str, Any] = field(default_factory=dict)
 
     def where(self, row: int) -> str:
         """Return file and number of a row of this part, counted from 0."""
-        number = self.first + row
+        number = self.first + (row if self.origin is None else int(self.origin[row]))
         for gap in self.gaps:
             number += gap <= number
-        return f"{self.path} {self.word} {number}"
+        return f"{self.path} {self.word} {number if self.line_of is None else self.line_of(number)}"
 
 
 @dataclass
@@ -106,18 +110,30 @@ class BadRows:
                 raise ArtifactError(f"{text}; {remedy}, or skip such rows with --skip-bad")
             self.listed.append(text)
 
+    def one(self, problem: str, text: str, remedy: str) -> None:
+        """Report one row.
+
+        Args:
+            problem: the problem under which it is counted.
+            text: file, row and problem.
+            remedy: what the user can do.
+
+        Raises:
+            ArtifactError: bad rows are not skipped.
+        """
+        if not self.skip:
+            raise ArtifactError(f"{text}; {remedy}, or skip such rows with --skip-bad")
+        self.counts[problem] += 1
+        if len(self.listed) < LISTED:
+            self.listed.append(text)
+
     def unreadable(self, path: str, where: str, problem: str) -> None:
         """Report one row that could not even be split into columns.
 
         Raises:
             ArtifactError: bad rows are not skipped.
         """
-        text = f"{path} {where}: {problem}"
-        if not self.skip:
-            raise ArtifactError(f"{text}; correct the row, or skip such rows with --skip-bad")
-        self.counts["row cannot be parsed"] += 1
-        if len(self.listed) < LISTED:
-            self.listed.append(text)
+        self.one("row cannot be parsed", f"{path} {where}: {problem}", "correct the row")
 
     def write(self, path: Path) -> None:
         """Write the listed rows, one per line, if there are any."""

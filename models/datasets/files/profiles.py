@@ -1,6 +1,5 @@
 """Profiles of columns: what a sample of a table's values looks like."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,26 +7,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.datasets.config import TimeFormat, TimeUnit
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.tables import Table
-from models.datasets.files.times import ZONED, times_of
+from models.datasets.files.time_guesses import SHARE, is_time, spread, times_in
+from models.datasets.files.times import ZONED
 from models.datasets.files.values import MAX_ID_BYTES, numbers_of, texts_of
+from models.datasets.time_format import TimeFormat
 from models.errors import ArtifactError
 
 SAMPLE = 200_000
 """Rows of the first file that are sampled."""
 _LAST_FILE = 20_000
-_SHARE = 0.98
-"""A column has a type if this share of its filled values has it."""
-_TIMED = 5_000
-_UNITS: tuple[tuple[TimeUnit, float], ...] = (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))
-_EARLIEST_S, _LATEST_S = 3.0e8, 4.0e9  # 1979 to 2096
-_PATTERNS = (
-    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d",
-    "%d-%m-%Y %H:%M", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y",
-)  # fmt: skip
 _SEPARATORS = ("|", ";", ",")
 
 
@@ -136,13 +126,13 @@ def profile_of(name: str, values: pa.ChunkedArray) -> Profile:
     filled = np.asarray(pc.greater(pc.binary_length(texts), 0).fill_null(False))
     count = int(filled.sum())
     some = texts.filter(pa.array(filled))
-    numbers, fits = numbers_of(part, name, bad) if not _is_time(kind) else (np.full(rows, np.nan), filled)
+    numbers, fits = numbers_of(part, name, bad) if not is_time(kind) else (np.full(rows, np.nan), filled)
     finite = numbers[filled & fits & np.isfinite(numbers)]
-    is_number = count > 0 and len(finite) >= _SHARE * count
-    times = _times(part, name, array, some, finite if is_number else None)
+    is_number = count > 0 and len(finite) >= SHARE * count
+    times = times_in(part, name, array, some, finite if is_number else None)
     naive = 0.0
     if times and not is_number:
-        zoned = pc.match_substring_regex(some, ZONED) if not _is_time(kind) else pa.array([_has_zone(kind)])
+        zoned = pc.match_substring_regex(some, ZONED) if not is_time(kind) else pa.array([_has_zone(kind)])
         patterned = times[0].pattern is not None and "%z" not in times[0].pattern
         naive = 1.0 if patterned else 1.0 - float(pc.mean(zoned.cast(pa.float64())).as_py() or 0.0)
     lengths = pc.binary_length(some)
@@ -158,13 +148,9 @@ def profile_of(name: str, values: pa.ChunkedArray) -> Profile:
         times=times,
         naive=naive,
         words=float(pc.mean(pc.add(pc.count_substring(some, " "), 1)).as_py() or 0.0),
-        longest=int(pc.quantile(lengths, _SHARE, interpolation="lower")[0].as_py() or 0),
+        longest=int(pc.quantile(lengths, SHARE, interpolation="lower")[0].as_py() or 0),
         separator=_separator(some) if not is_number else None,
     )
-
-
-def _is_time(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _has_zone(kind: pa.DataType) -> bool:
@@ -187,40 +173,9 @@ def _list_profile(name: str, array: pa.Array) -> Profile:
     )
 
 
-def _spread(some: pa.Array) -> pa.Array:
-    """Return some of the values, evenly spaced."""
-    return (
-        some.take(pa.array(np.unique(np.linspace(0, len(some) - 1, _TIMED).astype(np.int64))))
-        if len(some)
-        else some
-    )
-
-
-def _times(
-    part: Part, name: str, array: pa.Array, some: pa.Array, numbers: NDArray[np.float64] | None
-) -> tuple[TimeFormat, ...]:
-    """Return the formats in which the values are times."""
-    if _is_time(array.type):
-        return (TimeFormat(),)
-    if numbers is not None:
-        for unit, scale in _UNITS:
-            if len(numbers) and _EARLIEST_S * scale < np.median(numbers) < _LATEST_S * scale:
-                return (TimeFormat(unit=unit),)
-        return ()
-    some = _spread(some)
-    tested = Part(part.path, 1, "row", pa.RecordBatch.from_arrays([some], names=[name]))
-    iso = bool(len(some)) and re.match(r"^\s*\d{4}-\d\d-\d\d", some[0].as_py()) is not None
-    formats = [TimeFormat(zone="UTC")] if iso else [TimeFormat(pattern=p, zone="UTC") for p in _PATTERNS]
-    return tuple(
-        form.model_copy(update={"zone": None})
-        for form in formats
-        if len(some) and times_of(tested, name, form, BadRows(skip=True), now_s=1e12)[1].mean() >= _SHARE
-    )
-
-
 def _separator(some: pa.Array) -> str | None:
     """Return the text between several values, if splitting leaves far fewer distinct values."""
-    some = _spread(some)
+    some = spread(some)
     distinct = pc.count_distinct(some).as_py()
     for separator in _SEPARATORS:
         share = pc.mean(pc.match_substring(some, separator).cast(pa.float64())).as_py() or 0.0
@@ -233,13 +188,3 @@ def _separator(some: pa.Array) -> str | None:
         ):
             return separator
     return None
-
-
-def fits_pattern(profile: Profile, pattern: str) -> bool:
-    """Return whether the values are times of a strptime pattern."""
-    assert profile.texts is not None
-    some = _spread(profile.texts.drop_null())
-    tested = Part("", 1, "row", pa.RecordBatch.from_arrays([some], names=[profile.name]))
-    form = TimeFormat(pattern=pattern, zone="UTC")
-    good = times_of(tested, profile.name, form, BadRows(skip=True), now_s=1e12)[1]
-    return bool(len(some) and good.mean() >= _SHARE)

@@ -1,9 +1,9 @@
 """The role of each column, from its name and a sample of its values, with a confidence and the reason."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from models.datasets.files.names import name_score
 from models.datasets.files.profiles import Profile
 from models.errors import ArtifactError
 
@@ -12,20 +12,9 @@ SURE = 0.7
 _CLOSE = 0.1
 NEEDED = ("user", "item", "time")
 EVENT_ROLES = (*NEEDED, "kind", "value")
+SHOWN_ROLES = ("list", *NEEDED, "position", "label", "kind")
+"""Roles of impressions. One of label and kind is needed too."""
 LEFT_OUT = "-"
-_NAMES: dict[str, frozenset[str]] = {
-    role: frozenset(names.split())
-    for role, names in {
-        "user": "user customer visitor client member account person shopper buyer reviewer subscriber reader viewer "
-        "listener uid session",
-        "item": "item product sku stock article movie film book song track video listing asin isbn offer content news "
-        "recipe restaurant hotel place poi game course ad document doc post job property show",
-        "time": "time timestamp ts date datetime at when created unixtime epoch day",
-        "kind": "event kind action type behavior behaviour interaction activity",
-        "value": "rating value quantity qty score stars amount count weight strength plays",
-    }.items()
-}
-_SUFFIXES = frozenset(["id", "ids", "key", "code", "no", "nr", "number", "uuid", "guid", "hash"])
 _MAX_KINDS = 50
 
 
@@ -53,30 +42,31 @@ class Guess:
         return self.confidence >= SURE
 
 
-def words_of(name: str) -> list[str]:
-    """Return the words of a column name: "CustomerID" and "customer_id" have the words customer and id."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])", r"\1\3 \2\4", name)
-    return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
-
-
-def guess_events(profiles: Sequence[Profile], named: Mapping[str, str]) -> list[Guess]:
-    """Return the role of each column of an event table.
+def guess_events(
+    profiles: Sequence[Profile],
+    named: Mapping[str, str],
+    roles: Sequence[str] = EVENT_ROLES,
+    prefix: str = "",
+) -> list[Guess]:
+    """Return the role of each column of an event table, or of impressions.
 
     Args:
         profiles: the columns.
         named: columns by role that the user named. "-" leaves the role out.
+        roles: the roles, the most important ones first.
+        prefix: what precedes a role in ``--column``.
 
     Raises:
         ArtifactError: a named column does not exist, or cannot have the role.
     """
     by_name = {profile.name: profile for profile in profiles}
-    expect_columns(named, by_name, EVENT_ROLES)
+    expect_columns(named, by_name, roles, prefix)
     taken = {column: role for role, column in named.items() if column != LEFT_OUT}
     guesses = {
         column: Guess(column, by_name[column].type, role, 1.0, "named by --column")
         for column, role in taken.items()
     }
-    for role in EVENT_ROLES:
+    for role in roles:
         if role in named:
             continue
         scores = sorted(
@@ -104,7 +94,9 @@ def guess_events(profiles: Sequence[Profile], named: Mapping[str, str]) -> list[
     return [guesses[profile.name] for profile in profiles]
 
 
-def expect_columns(named: Mapping[str, str], present: Mapping[str, Profile], roles: Sequence[str]) -> None:
+def expect_columns(
+    named: Mapping[str, str], present: Mapping[str, Profile], roles: Sequence[str], prefix: str = ""
+) -> None:
     """Check the columns that the user named.
 
     Raises:
@@ -112,34 +104,28 @@ def expect_columns(named: Mapping[str, str], present: Mapping[str, Profile], rol
     """
     for role, column in named.items():
         if role not in roles:
-            raise ArtifactError(f"--column: unknown role, got {role!r}; name one of {', '.join(roles)}")
+            raise ArtifactError(
+                f"--column: unknown role, got {prefix + role!r}; name one of {', '.join(prefix + r for r in roles)}"
+            )
         if column != LEFT_OUT and column not in present:
             raise ArtifactError(
-                f"--column {role}={column}: no such column; name one of {', '.join(present)}, or {LEFT_OUT} for none"
+                f"--column {prefix}{role}={column}: no such column; name one of {', '.join(present)}, or "
+                f"{LEFT_OUT} for none"
             )
         if column == LEFT_OUT and role in NEEDED:
             raise ArtifactError(
-                f"--column {role}={column}: the role is needed; name one of {', '.join(present)}"
+                f"--column {prefix}{role}={column}: the role is needed; name one of {', '.join(present)}"
+            )
+        if role in ("user", "item", "list") and column != LEFT_OUT and present[column].texts is None:
+            raise ArtifactError(
+                f"--column {prefix}{role}={column}: must have one value per row, got {present[column].type}; name "
+                f"another column"
             )
         if role == "time" and not present[column].times:
             raise ArtifactError(
-                f"--column time={column}: its values are no times that Rankway knows; name another column, or give the "
-                f"format with --time-pattern"
+                f"--column {prefix}time={column}: its values are no times that Rankway knows; name another column, or "
+                f"give the format with --time-pattern"
             )
-
-
-def name_score(role: str, name: str) -> float:
-    """Return how well a column name fits a role, from 0 to 1."""
-    words = words_of(name)
-    names = _NAMES[role]
-    if "".join(words) in names:
-        return 0.95
-    while len(words) > 1 and words[-1] in _SUFFIXES:
-        words = words[:-1]
-    if words and words[-1] in names:
-        return 0.95 if len(words) == 1 else 0.8
-    joined = "".join(words)
-    return 0.9 if any(joined == f"{name}{suffix}" for name in names for suffix in _SUFFIXES) else 0.0
 
 
 def _score(role: str, profile: Profile) -> tuple[float, str]:
@@ -154,7 +140,9 @@ def _score(role: str, profile: Profile) -> tuple[float, str]:
         )
         reason = f"{by_name}, and has times" if named else "has times"
         return (max(named, typed), reason)
-    if role in ("user", "item"):
+    if role in ("user", "item", "list"):
+        if role == "list" and not named:
+            return 0.0, ""
         if not profile.is_id or profile.distinct < 2 or (profile.times and not named):
             return 0.0, ""
         if not named:
@@ -164,10 +152,22 @@ def _score(role: str, profile: Profile) -> tuple[float, str]:
         return named, f"{by_name}, {profile.distinct:,} ids in {profile.rows:,} rows"
     if not named:
         return 0.0, ""
+    if role == "label" and is_yes_or_no(profile):
+        return named, f"{by_name}, and is true or false"
     if role == "kind":
         fits = profile.texts is not None and 1 <= profile.distinct <= _MAX_KINDS and profile.numbers is None
         return (named, f"{by_name}, {profile.distinct} kinds") if fits else (0.0, "")
     return (named, f"{by_name}, and has numbers") if profile.numbers is not None else (0.0, "")
+
+
+def is_yes_or_no(profile: Profile) -> bool:
+    """Return whether the values are true and false."""
+    if profile.texts is None or not 0 < profile.distinct <= 4:
+        return False
+    return {str(text).strip().lower() for text in profile.texts.unique().to_pylist() if text} <= {
+        "true",
+        "false",
+    }
 
 
 def unsure(guesses: Sequence[Guess], roles: Sequence[str] = NEEDED) -> list[str]:

@@ -88,9 +88,9 @@ class SegmentStore:
         """
         save_batch(self._path(stamp, number), batch_of(segment), self.staging)
 
-    def clean(self, table: Table) -> None:
-        """Remove the segments of all files that are not in the table."""
-        names = {self._name(stamp) for stamp in table.stamps}
+    def clean(self, table: Table | None) -> None:
+        """Remove the segments of all files that are not in the table. With None, remove all."""
+        names = set() if table is None else {self._name(stamp) for stamp in table.stamps}
         for path in self.root.glob(f"*{_SUFFIX}"):
             if path.name.partition("-")[0] not in names:
                 path.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ _SUFFIXES: dict[str, Format] = {
     "csv": "csv", "tsv": "csv", "txt": "csv", "parquet": "parquet", "pq": "parquet",
     "json": "json", "jsonl": "json", "ndjson": "json",
 }  # fmt: skip
+_SHOWN_CHARACTERS = 300
 _REMEDY = "name a CSV, Parquet or JSON lines file"
 
 
@@ -94,6 +95,7 @@ def readable(path: str) -> Iterator[None]:
         yield
     except (OSError, EOFError, pa.ArrowException, UnicodeDecodeError, ImportError, ValueError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
+        text = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
         if "straddling object" in text:
             text = f"a row is longer than {BLOCK_BYTES // 2**20} MiB"
         raise ArtifactError(f"{path}: cannot be read ({text}); correct the file, or name another") from error
@@ -114,6 +116,10 @@ def open_table(location: str) -> Table:
                     f"{location}: no such file or folder; {_REMEDY}, or a folder of such files"
                 )
             infos = _files(filesystem, root) if is_folder else {root: filesystem.info(root)}
+            if not is_folder and infos[root].get("type") not in ("file", "link"):
+                raise ArtifactError(
+                    f"{location}: must be a file or a folder, got a pipe or a device; write it to a file first"
+                )
         except ImportError as error:
             raise ArtifactError(f"{location}: {error}") from error
     if not infos:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.datasets.config import TimeFormat
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.values import parsed_numbers, texts_of
+from models.datasets.time_format import TimeFormat
 from models.errors import ArtifactError
 
 ZONED = r"(?i)(Z|[+-]\d\d:?\d\d)\s*$"

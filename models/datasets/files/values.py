@@ -64,9 +64,15 @@ def ids_of(part: Part, column: str, bad: BadRows) -> tuple[pa.Array, NDArray[np.
     bad.report(part, empty, column, "must have an id", "fill it in")
     problem = f"must have at most {MAX_ID_BYTES} bytes"
     bad.report(part, long, column, problem, "name another column, or shorten the ids", texts)
+    kind = part.data.column(column).type
+    inexact = np.zeros(len(empty), dtype=np.bool_)
+    if pa.types.is_floating(kind):  # JSON lines have whole numbers of over 64 bits as floats
+        numbers = np.asarray(part.data.column(column).fill_null(0), dtype=np.float64)
+        inexact = ~np.isnan(numbers) & (np.abs(numbers) >= 2.0**53)
+    bad.report(part, inexact, column, "must be text or a whole number below 2^53", "write it as text", texts)
     controls = np.asarray(pc.match_substring_regex(trimmed, r"[\x00-\x1f\x7f]").fill_null(False))
     bad.report(part, controls, column, "must have no control characters", "correct the file", texts)
-    return trimmed, ~(empty | long | controls)
+    return trimmed, ~(empty | long | inexact | controls)
 
 
 def numbers_of(part: Part, column: str, bad: BadRows) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.datasets.config import TimeFormat
+from models.datasets.files.names import words_of
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.profiles import Profile
-from models.datasets.files.roles import words_of
 from models.datasets.files.times import times_of
+from models.datasets.time_format import TimeFormat
 
 _PERSONAL_NAMES = {
     frozenset(words.split()): what

@@ -19,7 +19,7 @@ LABEL = "label"
 
 @dataclass(frozen=True)
 class NegativeSampler:
-    """Adds uniformly drawn items to every list. Drawn items that are already in the list are dropped.
+    """Adds uniformly drawn items to every list. Items that are already in the list, or are drawn again, are dropped.
 
     Attributes:
         items: number of catalogue rows.
@@ -42,14 +42,14 @@ class NegativeSampler:
         lists = np.repeat(np.arange(len(batch)), self.count)
         drawn = np.random.default_rng(seed).integers(0, self.items, len(lists))
         own_items = batch.request_of() * self.items + batch.rows
-        is_new = ~np.isin(lists * self.items + drawn, own_items)
-        request = np.concatenate([batch.request_of(), lists[is_new]])
+        new = np.setdiff1d(lists * self.items + drawn, own_items)
+        request = np.concatenate([batch.request_of(), new // self.items])
         order = np.argsort(request, kind="stable")
-        labels = np.concatenate([batch.candidates[LABEL], np.zeros(int(is_new.sum()), dtype=np.float32)])
+        labels = np.concatenate([batch.candidates[LABEL], np.zeros(len(new), dtype=np.float32)])
         return replace(
             batch,
             offsets=offsets_of(np.bincount(request, minlength=len(batch))),
-            rows=np.concatenate([batch.rows, drawn[is_new]])[order],
+            rows=np.concatenate([batch.rows, new % self.items])[order],
             candidates={LABEL: labels[order]},
         )
 

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 from models.errors import TrainingError
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 
+_HALVES = {
+    "selection": "first half of the validation lists",
+    "report": "second half of the validation lists",
+}
+
 
 def without_unknown_items(
     batch: RaggedBatch, labels: NDArray[np.float32]
@@ -52,6 +57,25 @@ def in_memory(batch: RaggedBatch) -> RaggedBatch:
         },
         candidates={name: np.array(column) for name, column in batch.candidates.items()},
     )
+
+
+def expect_labels(**parts: NDArray[np.float32]) -> None:
+    """Check, before anything is trained, that each part of the data has a label above 0.
+
+    Args:
+        **parts: the labels of the parts train, selection and report. The last two are the halves of the validation
+            lists, in time order: the first selects the model, and the second measures its quality.
+
+    Raises:
+        TrainingError: a part has none.
+    """
+    for name, labels in parts.items():
+        if not (labels > 0).any():
+            where = "training lists" if name == "train" else _HALVES[name]
+            raise TrainingError(
+                f"labels: no item of the {where} has a label above 0, got {len(labels):,} items; add lists with "
+                f"reactions, or check the relevance of their kinds"
+            )
 
 
 def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -> None:

@@ -64,18 +64,42 @@ def test_trains_over_the_catalogue_on_data_with_chosen_items_only(home: Path) ->
     assert train(home, over=True).artifact.lineage["training"]["trees"] >= 1
 
 
-def test_labels_without_a_positive_one_are_refused(home: Path) -> None:
+def scale_labels(home: Path, split: str, factors: list[float]) -> None:
+    """Multiply the labels of a split. Each factor is for an equal share of the lists."""
     catalogue = Catalogue.open(home / "catalogue")
-    root = home / "impressions/train"
+    root = home / "impressions" / split
     batch, labels = read_impressions(
         root, feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
     )
+    share = batch.request_of() * len(factors) // len(batch)
+    scaled = labels * np.array(factors, dtype=np.float32)[share]
     write_impressions(
-        root, batch, labels * 0, feature_hash=FEATURES.content_hash, keys=catalogue.keys[batch.rows]
+        root, batch, scaled, feature_hash=FEATURES.content_hash, keys=catalogue.keys[batch.rows]
     )
-    with pytest.raises(TrainingError, match="no list has a label above 0"):
-        train(home)
+
+
+@pytest.mark.parametrize(
+    ("split", "factors", "message"),
+    [
+        ("train", [0.0], "no item of the training lists has a label above 0"),
+        ("valid", [0.0, 1.0], "no item of the first half of the validation lists has a label above 0"),
+        ("valid", [1.0, 0.0], "no item of the second half of the validation lists has a label above 0"),
+    ],
+)
+def test_labels_without_a_positive_one_are_refused_before_trees_are_grown(
+    home: Path, split: str, factors: list[float], message: str
+) -> None:
+    scale_labels(home, split, factors)
+    with pytest.raises(TrainingError, match=message):
+        train(home, trees=10_000)
     assert not (home / "ranker").exists()
+
+
+def test_small_labels_train_the_same_trees(home: Path) -> None:
+    metrics = train(home, trees=20).artifact.metrics
+    for split in ("train", "valid"):
+        scale_labels(home, split, [0.2])
+    assert train(home, trees=20).artifact.metrics == pytest.approx(metrics, abs=1e-6)
 
 
 def test_unknown_and_repeated_features_are_refused(home: Path) -> None:

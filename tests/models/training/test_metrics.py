@@ -33,6 +33,13 @@ def test_metrics_are_nan_without_positive_labels() -> None:
     assert all(math.isnan(v) for v in quality(np.ones(2, F32), np.zeros(2, F32), np.array([0, 2])).values())
 
 
+def test_the_best_candidates_are_relevant_if_all_labels_are_small() -> None:
+    scores, offsets = np.array([3, 2, 1, 9, 8], dtype=F32), np.array([0, 3, 5])
+    clicks = np.array([0.05, 0.2, 0.1, 0, 0.2], dtype=F32)  # 0.1 is half of the highest label
+    assert mrr(scores, clicks, offsets) == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert quality(scores, clicks, offsets) == pytest.approx(quality(scores, clicks * 5, offsets))
+
+
 def test_metric_names_start_with_the_prefix() -> None:
     assert set(quality(np.ones(1, F32), np.ones(1, F32), np.array([0, 1]), "random_")) == {
         "random_ndcg_at_10",

@@ -38,6 +38,17 @@ def test_sample_consists_of_catalogue_rows(catalogue: Catalogue) -> None:
     assert len(np.unique(rows)) > 200
 
 
+@pytest.mark.parametrize("count", [20, ITEMS])
+def test_sample_never_has_an_item_twice_in_a_request_and_reaches_every_item(
+    catalogue: Catalogue, count: int
+) -> None:
+    source = candidate_source(SAMPLE.model_copy(update={"count": count}), catalogue, FEATURES)
+    rows = source.draw({}, 500)
+    assert all(len(set(one)) == count for one in rows.tolist())
+    assert len(np.unique(rows)) == ITEMS
+    assert len(np.unique(rows[:, 0])) > 200  # the order is random too
+
+
 def test_rejects_more_candidates_than_items(catalogue: Catalogue) -> None:
     with pytest.raises(
         ConfigError, match="must be at most 500, the number of items in the catalogue, got 501; lower"

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.datasets.config import AttributesConfig
+from models.datasets.attribute_config import AttributesConfig
+from models.datasets.files.attribute_columns import hashed
 from models.datasets.files.attribute_roles import attributes_of, feature_name, guess_attributes
-from models.datasets.files.attributes import Attributes, hashed, read_attributes
+from models.datasets.files.attributes import Attributes, read_attributes
 from models.datasets.files.problems import BadRows
 from models.datasets.files.profiles import profile_of, sample_of
 from models.datasets.files.progress import silent

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.datasets.config import AttributesConfig, EventColumns, EventFiles, TimeFormat, TimeUnit
+from models.datasets.attribute_config import AttributesConfig
+from models.datasets.config import EventColumns, EventFiles
 from models.datasets.events import EventLog
 from models.datasets.files.problems import BadRows
 from models.datasets.files.reading import read_files
+from models.datasets.time_format import TimeFormat, TimeUnit
 from models.errors import ArtifactError
 from tests.models.datasets.files.tables import config_of, shop_events, write
 
@@ -151,6 +154,13 @@ def test_a_json_line_that_is_none_is_named_and_later_lines_keep_their_numbers(tm
         ("a.bin", b"\0\1\2", "its format is unknown"),
         ("a.csv.gz", b"not gzip", "cannot be read"),
         ("a.csv", "user_id,item_id\n1,2\n".encode("utf-16"), "must be UTF-8 text, got zero bytes"),
+        ("a.csv", b"user_id,item_id,timestamp,rating\nu,i,1,1\nu,\0,1,1\n", "line 3: must be UTF-8 text"),
+        ("a.csv", "user_id,n\u00e4me\n1,2\n".encode("latin-1"), "line 1: the header must be UTF-8"),
+        ("a.csv", b'"user\nid",item_id\n1,2\n', "line 1: column names must have no newlines"),
+        ("a.csv", b"PAR1 and so on", "is a Parquet file; end its name with .parquet"),
+        ("a.csv", b"\x1f\x8b and so on", "is compressed with gzip; end its name with .csv.gz"),
+        ("a.csv", b"x" * 2_000_000, "line 1: the header is longer than 1048576 bytes"),
+        ("a.jsonl", b'{"user_id": "\\ud800"}\n', "line 1: is no JSON object .*surrogates not allowed"),
         ("a.jsonl", b'{"user_id":' + b"[" * 50_000 + b"\n", "line 1: is no JSON object"),
         (
             "a.csv",
@@ -164,6 +174,69 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, content: 
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=rf"{name}.*{message}"):
         read(path)
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    path = write(tmp_path / "events.csv", shop_events())
+    lines = path.read_text().splitlines()
+    lines[3] += "\n\n"  # two blank lines
+    lines[5] = lines[5].replace(",", ',"\n\n",', 1).replace(lines[5].split(",")[1] + ",", "", 1)
+    lines[20] = lines[20].replace(lines[20].split(",")[2], "later")
+    path.write_text(
+        "\ufeff" + "\r\n".join("\r\n".join(line.split("\n")) for line in lines) + "\r\n", newline=""
+    )
+    _, bad = read(path, skip=True)
+    assert [one.split("events.csv ")[1].split(":")[0] for one in bad.listed] == ["line 8", "line 25"]
+
+
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "events.csv"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(ArtifactError, match="must be a file or a folder, got a pipe or a device"):
+            read(path)
+
+
+def test_whole_numbers_that_a_float_cannot_hold_are_no_ids(tmp_path: Path) -> None:
+    events = shop_events()
+    path = tmp_path / "a.jsonl"
+    rows = zip(events["item_id"], events["timestamp"], strict=True)
+    path.write_text(
+        "\n".join(
+            f'{{"user_id": {2**70 + n % 3}, "item_id": "{i}", "timestamp": {t}, "rating": 1}}'
+            for n, (i, t) in enumerate(rows)
+        )
+    )
+    with pytest.raises(
+        ArtifactError, match=r"line 1: column user_id must be text or a whole number below 2\^53"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("user_id", pa.dictionary(pa.int8(), pa.string())),
+        ("user_id", pa.large_string()),
+        ("user_id", pa.string_view()),
+        ("user_id", pa.binary()),
+        ("timestamp", pa.decimal128(25, 3)),
+        ("timestamp", pa.timestamp("s", "Europe/Helsinki")),
+        ("timestamp", pa.float64()),
+        ("rating", pa.decimal128(10, 2)),
+        ("rating", pa.int8()),
+        ("rating", pa.float32()),
+    ],
+)
+def test_parquet_types_are_read_as_what_they_mean(tmp_path: Path, column: str, kind: pa.DataType) -> None:
+    table = pa.table(shop_events())
+    index = table.schema.get_field_index(column)
+    plain = write(tmp_path / "plain.parquet", shop_events())
+    pq.write_table(table.set_column(index, column, table[column].cast(kind)), tmp_path / "typed.parquet")
+    expected, (log, _) = read(plain)[0], read(tmp_path / "typed.parquet")
+    assert log.user_ids == expected.user_ids
+    np.testing.assert_array_equal(log.at_s, expected.at_s)
+    np.testing.assert_array_equal(log.value, expected.value)
 
 
 def test_missing_files_empty_folders_and_mixed_folders_are_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from models.datasets.files.names import words_of
 from models.datasets.files.problems import BadRows
 from models.datasets.files.profiles import profile_of, sample_of
-from models.datasets.files.roles import Guess, guess_events, unsure, words_of
+from models.datasets.files.roles import Guess, guess_events, unsure
 from models.datasets.files.tables import open_table
 from models.errors import ArtifactError
 from tests.models.datasets.files.tables import Columns, shop_events, write

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from models.datasets.config import TimeFormat
 from models.datasets.files.problems import BadRows
 from models.datasets.files.profiles import profile_of, sample_of
 from models.datasets.files.tables import open_table
 from models.datasets.files.warnings import event_warnings, personal_data
+from models.datasets.time_format import TimeFormat
 from tests.models.datasets.files.tables import shop_events, write
 
 ROLES = {"user": "user_id", "item": "item_id", "time": "timestamp"}

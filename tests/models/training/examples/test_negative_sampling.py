@@ -33,6 +33,7 @@ def test_list_keeps_its_items_and_never_gets_one_as_a_negative(
         assert result.rows[part][labels == 1].tolist() == own
         assert not set(result.rows[part][labels == 0]) & set(own)
         assert (labels == 0).sum() <= count
+        assert len(set(result.rows[part])) == len(result.rows[part])
 
 
 def test_same_seed_draws_the_same_items() -> None:
