@@ -1,10 +1,14 @@
-"""Find ports on which this service's processes listen beyond loopback."""
+"""Find ports on which this service's processes listen beyond loopback.
+
+Ray itself binds to loopback only (``services/ray_internals/cluster.py``). Serve has no setting for the address of
+HAProxy's ports for statistics and metrics, and of one gRPC port of each replica.
+"""
 
 import os
 
 import psutil
 
-_LOOPBACK = ("127.", "::1")
+_LOOPBACK = ("127.", "::1", "::ffff:127.")  # the last: IPv4 through a socket for both
 
 
 def exposed_ports() -> list[tuple[int, str]]:

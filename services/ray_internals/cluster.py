@@ -1,7 +1,8 @@
 """Internals of Ray clusters: a local node, its token, the key-value store, node labels and node draining."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 Gcs: TypeAlias = Any
@@ -15,15 +16,36 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
     import ray
 
     _hide_token_notice()
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        configure_logging=True,
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-        _metrics_export_port=metrics_port,
-    )
+    with _loopback_kept():
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            configure_logging=True,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+            _metrics_export_port=metrics_port,
+        )
+
+
+@contextmanager
+def _loopback_kept() -> Iterator[None]:
+    """Keep a loopback address as the node's address. Ray's processes then bind to loopback only.
+
+    Otherwise Ray replaces it by the machine's address, so that other nodes can join, and binds to all addresses.
+    """
+    from ray._private import services
+
+    original = services.resolve_ip_for_localhost
+
+    def unchanged(host: str) -> str:
+        return host
+
+    services.resolve_ip_for_localhost = unchanged
+    try:
+        yield
+    finally:
+        services.resolve_ip_for_localhost = original
 
 
 def use_local_token() -> None:

@@ -62,6 +62,7 @@ CANARIES = (
     "ray._private.label_utils:validate_node_label_syntax",
     "ray._private.services:canonicalize_bootstrap_address_or_die",
     "ray._private.services:get_node_ip_address",
+    "ray._private.services:resolve_ip_for_localhost",
     "ray._raylet:GcsClient",
     f"{GCS}.drain_node",
     f"{GCS}.get_all_node_info",
