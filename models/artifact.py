@@ -86,6 +86,19 @@ class Artifact(BaseModel):
             )
         return artifact
 
+    def check_version(self, root: Path) -> None:
+        """Check that the version is the hash of the signature and files, so that it names the content.
+
+        Raises:
+            ArtifactError: the version, the signature or a hash was changed by hand.
+        """
+        expected = _version_of(self.signature, self.files)
+        if self.version != expected:
+            raise ArtifactError(
+                f"{settled(root) / MANIFEST}: version must be {expected}, the hash of the signature and files, got "
+                f"{self.version!r}; copy the artifact again, or make it again with rankway train or models import"
+            )
+
 
 def write_artifact(
     root: Path,
@@ -106,12 +119,9 @@ def write_artifact(
     with written_whole(root) as staging:
         write_files(staging)
         files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
-        digest = hashlib.sha256(
-            (signature.model_dump_json(exclude_none=True) + repr(sorted(files.items()))).encode()
-        ).hexdigest()
         artifact = Artifact(
             name=name,
-            version=digest[:12],
+            version=_version_of(signature, files),
             signature=signature,
             weights=weights,
             files=files,
@@ -123,6 +133,11 @@ def write_artifact(
             yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False)
         )
     return artifact
+
+
+def _version_of(signature: Signature, files: Mapping[str, str]) -> str:
+    content = signature.model_dump_json(exclude_none=True) + repr(sorted(files.items()))
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def sha256_of(path: Path) -> str:

@@ -46,7 +46,8 @@ def list_artifacts(
 def show(
     folder: Annotated[Path, typer.Argument(help="Artifact folder.")],
 ) -> None:
-    """Check an artifact's files against their sha256. Print its inputs, outputs and lineage as YAML."""
+    """Check an artifact's version and files against their hashes. Print its inputs, outputs and lineage as YAML."""
     with exit_on_error(Console(stderr=True), OSError):
         artifact = Artifact.load(folder)
+        artifact.check_version(folder)
     typer.echo(yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False), nl=False)

@@ -9,6 +9,7 @@ from typing import Literal
 from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from autoscale.spec import PipelineSpec
+from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
@@ -130,17 +131,19 @@ class Preflight:
         for name in config.models:
             with collected(faults, f"models.{name}.artifact"):
                 artifact = models.check(name)
-                if opens == "none" or (opens == "small" and not models.is_small(name)):
-                    continue
-                if any(line.startswith(f"models.{name}.runtime") for line in failing):
-                    continue
-                why_not = models.why_not_opened(name)
-                if why_not is None:
-                    models.run(name, artifact)
-                else:
-                    self.notes.append(f"models.{name}: not opened here, because {why_not}")
+                is_failing = any(line.startswith(f"models.{name}.runtime") for line in failing)
+                if not is_failing and (opens == "all" or (opens == "small" and models.is_small(name))):
+                    self._open(models, name, artifact)
+                artifact.check_version(self.home / config.models[name].artifact)
         # A missing artifact is found twice, because no runtime can be chosen for it either.
         return list(dict.fromkeys(faults))
+
+    def _open(self, models: ModelCheck, name: str, artifact: Artifact) -> None:
+        why_not = models.why_not_opened(name)
+        if why_not is None:
+            models.run(name, artifact)
+        else:
+            self.notes.append(f"models.{name}: not opened here, because {why_not}")
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home

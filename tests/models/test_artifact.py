@@ -37,6 +37,15 @@ def test_version_is_a_hash_of_the_content(tmp_path: Path) -> None:
     assert first.version == same.version != other.version
 
 
+def test_a_version_changed_by_hand_is_refused_with_the_right_one(tmp_path: Path) -> None:
+    artifact = write(tmp_path / "m")
+    artifact.check_version(tmp_path / "m")
+    manifest = tmp_path / "m" / MANIFEST
+    manifest.write_text(manifest.read_text().replace(artifact.version, "aaaaaaaaaaaa"))
+    with pytest.raises(ArtifactError, match=rf"version must be {artifact.version}.*got 'aaaaaaaaaaaa'"):
+        Artifact.load(tmp_path / "m").check_version(tmp_path / "m")
+
+
 def test_reports_a_missing_artifact(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"artifact\.yaml is missing; train or copy"):
         Artifact.load(tmp_path)
