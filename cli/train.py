@@ -78,7 +78,7 @@ def _train(
     if is_history:
         require(["torch", "accelerate", "onnx"], "train")
     else:
-        require(["lightgbm", "onnxmltools", "onnx"], "import")
+        require(["lightgbm", "onnx"], "import")
     home, ranker = home_directory(), pipeline.required_ranker()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
     events = pipeline.training.events

@@ -47,6 +47,8 @@ Layout = Literal["flat", "list", "chunks", "pairs"]
 ENCODED_HISTORY = "encoded_history"
 """Name of the encoded history (B, T, ...) in an ONNX graph. It does not depend on the candidates."""
 TOKEN_SOURCES = ("tokens.ids", "tokens.mask", "tokens.types")
+VECTOR_TYPES = frozenset({"float32", "float64", "float16"})
+"""Types of inputs that read a vector. Its numbers are float32 first."""
 VECTOR = "vector."
 _PER_CANDIDATE = ("item.", "candidate.", VECTOR, *(f"{group}." for group in PER_CANDIDATE))
 
@@ -153,10 +155,10 @@ class Signature(BaseModel):
                     f"input {spec.name}: vectors has no {name!r}; declare its features there, or use one of "
                     f"{', '.join(sorted(declared)) or 'none'}"
                 )
-            if len(spec.shape) != 1 or spec.dtype not in {"float32", "float64"}:
+            if len(spec.shape) != 1 or spec.dtype not in VECTOR_TYPES:
                 raise ValueError(
-                    f"input {spec.name}: a vector has the shape (F,) and dtype float32, got {spec.shape} and "
-                    f"{spec.dtype}; declare these"
+                    f"input {spec.name}: a vector has the shape (F,) and dtype float32, float64 or float16, "
+                    f"got {spec.shape} and {spec.dtype}; declare these"
                 )
         if unused := sorted(declared - set(read)):
             raise ValueError(f"vectors: no input reads {', '.join(unused)}; remove it")

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError, SignatureError
 from models.importing.known_features import KnownFeatures
+from models.importing.trees import INPUT, OPSET
 from models.runtimes.onnx import OnnxSession
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-OPSET = 15
-INPUT = "features"
-"""The input's name in converted graphs."""
+__all__ = ["INPUT", "OPSET", "Original"]
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-5
 """Largest allowed difference: 1e-5 plus 1e-4 of the largest score. ONNX Runtime adds the leaves in float32."""
@@ -36,7 +35,6 @@ class Original:
         predict: the library's scores (N,) of rows (N, width).
         convert: makes the graph, whose input is ``INPUT`` and whose output is the given name.
         edges: values by column at which the model changes, such as the thresholds of trees.
-        categories: the columns that hold whole numbers of categories.
     """
 
     library: str
@@ -45,7 +43,6 @@ class Original:
     predict: Callable[[Rows], NDArray[np.float64]]
     convert: Callable[[str], "ModelProto"]
     edges: tuple[NDArray[np.float32], ...] = ()
-    categories: frozenset[int] = frozenset()
 
 
 def converted(original: Original, output: str) -> bytes:
@@ -70,8 +67,8 @@ def features_of(original: Original, known: KnownFeatures, given: Sequence[str] |
     if given is None:
         if original.names is None or _are_generic(original.names):
             raise SignatureError(
-                f"{field}: the model does not name its {original.width} columns; name them in order with "
-                f"--input {INPUT}=FEATURE,... from {', '.join(known.fixed())}"
+                f"{field}: the model does not name its {original.width} columns; name its export with --trained-on "
+                f"FOLDER, or its features in order with --input {INPUT}=FEATURE,... from {', '.join(known.fixed())}"
             )
         given = known.compact([known.resolve(name, field=field) for name in original.names])
     names = known.vector_names(tuple(given), field=field)
@@ -146,8 +143,7 @@ def _generated(original: Original, rows: Rows, *, has_missing: bool) -> Rows:
     for column in range(original.width):
         values = rows[:, column][np.isfinite(rows[:, column])]
         edges = original.edges[column] if original.edges else np.zeros(0, dtype=np.float32)
-        next_to = edges + 1 if column in original.categories else np.nextafter(edges, np.float32(np.inf))
-        around = np.concatenate([edges, next_to])
+        around = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf))])
         near = np.concatenate([values, around, np.zeros(1, dtype=np.float32)])
         result[:, column] = random.choice(near, _ROWS)
     if has_missing:

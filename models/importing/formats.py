@@ -9,6 +9,7 @@ from models.errors import ArtifactError
 
 Format = Literal["hugging-face", "onnx", "lightgbm", "xgboost", "scikit-learn", "safetensors"]
 _READ_BYTES = 4096
+_MOST_UNPACKED_BYTES = 4 << 30
 _KNOWN = "an ONNX graph, LightGBM text, XGBoost JSON, a skops or safetensors file, or a Hugging Face folder"
 
 
@@ -26,6 +27,10 @@ def format_of(source: Path) -> Format:
             f"{source}: expected a Hugging Face folder, got a folder without config.json; name the model's file"
         )
     try:
+        if source.exists() and not source.is_file():
+            raise ArtifactError(
+                f"{source}: expected a file, got a device, pipe or socket; name a model's file"
+            )
         with source.open("rb") as file:
             start = file.read(_READ_BYTES)
     except OSError as error:
@@ -54,8 +59,13 @@ def _zip_format(source: Path) -> Format:
     try:
         with ZipFile(source) as archive:
             names = archive.namelist()
+            unpacked = sum(entry.file_size for entry in archive.infolist())
     except (BadZipFile, OSError) as error:
         raise ArtifactError(f"{source}: the archive is damaged: {error}; copy the model again") from error
+    if unpacked > _MOST_UNPACKED_BYTES:
+        raise ArtifactError(
+            f"{source}: expected at most 4 GiB in the archive, got {unpacked} bytes; train a smaller model"
+        )
     if "schema.json" in names:
         return "scikit-learn"
     if any(name.endswith("data.pkl") for name in names):
@@ -81,8 +91,15 @@ _PICKLE = (
     "this is a pickle, which could execute any code when it is loaded; save the model with skops.io.dump "
     "(scikit-learn), booster.save_model (LightGBM, XGBoost), or torch.onnx.export (PyTorch)"
 )
+# Protocol 0 of pickle begins with the name of a function, and joblib compresses its pickles with zlib.
 _REFUSED = {
     b"\x80": _PICKLE,
+    b"cposix\n": _PICKLE,
+    b"c__builtin__\n": _PICKLE,
+    b"x\x9c": _PICKLE,
+    b"x\x01": _PICKLE,
+    b"x^": _PICKLE,
+    b"x\xda": _PICKLE,
     b"\x89HDF": "this is HDF5, such as Keras writes; convert it with tf2onnx and import the ONNX graph",
     b"\x1f\x8b": "the file is compressed; decompress it first",
     b"binf": "an old binary format of XGBoost; save the model with booster.save_model('model.json')",

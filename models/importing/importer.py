@@ -188,6 +188,10 @@ def _expect_scores(scores: np.ndarray, target: Target, signature: Signature) -> 
             f"output {target.output}: expected one number per candidate, got shape {scores.shape} for {count} "
             f"candidates; name another output or one column with --output"
         )
+    if scores.dtype.kind not in "fiub":
+        raise SignatureError(
+            f"output {target.output}: expected numbers, got {scores.dtype}; name another output"
+        )
     bad = int((~np.isfinite(scores)).sum())
     if bad:
         raise ArtifactError(

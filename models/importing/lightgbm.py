@@ -1,16 +1,17 @@
 """LightGBM models in their text format, as ``booster.save_model`` writes it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.extras import require
-from models.importing.converted import INPUT, OPSET, Original, Rows
-from models.importing.lightgbm_text import as_onnx_decides, check_trees, without_sizes
-from models.importing.onnx_graph import replace_output
+from models.importing.converted import Original, Rows
+from models.importing.lightgbm_text import check_trees, parts_of, without_sizes
+from models.importing.lightgbm_trees import node_of, steps_of
+from models.importing.trees import edges, graph_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,7 +24,7 @@ def load(source: Path) -> Original:
         ArtifactError: the file is damaged, or the model has several scores per row.
         MissingPackage: a package of the extra import is not installed.
     """
-    require(["lightgbm", "onnxmltools", "onnx"], "import")
+    require(["lightgbm", "onnx"], "import")
     import lightgbm as lgb
 
     text = source.read_text(encoding="utf-8", errors="replace")
@@ -49,7 +50,6 @@ def of_text(text: str, name: str, version: str) -> Original:
     check_trees(text, name)
     try:
         booster = lgb.Booster(model_str=text)
-        rounded = lgb.Booster(model_str=as_onnx_decides(text))
     except (lgb.basic.LightGBMError, ValueError) as error:
         raise ArtifactError(f"{name}: LightGBM cannot load it: {error}; save the model again") from error
     if booster.num_model_per_iteration() != 1:
@@ -58,13 +58,17 @@ def of_text(text: str, name: str, version: str) -> Original:
             f"regression or a binary classifier"
         )
     width = booster.num_feature()
-    edges, categories = _edges(rounded.dump_model(), width)
+    header, parts = parts_of(text)
+    try:
+        steps, trees = steps_of(header, len(parts)), [node_of(part) for part in parts]
+    except ValueError as error:
+        raise ArtifactError(f"{name}: {error}") from error
 
     def predict(rows: Rows) -> NDArray[np.float64]:
         return np.asarray(booster.predict(rows), dtype=np.float64)
 
     def convert(output: str) -> "ModelProto":
-        return _converted(rounded, width, output)
+        return graph_of(trees, width, output, steps)
 
     return Original(
         library=f"lightgbm {version}",
@@ -72,39 +76,5 @@ def of_text(text: str, name: str, version: str) -> Original:
         names=tuple(booster.feature_name()),
         predict=predict,
         convert=convert,
-        edges=edges,
-        categories=categories,
+        edges=edges(trees, width),
     )
-
-
-def _converted(booster: Any, width: int, output: str) -> "ModelProto":
-    from onnxmltools import convert_lightgbm
-    from onnxmltools.convert.common.data_types import FloatTensorType
-
-    graph: ModelProto = convert_lightgbm(
-        booster, initial_types=[(INPUT, FloatTensorType([None, width]))], target_opset=OPSET, zipmap=False
-    )
-    outputs = [tensor.name for tensor in graph.graph.output]
-    if "probabilities" in outputs:
-        replace_output(graph, "probabilities", output, [("Gather", 1)])
-    else:
-        replace_output(graph, outputs[0], output, [])
-    return graph
-
-
-def _edges(model: dict[str, Any], width: int) -> tuple[tuple[NDArray[np.float32], ...], frozenset[int]]:
-    """Return the thresholds and categories by column, and the columns with categories."""
-    categories: set[int] = set()
-    edges: list[list[float]] = [[] for _ in range(width)]
-    waiting = [tree["tree_structure"] for tree in model["tree_info"]]
-    while waiting:
-        node = waiting.pop()
-        if "split_feature" not in node:
-            continue
-        if node["decision_type"] == "==":
-            categories.add(node["split_feature"])
-            edges[node["split_feature"]] += [float(part) for part in str(node["threshold"]).split("||")]
-        else:
-            edges[node["split_feature"]].append(float(node["threshold"]))
-        waiting += [node["left_child"], node["right_child"]]
-    return tuple(np.unique(np.array(values, dtype=np.float32)) for values in edges), frozenset(categories)

@@ -7,7 +7,7 @@ from typing import Literal
 from models.errors import SignatureError
 from models.importing.known_features import KnownFeatures
 from models.importing.onnx_graph import GraphTensor
-from models.signature import VECTOR, InputSpec
+from models.signature import VECTOR, VECTOR_TYPES, InputSpec
 from models.vectors import VectorSpec, split_name
 
 ImportLayout = Literal["flat", "list", "chunks"]
@@ -107,6 +107,11 @@ class _Matcher:
 
     def input(self, tensor: GraphTensor, sources: Sequence[str]) -> InputSpec:
         lead = 1 if self._layout == "flat" else 2
+        if tensor.shape and tensor.shape[0] is not None:
+            raise SignatureError(
+                f"input {tensor.name}: the first axis must have any size, got {tensor}; export the graph with a "
+                f"dynamic first axis, in PyTorch with dynamic_axes or dynamic_shapes"
+            )
         if len(sources) > 1:
             return self._vector(tensor, tuple(sources), lead)
         source = sources[0]
@@ -150,7 +155,7 @@ class _Matcher:
     def _vector(self, tensor: GraphTensor, features: tuple[str, ...], lead: int) -> InputSpec:
         field = f"input {tensor.name}"
         names = self._known.vector_names(features, field=field)
-        if tensor.dtype not in {"float32", "float64"}:
+        if tensor.dtype not in VECTOR_TYPES:
             raise SignatureError(
                 f"{field}: a vector is float32, got {tensor}; export the graph with a float input"
             )

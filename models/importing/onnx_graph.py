@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, get_args
 from models.errors import ArtifactError, SignatureError
 from models.extras import require
 from models.features.definition import DType
+from models.importing.zip_maps import SEQUENCE, without_zip_maps
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 ONNX = "model.onnx"
 _MOST_BYTES = 2**31 - 1  # of one protobuf message
+_TYPES = (*get_args(DType), "bool")
 _DTYPES = {"float": "float32", "double": "float64", "bool": "bool"}
 
 
@@ -52,25 +54,33 @@ def read_graph(source: Path) -> Graph:
             has, such as text.
         MissingPackage: the weights are in other files, and the package onnx is not installed.
     """
+    # From the path, so that it finds weights next to the graph.
+    session, data = _session(str(source), source), _whole(source)
+    if any(node.type.startswith(SEQUENCE) for node in session.get_outputs()):
+        data = without_zip_maps(data)
+        session = _session(data, source)
+    graph = Graph(data, _tensors(session.get_inputs()), _tensors(session.get_outputs()))
+    for tensor in graph.inputs:
+        if tensor.dtype not in _TYPES:
+            raise ArtifactError(
+                f"{source}: input {tensor.name}: expected one of {', '.join(_TYPES)}, got {tensor.dtype}; cast or "
+                f"encode it outside the graph"
+            )
+    return graph
+
+
+def _session(graph: str | bytes, source: Path) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     try:
-        # From the path, so that it finds weights next to the graph.
-        session = ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public base class
         raise ArtifactError(
             f"{source}: ONNX Runtime cannot load it: {error}; export the model again"
         ) from error
-    graph = Graph(_whole(source), _tensors(session.get_inputs()), _tensors(session.get_outputs()))
-    for tensor in graph.inputs:
-        if tensor.dtype not in (*get_args(DType), "bool"):
-            raise ArtifactError(
-                f"{source}: input {tensor.name}: expected numbers, got {tensor.dtype}; encode it as a number"
-            )
-    return graph
 
 
 def chosen_output(graph: Graph, wanted: str | None, target: str) -> tuple[str, int | None]:
@@ -131,8 +141,8 @@ def replace_output(
         model: the graph, which is changed.
         output: an output of the graph.
         target: the new output's name.
-        steps: operators in order. ("Gather", c) takes column c, ("Add", x) adds x, ("Sigmoid", None) and ("Exp", None)
-            have no number.
+        steps: operators in order. ("Gather", c) takes column c, ("Add", x) adds x, ("Mul", x) multiplies by x.
+            ("Sigmoid", None), ("Exp", None) and ("Softplus", None) have no number.
     """
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper

@@ -1,5 +1,6 @@
 """The format of a model is found from its content, whatever its name."""
 
+import os
 import pickle
 from pathlib import Path
 from zipfile import ZipFile
@@ -13,6 +14,12 @@ from safetensors.numpy import save_file
 from models.errors import ArtifactError
 from models.importing.formats import format_of
 from tests.models.importing.originals import lightgbm_text, skops_file, sum_graph, xgboost_json
+
+
+def test_a_pipe_is_refused_instead_of_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match="expected a file, got a device, pipe or socket"):
+        format_of(tmp_path / "pipe")
 
 
 def test_every_format_is_found_under_a_wrong_name(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tests.models.worlds import make_batch
 
 Make = Callable[[Path], Path]
 DENSE = {"dense": FEATURES}
+_MAP = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
 
 
 def imported(catalogue: Catalogue, root: Path, source: Path, **options: Any) -> Imported:
@@ -115,6 +116,68 @@ def test_weights_beside_the_graph_are_moved_into_it(catalogue: Catalogue, tmp_pa
         "golden.safetensors",
         "model.onnx",
     }
+
+
+def test_a_classifier_that_returns_dictionaries_gives_a_column_of_probabilities(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    source = graph(
+        tmp_path / "m",
+        {"attributes": (TensorProto.FLOAT, ["n", 4])},
+        [
+            helper.make_node("Softmax", ["attributes"], ["p"], axis=1),
+            helper.make_node("ZipMap", ["p"], ["out"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3]),
+        ],
+        [helper.make_value_info("out", helper.make_sequence_type_proto(_MAP))],
+    )
+    model = onnx.load(source)
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    onnx.save(model, source)
+    with pytest.raises(SignatureError, match=r"which output is the score.*out float32 \(\?, 4\)"):
+        imported(catalogue, tmp_path / "out", source)
+    assert imported(catalogue, tmp_path / "out", source, output="out:1").artifact.weights == "model.onnx"
+
+
+def test_a_graph_with_a_fixed_batch_size_is_refused_with_the_option(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    source = graph(
+        tmp_path / "m",
+        {"attributes": (TensorProto.FLOAT, [1, 4])},
+        [helper.make_node("ReduceSum", ["attributes"], ["score"], keepdims=1)],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1])],
+    )
+    with pytest.raises(SignatureError, match=r"the first axis must have any size.*dynamic_axes"):
+        imported(catalogue, tmp_path / "out", source)
+
+
+def test_a_score_of_text_is_refused(catalogue: Catalogue, tmp_path: Path) -> None:
+    source = graph(
+        tmp_path / "m",
+        {"popularity": (TensorProto.FLOAT, ["n"])},
+        [helper.make_node("Cast", ["popularity"], ["score"], to=TensorProto.STRING)],
+        [helper.make_tensor_value_info("score", TensorProto.STRING, ["n"])],
+    )
+    with pytest.raises(SignatureError, match="expected numbers, got object"):
+        imported(catalogue, tmp_path / "out", source)
+
+
+def test_a_vector_may_be_an_input_of_half_precision(catalogue: Catalogue, tmp_path: Path) -> None:
+    source = graph(
+        tmp_path / "m",
+        {"attributes": (TensorProto.FLOAT16, ["n", 4]), "hour": (TensorProto.FLOAT16, ["n", 1])},
+        [
+            helper.make_node("Concat", ["attributes", "hour"], ["x"], axis=1),
+            helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMax", ["y"], ["score"], axes=[1]),
+        ],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])],
+    )
+    signature = imported(catalogue, tmp_path / "out", source).artifact.signature
+    assert [(spec.source, spec.dtype) for spec in signature.inputs] == [
+        ("item.attributes", "float16"),
+        ("vector.hour", "float16"),
+    ]
 
 
 def test_a_model_that_scores_missing_numbers_nan_is_refused_and_the_old_artifact_stays(

@@ -1,41 +1,83 @@
-"""LightGBM's text: rewritten without a change of any decision, and checked before LightGBM reads it."""
+"""LightGBM models: their trees decide as before in ONNX, and a damaged file is refused before LightGBM reads it."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.errors import ArtifactError
+from models.importing.converted import converted, largest_difference
 from models.importing.lightgbm import load, of_text
-from models.importing.lightgbm_text import as_onnx_decides, rounded_down, without_sizes
 from tests.models.importing.originals import NAMES, WIDTH, lightgbm_text, rows
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, width=32))
-def test_a_float32_is_on_the_same_side_of_a_rounded_threshold(threshold: float, value: float) -> None:
-    (rounded,) = rounded_down(np.array([threshold]))
-    assert (np.float64(value) <= threshold) == (np.float32(value) <= rounded)
+def check_scores(source: Path, values: NDArray[np.float32]) -> None:
+    """The graph scores every row as LightGBM does, also next to the thresholds, and with missing and tiny numbers."""
+    original = load(source)
+    largest_difference(original, converted(original, "score"), "score", values, has_missing=True)
 
 
-def test_rewritten_trees_give_the_same_scores_for_missing_and_tiny_numbers(tmp_path: Path) -> None:
-    text = without_sizes(lightgbm_text(tmp_path / "m").read_text())
-    values = rows(2000, seed=1)[0]
+def test_every_kind_of_missing_value_decides_as_in_lightgbm(tmp_path: Path) -> None:
+    values, grades = rows(2000, seed=1)
     values[np.random.default_rng(0).random(values.shape) < 0.3] = np.nan
     values[:500, 0] = np.float32(-1e-35)
-    one, other = lgb.Booster(model_str=text), lgb.Booster(model_str=as_onnx_decides(text))
-    np.testing.assert_array_equal(one.predict(values), other.predict(values))
+    values[500:900, 1] = 0
+    for number, options in enumerate(({}, {"use_missing": False}, {"zero_as_missing": True})):
+        settings = {"objective": "regression", "verbosity": -1, "num_threads": 1, **options}
+        data = lgb.Dataset(values, grades, feature_name=NAMES, params=settings)
+        lgb.train(settings, data, 10).save_model(tmp_path / str(number))
+        check_scores(tmp_path / str(number), values)
 
 
-def test_categories_of_whole_numbers_are_converted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objective": "binary", "sigmoid": 2.0},
+        {"objective": "cross_entropy"},
+        {"objective": "cross_entropy_lambda"},
+        {"objective": "tweedie"},
+        {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"objective": "regression", "boosting": "dart"},
+    ],
+    ids=["binary", "cross_entropy", "cross_entropy_lambda", "tweedie", "forest", "dart"],
+)
+def test_every_objective_has_its_own_last_step(tmp_path: Path, options: dict[str, Any]) -> None:
     values, grades = rows()
-    data = lgb.Dataset(values, grades, group=[20] * 20, feature_name=NAMES, categorical_feature=[1])
-    settings = {"objective": "lambdarank", "verbosity": -1, "num_threads": 1, "min_data_per_group": 5}
-    lgb.train(settings, data, 5).save_model(tmp_path / "m")
-    assert load(tmp_path / "m").categories == {1}
+    settings = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5, **options}
+    lgb.train(settings, lgb.Dataset(values, grades > 1, feature_name=NAMES), 8).save_model(tmp_path / "m")
+    check_scores(tmp_path / "m", values)
+
+
+@pytest.mark.parametrize("one_hot", [1, 100], ids=["sets of categories", "one category a split"])
+def test_categories_decide_as_in_lightgbm_also_for_fractions_and_negative_numbers(
+    tmp_path: Path, one_hot: int
+) -> None:
+    random = np.random.default_rng(2)
+    values = random.normal(size=(3000, WIDTH)).astype(np.float32)
+    values[:, 1] = random.integers(0, 90, 3000)
+    grades = (np.sin(values[:, 1] * 7) + values[:, 0] > 0.3).astype(np.int32)
+    settings = {
+        "objective": "binary",
+        "verbosity": -1,
+        "num_threads": 1,
+        "min_data_per_group": 5,
+        "cat_smooth": 1.0,
+        "max_cat_to_onehot": one_hot,
+    }
+    data = lgb.Dataset(values, grades, feature_name=NAMES, categorical_feature=[1])
+    lgb.train(settings, data, 20).save_model(tmp_path / "m")
+    values[:1500, 1] = random.choice([-2.0, -1.0, -0.5, 0.5, 2.7, 89.9, 90.0, 1e9, np.nan], 1500)
+    check_scores(tmp_path / "m", values)
+
+
+def test_a_squared_prediction_is_refused(tmp_path: Path) -> None:
+    source = lightgbm_text(tmp_path / "m", objective="regression", reg_sqrt=True)
+    with pytest.raises(ArtifactError, match="cannot convert objective regression sqrt"):
+        load(source)
 
 
 @pytest.mark.parametrize(
