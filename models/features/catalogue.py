@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,10 +26,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.atomic_directory import written_whole
 from models.errors import ArtifactError
 from models.features.definition import FeatureSet
+from models.features.mapped_file import MappedFile
 from models.features.transforms import transformed
 from models.ragged import offsets_of
 
-MANIFEST = "catalogue.yaml"
+MANIFEST, KEYS = "catalogue.yaml", "keys"
 
 
 class CatalogueManifest(BaseModel):
@@ -52,13 +54,23 @@ def item_key(item_id: str) -> int:
 
 
 class Catalogue:
-    """A catalogue that is open for reading. Its arrays are memory maps, except ``ids``."""
+    """A catalogue that is open for reading. Its arrays are memory maps, except ``ids``.
+
+    Attributes:
+        dead: int64, ascending: rows that are no longer in use, because a delta has changed or removed their items.
+        state: the deltas that are included. Empty if there are none.
+        files: the files of the columns and the keys. Empty if the catalogue was not made by ``open``.
+    """
+
+    dead: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    state = ""
 
     def __init__(self, root: Path, manifest: CatalogueManifest, columns: dict[str, NDArray[Any]]) -> None:
         """Load keys, ids and details from ``root``. Call ``Catalogue.open`` instead."""
         self.root = root
         self.manifest = manifest
         self.columns = columns
+        self.files: Mapping[str, MappedFile] = {}
         self.keys: NDArray[np.int64] = np.load(root / "keys.npy", mmap_mode="r")
         self._details = np.load(root / "details.npy", mmap_mode="r")
         self._detail_offsets = np.load(root / "details_offsets.npy", mmap_mode="r")
@@ -76,8 +88,10 @@ class Catalogue:
             raise ArtifactError(f"no catalogue at {root}: {MANIFEST} is missing; build it first")
         try:
             manifest = CatalogueManifest.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
-            columns = {name: np.load(root / f"{name}.npy", mmap_mode="r") for name in manifest.columns}
+            files = {name: MappedFile(root / f"{name}.npy") for name in (*manifest.columns, KEYS)}
+            columns = {name: files[name].array for name in manifest.columns}
             catalogue = cls(root, manifest, columns)
+            catalogue.keys, catalogue.files = files[KEYS].array, files
         except (ValidationError, yaml.YAMLError, OSError, EOFError, ValueError) as error:
             raise ArtifactError(f"catalogue at {root} cannot be read: {error}; build it again") from error
         for name, column in {**columns, "ids": catalogue.ids, "keys": catalogue.keys}.items():
@@ -89,16 +103,40 @@ class Catalogue:
         return catalogue
 
     def __len__(self) -> int:
-        """Return the number of items."""
+        """Return the number of rows. A catalogue with deltas also has rows that are no longer in use."""
         return self.manifest.item_count
 
+    @property
+    def item_count(self) -> int:
+        """The number of items."""
+        return len(self) - len(self.dead)
+
+    @property
+    def label(self) -> str:
+        """The version, and the deltas that are included, as it is shown to users."""
+        return f"{self.manifest.version}+{self.state}" if self.state else self.manifest.version
+
     @cached_property
-    def row_by_id(self) -> dict[str, int]:
+    def identity(self) -> str:
+        """12 hex digits over the manifest and the keys. Deltas belong to the catalogue with one identity."""
+        digest = hashlib.blake2b(self.manifest.model_dump_json().encode(), digest_size=6)
+        digest.update(np.ascontiguousarray(self.keys).data)
+        return digest.hexdigest()
+
+    def has_state(self, state: str) -> bool:
+        """Return whether this catalogue has all rows of that state. A row stands for the same item in every state."""
+        return state == ""
+
+    @cached_property
+    def row_by_id(self) -> Mapping[str, int]:
         """Row number by item id."""
-        return {item_id: row for row, item_id in enumerate(self.ids)}
+        ids = islice(self.ids, len(self))  # later states append to the same list
+        return {item_id: row for row, item_id in enumerate(ids)}
 
     def rows_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the int64 row of each key, -1 for items that this version does not have."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, dtype=np.int64)
         rows = np.searchsorted(self.keys, keys).astype(np.int64)
         rows[rows == len(self.keys)] = 0
         rows[self.keys[rows] != keys] = -1

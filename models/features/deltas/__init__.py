@@ -1,0 +1,1 @@
+"""Deltas: added, changed and removed items of a catalogue, without writing the catalogue again."""
