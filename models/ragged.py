@@ -61,6 +61,7 @@ class RaggedBatch:
         deadlines_s: float64 (B,), deadlines on the monotonic clock, inf for a request without a deadline.
         priorities: int32 (B,). Requests with a higher priority are served first.
         k: int64 (B,), maximum items per answer. None: all candidates.
+        catalogue: the catalogue's deltas, as ``Catalogue.state``, when the candidates were found.
         user_keys: B user ids. Empty after the features stage has read them.
         missed: bool (B,) by reason, such as "features": requests whose answers are degraded for that reason.
         unknown_users: bool (B,), requests of users without any stored row. None: there are none, or it is not known.
@@ -74,6 +75,7 @@ class RaggedBatch:
     priorities: NDArray[np.int32] | None = None
     k: NDArray[np.int64] | None = None
     release: str = ""
+    catalogue: str = ""
     user_keys: Sequence[bytes] = ()
     missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     unknown_users: NDArray[np.bool_] | None = None
@@ -129,6 +131,7 @@ class RaggedBatch:
             priorities=None if self.priorities is None else self.priorities[requests],
             k=None if self.k is None else self.k[requests],
             release=self.release,
+            catalogue=self.catalogue,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
             missed={reason: mask[requests] for reason, mask in self.missed.items()},
             unknown_users=None if self.unknown_users is None else self.unknown_users[requests],
@@ -173,6 +176,7 @@ class RaggedBatch:
             priorities=_join_present([part.priorities for part in parts]),
             k=_join_present([part.k for part in parts]),
             release=first.release,
+            catalogue=first.catalogue,
             user_keys=[key for part in parts for key in part.user_keys],
             missed={
                 reason: np.concatenate([_mask_for(part, reason) for part in parts])

@@ -29,6 +29,7 @@ class _Part(msgspec.Struct, array_like=True, gc=False):
 
 class _Header(msgspec.Struct, array_like=True, gc=False):
     release: str
+    catalogue: str
     parts: list[_Part]
 
 
@@ -36,23 +37,24 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Header)
 
 
-def pack(arrays: dict[str, NDArray[Any]], release: str = "") -> bytes:
+def pack(arrays: dict[str, NDArray[Any]], release: str = "", catalogue: str = "") -> bytes:
     """Return arrays as one buffer: header length, header, then each array at an 8-byte boundary."""
-    encoded = _encoder.encode(_header(arrays, release))
+    encoded = _encoder.encode(_header(arrays, release, catalogue))
     pieces = [len(encoded).to_bytes(_ALIGNMENT, "little"), encoded, b"\0" * (-len(encoded) % _ALIGNMENT)]
     for values in arrays.values():
         pieces += [values.tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
     return b"".join(pieces)
 
 
-def packed_bytes(arrays: dict[str, NDArray[Any]], release: str = "") -> int:
+def packed_bytes(arrays: dict[str, NDArray[Any]], release: str = "", catalogue: str = "") -> int:
     """Return the length in bytes of the buffer that ``pack`` would make, without making it."""
-    sizes = [len(_encoder.encode(_header(arrays, release))), *[values.nbytes for values in arrays.values()]]
+    header = _header(arrays, release, catalogue)
+    sizes = [len(_encoder.encode(header)), *[values.nbytes for values in arrays.values()]]
     return _ALIGNMENT + sum(size + -size % _ALIGNMENT for size in sizes)
 
 
-def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
-    """Return the arrays, as views of the buffer, and the release.
+def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str, str]:
+    """Return the arrays, as views of the buffer, the release, and the catalogue's deltas.
 
     Raises:
         StageFailed: the buffer was not made by ``pack``.
@@ -71,16 +73,17 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
         raise StageFailed(
             f"call between units: cannot be read ({error}); run the same version in all units"
         ) from error
-    return arrays, header.release
+    return arrays, header.release, header.catalogue
 
 
 def pack_batch(batch: RaggedBatch) -> bytes:
     """Return a batch as one buffer, without scores and user ids."""
-    return pack(_arrays_of(batch), batch.release)
+    return pack(_arrays_of(batch), batch.release, batch.catalogue)
 
 
-def _header(arrays: dict[str, NDArray[Any]], release: str) -> _Header:
-    return _Header(release, [_Part(name, values.dtype.str, values.shape) for name, values in arrays.items()])
+def _header(arrays: dict[str, NDArray[Any]], release: str, catalogue: str) -> _Header:
+    parts = [_Part(name, values.dtype.str, values.shape) for name, values in arrays.items()]
+    return _Header(release, catalogue, parts)
 
 
 def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
@@ -113,7 +116,7 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
     Raises:
         StageFailed: the buffer was not made by ``pack_batch``.
     """
-    arrays, release = unpack(buffer)
+    arrays, release, catalogue = unpack(buffer)
     if not {"rows", "offsets"} <= arrays.keys():
         raise StageFailed(
             f"call between units: not a batch, got arrays {sorted(arrays)}; run the same version in all units"
@@ -136,6 +139,7 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
         deadlines_s=arrays.get("deadlines_s"),
         priorities=arrays.get("priorities"),
         release=release,
+        catalogue=catalogue,
     )
 
 
@@ -145,7 +149,7 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
     Raises:
         StageFailed: the features of a single user already exceed the limit.
     """
-    size_bytes = packed_bytes(_arrays_of(batch), batch.release)
+    size_bytes = packed_bytes(_arrays_of(batch), batch.release, batch.catalogue)
     if size_bytes < max_bytes:
         yield batch
         return

@@ -53,6 +53,11 @@ def item_key(item_id: str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def label_of(version: str, state: str) -> str:
+    """Return a catalogue's version with its deltas, as it is shown to users."""
+    return f"{version}+{state}" if state else version
+
+
 class Catalogue:
     """A catalogue that is open for reading. Its arrays are memory maps, except ``ids``.
 
@@ -94,10 +99,11 @@ class Catalogue:
             catalogue.keys, catalogue.files = files[KEYS].array, files
         except (ValidationError, yaml.YAMLError, OSError, EOFError, ValueError) as error:
             raise ArtifactError(f"catalogue at {root} cannot be read: {error}; build it again") from error
-        for name, column in {**columns, "ids": catalogue.ids, "keys": catalogue.keys}.items():
-            if len(column) != manifest.item_count:
+        lengths = {name: len(file.array) for name, file in files.items()} | {"ids": len(catalogue.ids)}
+        for name, length in lengths.items():
+            if length != manifest.item_count:
                 raise ArtifactError(
-                    f"catalogue column {name} at {root} has {len(column)} rows, but {MANIFEST} says "
+                    f"catalogue column {name} at {root} has {length} rows, but {MANIFEST} says "
                     f"{manifest.item_count}; build it again"
                 )
         return catalogue
@@ -112,9 +118,19 @@ class Catalogue:
         return len(self) - len(self.dead)
 
     @property
+    def base(self) -> "Catalogue":
+        """The catalogue without deltas."""
+        return self
+
+    def living(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which rows are in use, bool (N,)."""
+        places = np.searchsorted(self.dead, rows).clip(max=max(0, len(self.dead) - 1))
+        return self.dead[places] != rows if len(self.dead) else np.ones(len(rows), dtype=np.bool_)
+
+    @property
     def label(self) -> str:
         """The version, and the deltas that are included, as it is shown to users."""
-        return f"{self.manifest.version}+{self.state}" if self.state else self.manifest.version
+        return label_of(self.manifest.version, self.state)
 
     @cached_property
     def identity(self) -> str:

@@ -130,12 +130,18 @@ class LiveColumns:
         """Copy the values into columns by row. Items that are not in the catalogue are ignored."""
         rows = catalogue.rows_of_keys(live.keys)
         present = rows >= 0
+        # Batches that began before a delta may still have rows that are dead now. Their items are as closed as before.
+        dead = catalogue.dead
+        dead_keys = np.asarray(catalogue.keys[dead])
+        places = np.searchsorted(live.keys, dead_keys).clip(max=max(0, len(live.keys) - 1))
+        is_live = live.keys[places] == dead_keys if len(live.keys) else np.zeros(len(dead), dtype=np.bool_)
         self._columns: dict[str, NDArray[Any]] = {}
         for feature in features.supplied("live"):
             column = np.broadcast_to(feature.default_value(), (len(catalogue), *feature.shape))
-            if present.any():
+            if present.any() or is_live.any():
                 column = column.copy()
                 column[rows[present]] = live.values[feature.name][present]
+                column[dead[is_live]] = live.values[feature.name][places[is_live]]
             self._columns[feature.name] = column
 
     def columns(self, features: Sequence[Feature], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

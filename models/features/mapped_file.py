@@ -41,9 +41,7 @@ class MappedFile:
                 raise ValueError(f"{path} must hold rows of numbers, got {dtype} {shape}")
             self._offset = file.tell()
             self.array: NDArray[Any] = (
-                np.memmap(file, dtype, "r", self._offset, shape)
-                if np.prod(shape)
-                else np.empty(shape, dtype)
+                np.memmap(file, dtype, "r", self._offset, shape) if np.prod(shape) else np.empty(shape, dtype)
             )
 
     def with_room(self, rows: int) -> NDArray[Any]:

@@ -4,7 +4,7 @@ A batch with such items has three kinds of further candidate columns, one value 
 
 - ``item.<column>`` for every column of the catalogue. Its values replace those of the catalogue.
 - ``KEYS``: the item's key.
-- ``UNKNOWN``: whether the item is outside the catalogue. Its row is then the catalogue's item count or more.
+- ``UNKNOWN``: whether the item is outside the catalogue. Its row is then ``FIRST_UNKNOWN_ROW`` or more.
 
 Other batches have none of these columns. Their item features are read from the catalogue by row.
 """
@@ -20,6 +20,8 @@ from models.ragged import RaggedBatch
 
 KEYS, UNKNOWN = "item:key", "item:unknown"
 """A colon is in no name of a column or feature."""
+FIRST_UNKNOWN_ROW = 1 << 30
+"""Above the rows of every catalogue, also after deltas. Row numbers are sent between units as int32."""
 
 
 def item_values(batch: RaggedBatch, source: str, column: NDArray[Any]) -> NDArray[Any]:
@@ -48,7 +50,7 @@ def known_rows(batch: RaggedBatch) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 
 def catalogue_columns(catalogue: Catalogue, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """Return copies of the catalogue's columns for ``rows`` (N,), as ``item.<column>``. Unknown rows get zeros."""
-    unknown = rows >= len(catalogue)
+    unknown = rows >= FIRST_UNKNOWN_ROW
     inside = np.where(unknown, 0, rows)
     columns: dict[str, NDArray[Any]] = {}
     for name, column in catalogue.columns.items():

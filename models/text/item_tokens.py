@@ -46,25 +46,41 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: 
     Raises:
         SignatureError: an item has no such text.
     """
-    name = _name_of(catalogue, source, tokenizer, max_tokens)
+    name, reader = _name_of(catalogue, source, tokenizer, max_tokens), PairTokenizer(tokenizer)
     folder = catalogue.root.with_name(f"{catalogue.root.name}-tokens")
     ids, offsets = folder / f"{name}.ids", folder / f"{name}.npy"
-    tokens = _opened(ids, offsets, len(catalogue))
+    base = catalogue.base
+    tokens = _opened(ids, offsets, len(base))
     if tokens is None:
         with suppress(OSError):  # the folder is read-only, or its disk is full
             folder.mkdir(exist_ok=True)
             remove_abandoned(folder)
             with replacing(ids) as file:
-                lengths = _tokenise(catalogue, source, tokenizer, max_tokens, file)
+                lengths = _tokenise(base, source, reader, max_tokens, file)
             with replacing(offsets) as file:
                 np.save(file, offsets_of(lengths))
             sync_folder(folder)
-        tokens = _opened(ids, offsets, len(catalogue))
+        tokens = _opened(ids, offsets, len(base))
     if tokens is None:
         buffer = io.BytesIO()
-        lengths = _tokenise(catalogue, source, tokenizer, max_tokens, buffer)
+        lengths = _tokenise(base, source, reader, max_tokens, buffer)
         tokens = RaggedArray(np.frombuffer(buffer.getbuffer(), dtype="<i4"), offsets_of(lengths))
-    return tokens
+    return extended_tokens(tokens, catalogue, source, reader, max_tokens)
+
+
+def extended_tokens(
+    tokens: RaggedArray, catalogue: Catalogue, source: str, reader: PairTokenizer, max_tokens: int
+) -> RaggedArray:
+    """Return the tokens of the first rows, followed by those of the rows that deltas have added. It copies both.
+
+    Raises:
+        SignatureError: an item has no such text.
+    """
+    rows = range(len(tokens), len(catalogue))
+    if not rows:
+        return tokens
+    added = reader.tokens(list(item_texts(catalogue, source, rows)), max_tokens)
+    return RaggedArray.concatenate([tokens, RaggedArray(added.values.astype("<i4"), added.offsets)])
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
@@ -86,10 +102,9 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
 
 
 def _tokenise(
-    catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: int, file: BinaryIO
+    catalogue: Catalogue, source: str, reader: PairTokenizer, max_tokens: int, file: BinaryIO
 ) -> NDArray[np.int64]:
     """Write all items' tokens to a file, and return the token count per item."""
-    reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
     for first in range(0, len(catalogue), _AT_ONCE):
         rows = range(first, min(first + _AT_ONCE, len(catalogue)))

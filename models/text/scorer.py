@@ -1,6 +1,8 @@
 """Score a request's query together with each candidate's text, using a model with layout pairs."""
 
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes.base import Runtime
 from models.signature import PairSpec, Signature
-from models.text.item_tokens import item_texts, item_tokens
+from models.text.item_tokens import extended_tokens, item_texts, item_tokens
 from models.text.pairs import PairBatcher
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 
@@ -52,6 +54,18 @@ class PairScorer:
         self._texts = item_tokens(
             catalogue, signature.pair.text, root / TOKENIZER, self._batcher.max_text_tokens
         )
+
+    def over(self, catalogue: Catalogue) -> Self:
+        """Return a scorer for a later state of the catalogue.
+
+        Raises:
+            SignatureError: an added item has no such text.
+        """
+        other = copy(self)
+        other._texts = extended_tokens(
+            self._texts, catalogue, self._pair.text, self._tokenizer, self._batcher.max_text_tokens
+        )
+        return other
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         """Return the scores of all candidates, float32 (N,).

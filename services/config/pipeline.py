@@ -31,6 +31,7 @@ class PipelineConfig(BaseModel):
     All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``). Unknown fields are refused.
 
     Attributes:
+        deltas: the folder with the catalogue's deltas. Default: ``<catalogue>.deltas``.
         ranker: the model that scores the candidates. None: they are ordered by ``popular``.
         popular: the popularity that orders the candidates of a pipeline without a ranker. None: they keep their order.
         stages: custom stages from other packages. They run after the features or after the ranker, in this order.
@@ -41,6 +42,7 @@ class PipelineConfig(BaseModel):
 
     name: Name
     catalogue: str
+    deltas: str | None = None
     features: FeaturesConfig
     candidates: SourceConfig = CandidatesConfig()
     models: dict[str, ModelConfig] = Field(default_factory=dict)
@@ -60,6 +62,11 @@ class PipelineConfig(BaseModel):
     response_cache: ResponseCacheConfig | None = None
     training: TrainingConfig | None = None
     trust: tuple[Package, ...] = ()
+
+    @property
+    def deltas_folder(self) -> str:
+        """The folder with the catalogue's deltas."""
+        return self.deltas or f"{self.catalogue.rstrip('/')}.deltas"
 
     def stage_names(self) -> tuple[StageName, ...]:
         """Return the pipeline's stages in the order in which a request passes them."""

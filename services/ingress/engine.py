@@ -92,7 +92,8 @@ class Engine:
             work = self._admit(request, release, is_abandoned)
             answer = await self._answered(request, work, release)
             if self.log is not None:
-                keys = release.catalogue.keys
+                # The candidates may have been found after a delta. A row stands for the same item in every state.
+                keys = loaded.release.catalogue.keys
                 self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
             return rank_response(request, request_id, answer, release, new_ids=work.payload.new_ids)
         finally:
@@ -164,7 +165,7 @@ class Engine:
     async def _answered(self, request: RankRequest, work: "Work[Query]", release: Release) -> Answer:
         if self._cache is None or work.payload.sent is not None:
             return await self.runner.submit(work)
-        key = key_of(work.payload, work.release, release.folder_identities)
+        key = key_of(work.payload, work.release, release.data_in_use)
         urgency = (request.deadline_ms, request.priority)
         return await self._cache.answer(
             key, work.deadline_s, lambda: self.runner.submit(work), urgency=urgency

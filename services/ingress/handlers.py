@@ -74,6 +74,7 @@ class Handlers:
             "status": f"waiting for unit {', '.join(waits_for)}" if waits_for else "ok",
             "pipeline": self._engine.config.name,
             **self._engine.live.status(),
+            "catalogue": self._engine.release.catalogue.label,
             "fast_path": bool(scope.get(FAST_PATH, False)),
         }
         return 200, _JSON, self._encode(document), None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from models.features.catalogue import label_of
+from models.features.sent import FIRST_UNKNOWN_ROW
 from services.ingress.schema import RankedItem, RankRequest, RankResponse
 from services.releases.release import Release
 from services.scheduling.job import Answer
@@ -26,11 +28,11 @@ def rank_response(
     batch = answer.batch
     first = int(batch.offsets[answer.first])
     last = int(batch.offsets[answer.first + 1])
-    ids = release.catalogue.ids
+    ids, state = release.catalogue.ids, release.catalogue.state
     rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
     if new_ids:
-        count = len(ids)
-        names = [ids[row] if row < count else new_ids[row - count] for row in rows]
+        first_new = FIRST_UNKNOWN_ROW
+        names = [ids[row] if row < first_new else new_ids[row - first_new] for row in rows]
         items = [RankedItem(name, score) for name, score in zip(names, scores, strict=True)]
     else:
         items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
@@ -40,11 +42,16 @@ def rank_response(
             item.scores = {name: float(column[index]) for name, column in columns.items()}
     timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
     degraded = ",".join(batch.missed_by(answer.first)) or None
+    versions = release.versions
+    if (
+        request.candidates is None and batch.catalogue != state
+    ):  # a delta came before the candidates were found
+        versions = {**versions, "catalogue": label_of(release.catalogue.manifest.version, batch.catalogue)}
     is_unknown = batch.unknown_users is not None and bool(batch.unknown_users[answer.first])
     return RankResponse(
         request_id,
         items,
-        release.versions,
+        versions,
         degraded,
         {name: round(ms, 3) for name, ms in timings_ms.items()},
         True if is_unknown else UNSET,

@@ -102,7 +102,9 @@ class UnitBatches:
         ]
         if self._is_ingress:
             return lambda: self._run(queries)
-        merged = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        merged = merge_queries(
+            queries, self._release.name, self._release.layout, self._release.source, self._release.items
+        )
         payload = pack_batch(self._release.custom.prepare(self._release.stages["features"](merged)))
         return lambda: self._score(payload)
 
@@ -113,7 +115,9 @@ class UnitBatches:
             return 0.0
         count = self._config.candidates.count
         queries = [Query(b"", self._release.layout.encode({}), None, math.inf, 0, _K)] * (candidates // count)
-        merged = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        merged = merge_queries(
+            queries, self._release.name, self._release.layout, self._release.source, self._release.items
+        )
         batch = self._release.custom.prepare(self._release.stages["features"](merged))
         _, stage = fallbacks[0]
         return median_s(lambda: stage(batch)) / batch.candidate_count * 1e6
@@ -123,8 +127,14 @@ class UnitBatches:
         self._release.retire()
         self._release.close()
 
+    def _merged(self, queries: Sequence[Query]) -> RaggedBatch:
+        release = self._release
+        return merge_queries(queries, release.name, release.layout, release.source, release.items)
+
     def _run(self, queries: Sequence[Query]) -> RaggedBatch:
-        batch = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        batch = merge_queries(
+            queries, self._release.name, self._release.layout, self._release.source, self._release.items
+        )
         for stage in self._stages:
             assert not isinstance(stage, RemoteStage)
             batch = stage(batch)

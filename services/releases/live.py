@@ -7,28 +7,23 @@ dropped when its last request has left. Its memory is freed with the last refere
 
 import asyncio
 import gc
-import os
-import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from models.errors import ModelError
 from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch, ServiceError
 from services.locks import host_lock
-from services.releases.release import LiveRelease
+from services.releases.background import complete_in_background, lower_priority
+from services.releases.release import LiveRelease, Release
 from services.releases.staging import ReleaseFolder
 from services.releases.steps import Steps, complete
-from services.releases.throttle import Throttle
 
-_SWITCH_S, _NICENESS = 0.0003, 10
-_SHARE = 0.25
-"""The share of a core that a load may use while requests are answered."""
 _LOCK_LIMIT_S = 60.0
 """How long a load waits for the loads of other replicas on this machine. After this time it starts anyway."""
+Argument = TypeVar("Argument")
 Status = dict[str, Any]
 """The answer to a command about releases: the active release, the loaded ones, and the last load that failed."""
 
@@ -36,7 +31,7 @@ Status = dict[str, Any]
 class LiveReleases:
     """One replica's releases by name. Exactly one release is active.
 
-    Only the event loop may use this object, except for ``get``.
+    Only the event loop may use this object, except for ``get`` and ``loaded``.
 
     Attributes:
         active: the release for new requests.
@@ -44,7 +39,11 @@ class LiveReleases:
     """
 
     def __init__(
-        self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig], Steps[LiveRelease]]
+        self,
+        config: PipelineConfig,
+        home: Path,
+        load: Callable[[PipelineConfig], Steps[LiveRelease]],
+        grow: Callable[[Release], Steps[LiveRelease]] | None = None,
     ) -> None:
         """Load the release that is active on disk. If there is none, load the data that the configuration names.
 
@@ -52,13 +51,14 @@ class LiveReleases:
             config: the pipeline.
             home: the folder from which relative paths in the configuration start.
             load: loads and warms the data that a configuration names, in steps. It may raise any error.
+            grow: makes a release again with all deltas of its catalogue, in steps. It may raise any error.
 
         Raises:
             ReleaseError: the release that is active on disk is missing, or has changed since it was staged.
         """
-        self._config, self._load = config, load
+        self._config, self._load, self._grow = config, load, grow
         self._folder = ReleaseFolder(home, config.name, config.trust)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_lower_priority)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=lower_priority)
         self._changing = asyncio.Lock()
         self._is_closed = False
         self.active = complete(self._steps(self._folder.history.active()))
@@ -66,6 +66,11 @@ class LiveReleases:
         self.failed: dict[str, str] | None = None
         gc.collect()
         gc.freeze()  # objects from the start-up stay. Objects of later releases must be collected
+
+    @property
+    def loaded(self) -> list[LiveRelease]:
+        """The loaded releases. Any thread may read this."""
+        return list(self._by_name.values())
 
     @property
     def names(self) -> list[str]:
@@ -113,7 +118,7 @@ class LiveReleases:
                 self._by_name[name].want()
                 return
             try:
-                loaded = await self._load_beside(name)
+                loaded = await self._loaded(self._load_staged, name)
             except (
                 Exception
             ) as error:  # damaged files and models can raise anything. The active release must stay
@@ -154,6 +159,22 @@ class LiveReleases:
             return None
         return None if self.failed is not None and self.failed["release"] == wanted else wanted
 
+    async def catch_up(self) -> None:
+        """Take all deltas of the loaded releases' catalogues. Requests are answered meanwhile.
+
+        Raises:
+            ReleaseError: a delta cannot be used. The releases that have not taken it stay as they are.
+        """
+        async with self._changing:
+            for loaded in self.loaded:
+                if self._grow is None or not loaded.release.has_more_deltas:
+                    continue
+                try:
+                    newer = await self._loaded(complete_in_background, self._grow(loaded.release))
+                except Exception as error:  # damaged files can raise anything. The present state must stay
+                    raise ReleaseError(str(error)) from error
+                loaded.replace(newer)
+
     def status(self) -> Status:
         """Return the active release, the loaded releases and the last failure."""
         return {"release": self.active.name, "loaded": self.names, "failed": self.failed}
@@ -165,9 +186,10 @@ class LiveReleases:
         for loaded in self._by_name.values():
             loaded.release.close()
 
-    async def _load_beside(self, name: str) -> LiveRelease:
+    async def _loaded(self, load: Callable[[Argument], LiveRelease], argument: Argument) -> LiveRelease:
+        """Load a release on the loader's thread."""
         self._refuse_if_closed()
-        loading = self._loader.submit(self._load_staged, name)
+        loading = self._loader.submit(load, argument)
         try:
             loaded = await asyncio.wrap_future(loading)
             self._refuse_if_closed()  # ``close`` may have been called meanwhile
@@ -181,14 +203,9 @@ class LiveReleases:
             raise ReleaseError("this replica is stopping")
 
     def _load_staged(self, name: str) -> LiveRelease:
-        usual_s = sys.getswitchinterval()
         # Only one replica on a machine loads at a time, so that the other replicas answer as usual.
         with host_lock("loading", _LOCK_LIMIT_S):
-            sys.setswitchinterval(_SWITCH_S)  # the longest time that requests wait for the GIL
-            try:
-                loaded = complete(self._steps(name), Throttle(_SHARE))
-            finally:
-                sys.setswitchinterval(usual_s)
+            loaded = complete_in_background(self._steps(name))
         if loaded.name != name:
             loaded.release.retire()
             raise ReleaseError(f"the files of {name} belong to release {loaded.name}; stage {name} again")
@@ -210,9 +227,3 @@ def _retire(loading: "Future[LiveRelease]") -> None:
     """Retire the release that an abandoned load returns."""
     if not loading.cancelled() and loading.exception() is None:
         loading.result().release.retire()
-
-
-def _lower_priority() -> None:
-    """Lower the priority of this thread, so that requests go first. On Linux each thread has its own niceness."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

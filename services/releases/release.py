@@ -8,6 +8,7 @@ from functools import cached_property
 
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.deltas.folder import DeltaFolder
 from models.features.view import FeatureView
 from services.config.pipeline import PipelineConfig
 from services.config.units import StageName
@@ -57,6 +58,7 @@ class Release:
         fallbacks: the stages' lower rungs.
         memory: the answers from memory. None in a unit that does not answer from memory.
         refresher: opens the folders behind the view again when they change.
+        deltas: the deltas of the catalogue.
     """
 
     config: PipelineConfig
@@ -74,6 +76,7 @@ class Release:
     fallbacks: Fallbacks
     memory: MemoryAnswers | None
     refresher: Refresher
+    deltas: DeltaFolder
 
     @cached_property
     def name(self) -> str:
@@ -83,13 +86,19 @@ class Release:
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """The versions that an answer reports: each model's version, and the release's name."""
-        return {**self.model_versions, "release": self.name}
+        """The versions that an answer reports: those of the models, the release's name, and a catalogue with deltas."""
+        catalogue = {"catalogue": self.catalogue.label} if self.catalogue.state else {}
+        return {**self.model_versions, "release": self.name, **catalogue}
 
     @property
-    def folder_identities(self) -> tuple[Identity, ...]:
-        """The identities of the overlay and the live item features in use."""
-        return self.refresher.identities
+    def has_more_deltas(self) -> bool:
+        """Whether there is a delta that the catalogue does not have yet."""
+        return self.deltas.next_path(self.catalogue).is_file()
+
+    @property
+    def data_in_use(self) -> tuple[str, tuple[Identity, ...]]:
+        """The catalogue's deltas, and the identities of the overlay and the live item features."""
+        return self.catalogue.state, self.refresher.identities
 
     def pipeline(self, remote: Mapping[StageName, AnyStage]) -> list[Ladder]:
         """Return all stages with their rungs, in the order in which a request passes them.
@@ -162,6 +171,18 @@ class LiveRelease:
     def name(self) -> str:
         """The release's name."""
         return self.release.name
+
+    def replace(self, newer: "LiveRelease") -> None:
+        """Continue with a later state of the catalogue.
+
+        A batch may pass some stages before this change and others after it. Each stage knows at least the rows of the
+        batch, because the stages are exchanged from the last to the first, and the source of candidates after them.
+        """
+        for ladder, other in reversed(list(zip(self.ladders, newer.ladders, strict=True))):
+            for rung, other_rung in zip(ladder.rungs, other.rungs, strict=True):
+                rung.stage = other_rung.stage
+        self.release, older = newer.release, self.release
+        older.retire()
 
     def want(self) -> None:
         """Keep the release after all. Callers that wait until the release is gone stop waiting."""

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
+from models.features.deltas.folder import DeltaFolder
 from models.runtimes import load_runtime
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
@@ -64,15 +65,31 @@ class SharedParts:
         self.histories = histories or NoCounts()
         self.stores = SharedStores()
         self._catalogues: _LoadedParts[Catalogue] = _LoadedParts()
+        # A grown catalogue refers to its base. While it lives, no other catalogue can have the base's id.
+        self._newest: weakref.WeakValueDictionary[tuple[int, Path], Catalogue] = weakref.WeakValueDictionary()
         self._scorers: _LoadedParts[ModelScorer] = _LoadedParts()
 
-    def catalogue(self, root: Path) -> Catalogue:
-        """Return the catalogue at ``root``, and open it if necessary.
+    def catalogue(self, root: Path, deltas: Path | None = None) -> Catalogue:
+        """Return the catalogue at ``root`` with its deltas from the folder ``deltas``, and open it if necessary.
 
         Raises:
-            ArtifactError: as for ``Catalogue.open``.
+            ArtifactError: as for ``Catalogue.open`` and ``DeltaFolder.applied``.
         """
-        return self._catalogues.get(root, (), partial(Catalogue.open, root))
+        base = self._catalogues.get(root, (), partial(Catalogue.open, root))
+        return (
+            base if deltas is None or not deltas.is_dir() else self.grown(base, DeltaFolder.of(base, deltas))
+        )
+
+    def grown(self, catalogue: Catalogue, deltas: DeltaFolder) -> Catalogue:
+        """Return the catalogue with all deltas that are in the folder now.
+
+        Raises:
+            ArtifactError: a delta is missing or damaged, or does not fit the catalogue.
+        """
+        key = id(catalogue.base), deltas.root
+        newest = self._newest.get(key, catalogue)
+        self._newest[key] = grown = deltas.applied(newest if newest.has_state(catalogue.state) else catalogue)
+        return grown
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
         """Return the model's scorer for this catalogue object, and load the model if necessary.
@@ -81,10 +98,11 @@ class SharedParts:
             ModelError: as for ``ModelScorer``.
         """
         # A scorer refers to its catalogue. While the scorer lives, no other catalogue can have this id.
-        key = id(catalogue), config.model_dump_json(exclude={"artifact"})
-        return self._scorers.get(
+        key = id(catalogue.base), config.model_dump_json(exclude={"artifact"})
+        scorer = self._scorers.get(
             settled(home / config.artifact), key, partial(ModelScorer, config, catalogue, home, self._load)
         )
+        return scorer if scorer.catalogue is catalogue else scorer.over(catalogue)
 
 
 class _LoadedParts(Generic[Shared]):

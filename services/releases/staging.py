@@ -2,8 +2,9 @@
 
 A folder has ``release.yaml``, and hard links to the catalogue and the models, or copies if the file system has no hard
 links. The feature definitions are copied. Training the next model in the same place therefore does not change a
-staged release. The feature store and the overlay are not part of a release: they keep changing while releases serve
-(see ``staged_features.py``). A release's name is made from its content.
+staged release. The feature store, the overlay and the catalogue's deltas are not part of a release: they keep changing
+while releases serve (see ``staged_features.py``). Deltas belong to the catalogue itself, so a release has those of its
+own catalogue. A release's name is made from its content.
 """
 
 import os
@@ -162,6 +163,7 @@ class ReleaseFolder:
                 )
         staged: dict[str, Any] = {
             "catalogue": release.catalogue,
+            "deltas": config.deltas_folder,
             "features": features_of(release.features, config.features, self._home).model_dump(mode="json"),
             "models": {
                 n: _with_present_runtime(m, config.models.get(n)).model_dump(mode="json")

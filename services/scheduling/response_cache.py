@@ -1,8 +1,9 @@
 """Response cache with request coalescing.
 
 Recent answers are reused, and concurrent identical requests are ranked once. Requests are identical if they have the
-same release, user, context, candidates and k, and the same overlay and live item features on disk. A degraded answer is
-not cached, but concurrent requests share it. Therefore they share answers only if their urgency is the same, too.
+same release, user, context, candidates and k, and the same deltas, overlay and live item features on disk. A degraded
+answer is not cached, but concurrent requests share it. Therefore they share answers only if their urgency is the same,
+too.
 """
 
 import asyncio
@@ -19,7 +20,6 @@ from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed
 from services.scheduling.job import Answer
 from services.stages.query import Query
-from services.stages.updates.refresh import Identity
 
 Value = TypeVar("Value")
 
@@ -178,17 +178,18 @@ class ResponseCache:
             rows=batch.rows[candidates].copy(),
             candidates={name: column[candidates].copy() for name, column in batch.candidates.items()},
             release=batch.release,
+            catalogue=batch.catalogue,
         )
         return Answer(copy, 0, 0.0, {})
 
 
-def key_of(query: Query, release: str, live_data: Sequence[Identity]) -> bytes:
+def key_of(query: Query, release: str, live_data: Sequence[object]) -> bytes:
     """Return a 16-byte key. Requests with equal keys can have the same answer.
 
     Args:
         query: the request.
         release: the release's name.
-        live_data: the overlay and the live item features in use.
+        live_data: the catalogue's deltas, the overlay and the live item features in use.
     """
     fields = (release, live_data, query.user_key, query.context, query.k, query.rows is None)
     digest = hashlib.blake2b(msgspec.msgpack.encode(fields), digest_size=16)

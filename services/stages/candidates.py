@@ -10,7 +10,6 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.spatial import cKDTree
 
 from autoscale.registries.options import ByKind
 from autoscale.registries.registry import Registry
@@ -19,8 +18,7 @@ from models.features.definition import FeatureSet
 from services.errors import ConfigError, StageFailed
 from services.plugins import opening
 from services.stages.extent import POSITION, Extent, has_position
-
-_KM_PER_DEGREE = 111.195
+from services.stages.places import places_of
 
 
 class CandidatesConfig(BaseModel):
@@ -87,15 +85,15 @@ def candidate_source(
     Raises:
         ConfigError: the catalogue is too small or has no positions, or requests have no position.
     """
-    if config.count > len(catalogue):
+    if config.count > catalogue.item_count:
         raise ConfigError(
-            f"must be at most {len(catalogue)}, the number of items in the catalogue, got {config.count}; lower "
+            f"must be at most {catalogue.item_count}, the number of items in the catalogue, got {config.count}; lower "
             f"it",
             field="candidates.count",
         )
     with opening(SOURCES, config, "candidates"):
         source: CandidateSource = SOURCES.for_config(config).open(config, catalogue, definitions)
-    return source if config.kind in SOURCES.builtins else CheckedSource(source, config, len(catalogue))
+    return source if config.kind in SOURCES.builtins else CheckedSource(source, config, catalogue)
 
 
 def extent_of(source: CandidateSource) -> Extent | None:
@@ -106,12 +104,13 @@ def extent_of(source: CandidateSource) -> Extent | None:
 class CheckedSource:
     """Checks the rows from another package's source. A wrong row number would name another item or no item."""
 
-    def __init__(self, source: CandidateSource, config: CandidatesConfig, item_count: int) -> None:
-        """Wrap ``source``. It must draw ``config.count`` rows from a catalogue with ``item_count`` items."""
-        self._source, self._config, self._item_count = source, config, item_count
+    def __init__(self, source: CandidateSource, config: CandidatesConfig, catalogue: Catalogue) -> None:
+        """Wrap ``source``. It must draw ``config.count`` rows from the catalogue."""
+        self._source, self._config, self._catalogue = source, config, catalogue
+        self._other = SampleSource(catalogue, config.count)
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Draw the rows.
+        """Draw the rows. A row that is no longer in use is replaced by a random one.
 
         Raises:
             StageFailed: the rows have another shape or type, or are not in the catalogue.
@@ -123,16 +122,20 @@ class CheckedSource:
                 f"candidates: source {self._config.kind} returned the wrong type or shape, got {rows.dtype} "
                 f"{rows.shape}; return int64 {shape}"
             )
-        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < len(self._catalogue):
             raise StageFailed(
                 f"candidates: source {self._config.kind} returned rows that are not in the catalogue, got "
-                f"{int(rows.min())} to {int(rows.max())}; return rows from 0 to {self._item_count - 1}"
+                f"{int(rows.min())} to {int(rows.max())}; return rows from 0 to {len(self._catalogue) - 1}"
             )
-        return rows.astype(np.int64, copy=False)
+        rows = rows.astype(np.int64, copy=False)
+        if not len(self._catalogue.dead):
+            return rows
+        is_living = self._catalogue.living(rows.reshape(-1)).reshape(shape)
+        return np.where(is_living, rows, self._other.draw(context, requests))
 
 
 def _open_sample(config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet) -> "SampleSource":
-    return SampleSource(len(catalogue), config.count)
+    return SampleSource(catalogue, config.count)
 
 
 def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet) -> "NearSource":
@@ -155,24 +158,26 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
             f"build the catalogue again",
             field="catalogue",
         )
-    return NearSource(positions, config.count)
+    return NearSource(catalogue, positions, config.count)
 
 
 class SampleSource:
-    """Random rows. No row is twice in a request."""
+    """Random items. No item is twice in a request."""
 
-    def __init__(self, item_count: int, count: int) -> None:
-        """Draw ``count`` rows from ``item_count``."""
-        self._item_count = item_count
+    def __init__(self, catalogue: Catalogue, count: int) -> None:
+        """Draw ``count`` rows from the catalogue."""
+        self._item_count = catalogue.item_count
         self._count = count
         self._random = np.random.default_rng()
+        # A dead row and all rows after it have numbers that are higher by the number of dead rows before them.
+        self._skips = catalogue.dead - np.arange(len(catalogue.dead))
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return random rows. The context does not matter."""
         rows = np.empty((requests, self._count), dtype=np.int64)
         for request in range(requests):
             rows[request] = self._random.choice(self._item_count, self._count, replace=False)
-        return rows
+        return rows + np.searchsorted(self._skips, rows, side="right") if len(self._skips) else rows
 
 
 class NearSource:
@@ -182,24 +187,19 @@ class NearSource:
         extent: the region of the items.
     """
 
-    def __init__(self, positions: NDArray[np.float32], count: int) -> None:
-        """Index ``positions`` (items, 2) in degrees."""
+    def __init__(self, catalogue: Catalogue, positions: NDArray[np.float32], count: int) -> None:
+        """Index ``positions`` (rows, 2) in degrees."""
         self._count = count
         self.extent = Extent.of(positions)
-        self._scale = np.array([1.0, np.cos(np.radians(float(np.mean(positions[:, 0]))))]) * _KM_PER_DEGREE
-        self._tree = cKDTree(np.asarray(positions, dtype=np.float64) * self._scale)
+        self._places = places_of(catalogue, positions)
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return the nearest rows, nearest first."""
-        return self._nearest(context, self._count).reshape(requests, self._count)
+        return self._places.nearest(context[POSITION], self._count).reshape(requests, self._count)
 
     def nearest(self, context: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
         """Return each request's nearest row, int64 (requests,)."""
-        return self._nearest(context, 1).reshape(-1)
-
-    def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:
-        _, rows = self._tree.query(np.asarray(context[POSITION]) * self._scale, k=count)
-        return np.asarray(rows, dtype=np.int64)
+        return self._places.nearest(context[POSITION], 1).reshape(-1)
 
 
 NEAR = SourceKind(config=CandidatesConfig, open=_open_near)

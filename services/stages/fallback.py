@@ -24,6 +24,7 @@ from services.stages.candidates import CandidateSource, NearSource
 from services.stages.context import ContextLayout
 from services.stages.popular import PopularConfig, PopularItems
 from services.stages.query import Query, merge_queries
+from services.stages.sent_items import ItemLayout
 
 
 class FallbackConfig(BaseModel):
@@ -64,6 +65,7 @@ class MemoryAnswers:
         layout: ContextLayout,
         view: FeatureView,
         order: OrderStage,
+        items: ItemLayout,
     ) -> None:
         """Prepare the answers.
 
@@ -74,7 +76,9 @@ class MemoryAnswers:
             layout: the layout of the context features.
             view: the release's features.
             order: orders the candidates.
+            items: the catalogue's items.
         """
+        self._items = items
         self._lists = lists
         self._popular = popular
         self._nearest = source.nearest if isinstance(source, NearSource) else None
@@ -95,7 +99,7 @@ class MemoryAnswers:
                 own_rows = self._lists[queries[i].user_key]
                 rows = np.concatenate([own_rows, popular[~np.isin(popular, own_rows)]])
                 answered[i] = replace(queries[i], rows=rows)
-        batch = self._with_columns(merge_queries(answered, release, self._layout, self))
+        batch = self._with_columns(merge_queries(answered, release, self._layout, self, self._items))
         scores = self._popular.scores(batch)
         for i in listed:
             first, last = batch.offsets[i], batch.offsets[i + 1]

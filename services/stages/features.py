@@ -137,7 +137,7 @@ class FeaturesStage:
     ) -> None:
         """Use the features in ``view``. Without a store, every user has the defaults."""
         self.view = view
-        self._store = store
+        self.store = store
         self._metrics = metrics
         self._groups: list[KeyedGroup] = [
             group for group, codec in view.codecs.items() if codec.stores_anything
@@ -147,10 +147,10 @@ class FeaturesStage:
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Read the features for the users in ``batch.user_keys``."""
         users, groups = batch.user_keys, self._groups
-        if self._store is None or not groups:
+        if self.store is None or not groups:
             return self.view.of_unknown_users(batch)
         count = len(users)
-        reading = self._store.read_many([row_key(group, user) for group in groups for user in users])
+        reading = self.store.read_many([row_key(group, user) for group in groups for user in users])
         rows = {group: reading.rows[i * count : (i + 1) * count] for i, group in enumerate(groups)}
         if None in rows[groups[0]]:
             batch = replace(batch, unknown_users=_unknown(rows, reading.unread, count))
@@ -165,12 +165,12 @@ class FeaturesStage:
     @property
     def waits(self) -> bool:
         """Whether reading waits for another process."""
-        return self._store is not None and self._store.waits
+        return self.store is not None and self.store.waits
 
     def close(self) -> None:
         """Close the store."""
-        if self._store is not None:
-            self._store.close()
+        if self.store is not None:
+            self.store.close()
 
     def _report(self, group: KeyedGroup, count: int, user: bytes, row: bytes) -> None:
         if self._metrics is not None:

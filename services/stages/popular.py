@@ -37,12 +37,14 @@ class PopularItems:
         self._popularity = popularity(config, catalogue, "fallback.popular.column")
         self._column = config.column
         order = np.argsort(-self._popularity, kind="stable").astype(np.int64)
+        if len(catalogue.dead):
+            order = order[catalogue.living(order)]
         column = catalogue.columns.get(CELL)
         cells = np.full(len(catalogue), -1) if column is None else np.asarray(column)
-        cell_values = np.unique(cells)
+        cell_values = np.unique(cells[order])
         by_cell = order[np.argsort(cells[order], kind="stable")]
         starts = np.searchsorted(cells[by_cell], cell_values)
-        width = min(count, len(catalogue))
+        width = min(count, len(order))
         self._lists = np.empty((len(cell_values), width), dtype=np.int64)
         for index, cell_items in enumerate(np.split(by_cell, starts[1:])):
             best = cell_items[:width]

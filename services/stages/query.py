@@ -59,9 +59,21 @@ def named_candidates(
 
 
 def merge_queries(
-    queries: Sequence[Query], release: str, layout: ContextLayout, source: CandidateSource
+    queries: Sequence[Query],
+    release: str,
+    layout: ContextLayout,
+    source: CandidateSource,
+    items: ItemLayout | None = None,
 ) -> RaggedBatch:
-    """Merge queries into one ragged batch. Draw candidates for queries that name none."""
+    """Merge queries into one ragged batch. Draw candidates for queries that name none.
+
+    Args:
+        queries: the queries.
+        release: the release's name.
+        layout: the columns of a context.
+        source: draws candidates.
+        items: the items that ``source`` draws from. None: the catalogue has no deltas.
+    """
     contexts = [query.context for query in queries]
     context = layout.columns(contexts)
     without_rows = [i for i, query in enumerate(queries) if query.rows is None]
@@ -87,10 +99,11 @@ def merge_queries(
             **{f"context.{name}": column for name, column in context.items()},
             **layout.texts(contexts),
         },
-        candidates=sent[0][1].layout.columns(rows, *zip(*sent, strict=True)) if sent else {},
+        candidates=(items or sent[0][1].layout).columns(rows, *zip(*sent, strict=True)) if sent else {},
         deadlines_s=np.array([query.deadline_s for query in queries]),
         priorities=np.array([query.priority for query in queries], dtype=np.int32),
         k=np.array([query.k for query in queries], dtype=np.int64),
         release=release,
+        catalogue="" if items is None else items.state,
         user_keys=[query.user_key for query in queries],
     )

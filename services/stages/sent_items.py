@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.catalogue import Catalogue, item_key
 from models.features.definition import FeatureSet
-from models.features.sent import KEYS, catalogue_columns
+from models.features.sent import FIRST_UNKNOWN_ROW, KEYS, catalogue_columns
 from models.features.transforms import transformed
 from services.errors import Unprocessable
 from services.stages.sent_column import SHOWN, SentColumn, excerpt
@@ -28,7 +28,7 @@ class SentItems:
         places: int64 (S,), their places among the request's candidates.
         keys: int64 (S,).
         values: (S, ...) by catalogue column.
-        new_ids: the ids of those outside the catalogue. Their rows count on from the catalogue's item count.
+        new_ids: the ids of those outside the catalogue. Their rows count from ``FIRST_UNKNOWN_ROW``.
     """
 
     layout: "ItemLayout"
@@ -50,7 +50,7 @@ class ItemLayout:
             refused_by: the part of the pipeline that can rank items of the catalogue only. None: there is none.
         """
         self._catalogue = catalogue
-        self._refused_by = refused_by
+        self.refused_by = refused_by
         derived = {f.name: f for f in features.derived if f.group == "item"}
         self._derived = [f for f in derived.values() if f.name in catalogue.columns]
         declared = {f.name: f for f in features.supplied("item")}
@@ -59,6 +59,11 @@ class ItemLayout:
             if name not in derived and column.dtype.kind in "iuf":
                 self._columns[name] = SentColumn(name, column, declared.get(name))
         self._sources = {name: f.transform.of for name, f in derived.items() if f.transform is not None}
+
+    @property
+    def state(self) -> str:
+        """The catalogue's deltas."""
+        return self._catalogue.state
 
     def read(
         self, candidates: Sequence[SentCandidate], max_count: int
@@ -73,7 +78,7 @@ class ItemLayout:
                 f"at most {max_count} are allowed, got {len(candidates)}; send fewer",
                 field="candidates",
             )
-        row_by_id, item_count = self._catalogue.row_by_id, len(self._catalogue)
+        row_by_id = self._catalogue.row_by_id
         rows: dict[str, int] = {}
         objects: dict[str, tuple[str, Mapping[str, Any]]] = {}
         new_ids: list[str] = []
@@ -93,7 +98,7 @@ class ItemLayout:
                 self._expect_new(item_id, rows, where)
                 objects[item_id] = (where, sent)
             if item_id not in rows:
-                rows[item_id] = item_count + len(new_ids) if row is None else row
+                rows[item_id] = FIRST_UNKNOWN_ROW + len(new_ids) if row is None else row
                 new_ids += [item_id] if row is None else []
         row_array = np.array(list(rows.values()), dtype=np.int64)
         if not objects:
@@ -127,9 +132,9 @@ class ItemLayout:
         return columns
 
     def _expect_new(self, item_id: str, rows: Mapping[str, int], where: str) -> None:
-        if self._refused_by is not None:
+        if self.refused_by is not None:
             raise Unprocessable(
-                f"{self._refused_by} of this pipeline can rank items of the catalogue only, got an object; "
+                f"{self.refused_by} of this pipeline can rank items of the catalogue only, got an object; "
                 f"send ids from the catalogue",
                 field=where,
             )

@@ -70,18 +70,36 @@ class StoreMetrics:
 
 
 class ReleaseMetrics:
-    """Whether the replica still serves an old release, because it could not load the release requested last."""
+    """Whether the replica still serves an old release, because it could not load the release requested last.
 
-    def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
-        """Declare the series. ``has_failed`` is called at each flush."""
+    Also the deltas of the catalogue that it serves.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        unit: str,
+        replica: str,
+        *,
+        has_failed: Callable[[], bool],
+        deltas: Callable[[], int],
+    ) -> None:
+        """Declare the series. The functions are called at each flush."""
+        tags = {"pipeline": pipeline, "unit": unit, "replica": replica}
+        self._deltas = metrics.Gauge(
+            "rankway_catalogue_deltas", "The deltas in the catalogue that the replica serves.", tuple(tags)
+        )
+        self._deltas.set_default_tags(tags)
+        self._count_deltas = deltas
         self._series = metrics.Gauge(
             "rankway_release_failed",
             "1 if the last requested release could not be loaded, otherwise 0.",
             ("pipeline", "unit", "replica"),
         )
-        self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})
+        self._series.set_default_tags(tags)
         self._has_failed = has_failed
 
     def flush(self) -> None:
         """Pass the current state to Ray."""
         self._series.set(float(self._has_failed()))
+        self._deltas.set(float(self._count_deltas()))

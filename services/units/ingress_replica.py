@@ -101,7 +101,7 @@ def build_engine(
 def _merge_of(live: LiveReleases) -> Callable[[Sequence[Query], str], RaggedBatch]:
     def merge(queries: Sequence[Query], name: str) -> RaggedBatch:
         release = live.get(name).release
-        return merge_queries(queries, name, release.layout, release.source)
+        return merge_queries(queries, name, release.layout, release.source, release.items)
 
     return merge
 

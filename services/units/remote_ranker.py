@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
 
 from models.ragged import RaggedBatch
-from services.errors import ReleaseMismatch, StageFailed
+from services.errors import ReleaseError, ReleaseMismatch, StageFailed
 from services.releases.live import LiveReleases
+from services.releases.release import LiveRelease
 from services.scheduling.runner import Runner
 from services.scheduling.work import Work
 from services.wire import cut_batch, feature_columns, pack, pack_batch, unpack, unpack_batch
@@ -90,15 +92,33 @@ class RankerService:
         """Score one packed batch, and return the packed scores.
 
         Raises:
-            ReleaseMismatch: this replica has not loaded the batch's release. In another release, the batch's row
-                numbers would stand for other items.
+            ReleaseMismatch: this replica has not loaded the batch's release, or lacks deltas of its catalogue. In
+                another release, the batch's row numbers would stand for other items.
         """
         batch = unpack_batch(payload)
         loaded = self._live.enter(batch.release)
         try:
+            if batch.catalogue and not loaded.release.catalogue.has_state(batch.catalogue):
+                await self._expect_state(loaded, batch.catalogue)
             return await self._score(batch)
         finally:
             self._live.leave(loaded)
+
+    async def _expect_state(self, loaded: LiveRelease, state: str) -> None:
+        """Take new deltas until the catalogue has the rows of a batch.
+
+        Raises:
+            ReleaseMismatch: the deltas are not here, or differ from those of the caller.
+        """
+        with suppress(ReleaseError):
+            await self._live.catch_up()
+        catalogue = loaded.release.catalogue
+        if not catalogue.has_state(state):
+            raise ReleaseMismatch(
+                f"catalogue: this replica has {catalogue.label}, got a call with deltas up to {state or 'none'}; copy "
+                f"the same deltas to all nodes",
+                retry_after_s=1,
+            )
 
     async def rehearse(self, batch: RaggedBatch) -> None:
         """Score a batch on the path that calls take, without counting it in the metrics.
@@ -145,4 +165,5 @@ def bare_batch(batch: RaggedBatch, now_s: float) -> RaggedBatch:
         deadlines_s=None if batch.deadlines_s is None else batch.deadlines_s - now_s,
         priorities=batch.priorities,
         release=batch.release,
+        catalogue=batch.catalogue,
     )

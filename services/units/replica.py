@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from autoscale.spec import Key
+from models.features.deltas.folder import number_of
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from services.config.pipeline import PipelineConfig
 from services.logs.traffic import TrafficLog
+from services.releases.delta_watch import DeltaWatch
 from services.releases.live import LiveReleases
-from services.releases.loading import live_release_steps
+from services.releases.loading import grown_release_steps, live_release_steps
 from services.releases.release import LiveRelease, Release
 from services.releases.shared_parts import SharedParts
 from services.releases.steps import Steps
@@ -102,13 +104,22 @@ class ReplicaParts:
             ReleaseError: the active release's files have changed since it was staged.
             ConfigError, ModelError: the active release cannot be loaded.
         """
+        config = self._config
 
         def load(config: PipelineConfig) -> Steps[LiveRelease]:
             stages = config.units[self._key.unit].stages
             return live_release_steps(config, self._home, stages, self.shared, ladders)
 
-        live = LiveReleases(self._config, self._home, load)
+        def grow(release: Release) -> Steps[LiveRelease]:
+            stages = release.config.units[self._key.unit].stages
+            return grown_release_steps(release, self._home, stages, self.shared, ladders)
+
+        live = LiveReleases(config, self._home, load, grow)
         self._closing.callback(live.close)
+        is_remote = config.ranker_unit not in (config.ingress_unit, self._key.unit)
+        refresh_s = config.features.refresh_s
+        watch = DeltaWatch(live, refresh_s, self.rows, settle_s=2 * refresh_s + 1.0 if is_remote else 0.0)
+        self._closing.callback(watch.close)
         return live
 
     def unit_metrics(self, live: LiveReleases, others: Sequence[Noted] = ()) -> UnitMetrics:
@@ -124,7 +135,13 @@ class ReplicaParts:
             traffic = TrafficLog(config.record, self._home, config.model_dump_json(), name)
             self._closing.callback(traffic.close)
         metrics = UnitMetrics(key.unit, name, key.pool, traffic)
-        releases = ReleaseMetrics(config.name, key.unit, name, lambda: live.failed is not None)
+        releases = ReleaseMetrics(
+            config.name,
+            key.unit,
+            name,
+            has_failed=lambda: live.failed is not None,
+            deltas=lambda: number_of(live.active.release.catalogue.state),
+        )
         flusher = Flusher([metrics, releases, self.rows, self._histories, *others])
         self._closing.callback(flusher.close)
         return metrics

@@ -49,7 +49,7 @@ def of_rankway() -> Series:
         RequestMetrics("pipeline", "replica"),
         RowMetrics("unit", "replica"),
         StoreMetrics("unit", "replica", lambda: 0),
-        ReleaseMetrics("pipeline", "unit", "replica", lambda: False),
+        ReleaseMetrics("pipeline", "unit", "replica", has_failed=lambda: False, deltas=lambda: 0),
         LogMetrics("pipeline", "replica"),
         cache_lookups("pipeline", "replica"),
         history_lookups("pipeline", "replica"),

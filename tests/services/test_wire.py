@@ -153,6 +153,6 @@ def test_damaged_call_raises_stage_failed(damage: bytes | tuple[int, bytes]) -> 
 
 
 def test_arrays_are_views_of_the_buffer() -> None:
-    arrays, release = unpack(pack({"score": np.arange(3, dtype=np.float32)}, "r1"))
+    arrays, release, _ = unpack(pack({"score": np.arange(3, dtype=np.float32)}, "r1"))
     assert (arrays["score"].tolist(), release) == ([0.0, 1.0, 2.0], "r1")
     assert arrays["score"].base is not None

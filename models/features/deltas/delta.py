@@ -1,7 +1,7 @@
 """A delta: items that were added or changed, and items that were removed, as one file.
 
-The file is an ``.npz`` archive. It is written completely or not at all, and its content has a hash. The hash also covers
-the deltas before it, so two catalogues with equal states have the same items in the same rows.
+The file is an ``.npz`` archive. It is written completely or not at all, and its content has a hash. The hash also
+covers the deltas before it, so two catalogues with equal states have the same items in the same rows.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,7 @@ class Delta:
         manifest = DeltaManifest(after=after, state=state, feature_hash=feature_hash)
         arrays[_MANIFEST] = np.frombuffer(manifest.model_dump_json().encode(), dtype=np.uint8)
         with replacing(path) as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
         sync_folder(path.parent)
         return manifest
 
@@ -93,7 +94,15 @@ class Delta:
             if manifest.state.partition(".")[2] != _digest(manifest.after, arrays):
                 raise ValueError("its content does not have the hash that it states")
             delta = cls._of(arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, ValidationError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            ValidationError,
+        ) as error:
             text = " ".join(str(error).split())[:200]
             raise ArtifactError(
                 f"delta {path} cannot be read ({text or type(error).__name__}); copy the file again from where it was "
@@ -116,7 +125,7 @@ class Delta:
         delta = cls(
             ids=_unpacked(arrays["ids"]),
             columns={n.removeprefix(_COLUMN): v for n, v in arrays.items() if n.startswith(_COLUMN)},
-            details=[blob[start:end] for start, end in zip(offsets, offsets[1:], strict=False)],
+            details=[blob[start:end] for start, end in pairwise(offsets)],
             removed=_unpacked(arrays["removed"]),
         )
         count = len(delta.ids)

@@ -55,14 +55,16 @@ class GrownCatalogue(Catalogue):
         """
         older = previous if isinstance(previous, GrownCatalogue) else None
         self.root, self.manifest, self.files = previous.root, previous.manifest, previous.files
-        self.base: Catalogue = previous if older is None else older.base
-        self._growing = (
-            {name: GrowingArray(file) for name, file in self.files.items()} if older is None else older._growing
+        self._base = previous.base
+        self._growing: dict[str, GrowingArray] = (
+            {name: GrowingArray(file) for name, file in self.files.items()}
+            if older is None
+            else older._growing
         )
         self.keys, self.columns, self.ids = previous.keys, dict(previous.columns), previous.ids
         self._added_details: list[bytes] = [] if older is None else older._added_details
         self._changed: dict[str, int | None] = {} if older is None else dict(older._changed)
-        self._states = {"": None} if older is None else dict(older._states)
+        self._states: dict[str, None] = {"": None} if older is None else dict(older._states)
         self.state, self._rows = previous.state, len(previous)
         dead: list[int] = []
         for delta, manifest in deltas:
@@ -92,6 +94,11 @@ class GrownCatalogue(Catalogue):
         self._added_details = _extended(self._added_details, first - len(self.base), delta.details)
         self._rows = first + len(delta.ids)
         return dead
+
+    @property
+    def base(self) -> Catalogue:
+        """The catalogue without deltas."""
+        return self._base
 
     def __len__(self) -> int:
         """Return the number of rows, of which some are dead."""

@@ -4,8 +4,9 @@ A second call scores all candidates with the encoded histories, cached or new.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +58,29 @@ class HistoryScorer:
             raise ConfigError(f"{error}; or leave out history_cache", field=FIELD) from error
         check_golden(root, self.artifact, self._runtime)
         encode, score = self._runtime.encode_signature, self._runtime.score_signature
+        self._signatures = encode, score
         self._assemble_history = InputAssembler(encode, catalogue)
         self._assemble = InputAssembler(score, catalogue)
         self._columns = list(dict.fromkeys(column_of(spec.source) for spec in encode.inputs))
         lists = [column_of(s.source) for s in encode.inputs if s.source.endswith((":list", ":mask"))]
         self._history_column = lists[0] if lists else None
         self._keys = HistoryKeys(self._columns, features, self.artifact.version, cache.max_age_s)
+        self._max_bytes = cache.max_bytes
         self.entries = LruBytes(cache.max_bytes)
         self._counts = counts
+
+    def over(self, catalogue: Catalogue) -> Self:
+        """Return a scorer with the same loaded model and an empty cache, for a later state of the catalogue."""
+        other = copy(self)
+        encode, score = self._signatures
+        other._assemble_history, other._assemble = (
+            InputAssembler(encode, catalogue),
+            InputAssembler(score, catalogue),
+        )
+        other.entries = LruBytes(
+            self._max_bytes
+        )  # the features of an encoded history's items may have changed
+        return other
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         """Return a model output, one number per candidate, as float32 (N,).

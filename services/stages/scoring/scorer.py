@@ -1,8 +1,10 @@
 """Scorers: a loaded artifact with its runtime and its input assembly."""
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,13 @@ class Scorer(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Warmth:
+    """Whether a loaded model has run on every batch shape. All scorers with this model share it."""
+
+    is_warm: bool = False
+
+
 LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
 """Opens an artifact at a path, in this process (``load_runtime``) or in all ranks of a shard group."""
 
@@ -76,12 +85,38 @@ class ModelScorer:
         """
         root = settled(home / config.artifact)
         self.catalogue = catalogue
-        self.is_warm = False
-        """Whether the model has run on every batch shape. Releases that share the scorer need not warm it up again."""
+        self._warmth = Warmth()
+        self._first: Self | None = (
+            None  # shared parts find a loaded model by its first scorer, which must stay
+        )
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
-        self._scorer = _scorer(root, self.artifact, catalogue, config.text)
+        self._scorer: _ArrayScorer | PairScorer
+        if self.artifact.signature.pair is None:
+            self._scorer = _ArrayScorer(self.artifact, catalogue)
+        else:
+            self._scorer = PairScorer(root, self.artifact.signature, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)
         check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the model has run on every batch shape. Releases that share the model need not warm it up again."""
+        return self._warmth.is_warm
+
+    @is_warm.setter
+    def is_warm(self, is_warm: bool) -> None:
+        self._warmth.is_warm = is_warm
+
+    def over(self, catalogue: Catalogue) -> Self:
+        """Return a scorer with the same loaded model, for a later state of the catalogue.
+
+        Raises:
+            SignatureError: an added item lacks a text that the model reads.
+        """
+        other = copy(self)
+        other.catalogue, other._first = catalogue, self._first or self
+        other._scorer = self._scorer.over(catalogue)
+        return other
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         """Return a model output, one number per candidate, as float32 (N,).
@@ -98,17 +133,12 @@ class _ArrayScorer:
     def __init__(self, artifact: Artifact, catalogue: Catalogue) -> None:
         self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
 
+    def over(self, catalogue: Catalogue) -> "_ArrayScorer":
+        return _ArrayScorer(self._artifact, catalogue)
+
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         values = runtime.run(self._assembler(batch))[output]
         return scores_of(self._artifact, self._assembler, values, batch, output)
-
-
-def _scorer(
-    root: Path, artifact: Artifact, catalogue: Catalogue, text: TextConfig
-) -> _ArrayScorer | PairScorer:
-    if artifact.signature.pair is None:
-        return _ArrayScorer(artifact, catalogue)
-    return PairScorer(root, artifact.signature, catalogue, text)
 
 
 def scores_of(

@@ -256,6 +256,7 @@ def test_items_and_health_answer_get_and_head(service: Service) -> None:
     assert health == {
         "status": "ok",
         "pipeline": "small",
+        "catalogue": "1",
         "release": service.engine.release.name,
         "loaded": [service.engine.release.name],
         "failed": None,

@@ -19,7 +19,8 @@ from services.app import StandaloneApp
 from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
-from services.releases.loading import catalogue_only, load_release
+from services.releases.loading import load_release
+from services.releases.parts import catalogue_only
 from services.stages.base import RemoteStage
 from services.stages.custom import StageOptions
 from services.stores.lmdb import LmdbStore

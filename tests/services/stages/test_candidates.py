@@ -85,11 +85,11 @@ class Drawn:
         return self._rows
 
 
-def test_checks_rows_from_the_source_of_another_package() -> None:
+def test_checks_rows_from_the_source_of_another_package(catalogue: Catalogue) -> None:
     config = CandidatesConfig(kind="other", count=3)
     right = np.array([[0, 1, ITEMS - 1]], dtype=np.int32)
-    drawn = CheckedSource(Drawn(right), config, ITEMS).draw({}, 1)
+    drawn = CheckedSource(Drawn(right), config, catalogue).draw({}, 1)
     assert (drawn.tolist(), drawn.dtype) == (right.tolist(), np.dtype(np.int64))
     for wrong in (right + 1, right - 1, right[:, :2], right[0], right.astype(np.float64), np.array(None)):
         with pytest.raises(StageFailed, match="candidates: source other returned"):
-            CheckedSource(Drawn(wrong), config, ITEMS).draw({}, 1)
+            CheckedSource(Drawn(wrong), config, catalogue).draw({}, 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.features.catalogue import Catalogue, item_key, write_catalogue
 from models.features.definition import Feature, FeatureSet
-from models.features.sent import KEYS, UNKNOWN
+from models.features.sent import FIRST_UNKNOWN_ROW, KEYS, UNKNOWN
 from models.features.transforms import Affine
 from services.errors import Unprocessable
 from services.stages.sent_items import ItemLayout
@@ -57,7 +57,7 @@ def columns(shop: Catalogue, *candidates: Any) -> tuple[list[int], dict[str, Any
 
 def test_new_item_has_its_features_and_defaults_for_the_others(shop: Catalogue) -> None:
     rows, found = columns(shop, "b", {"id": "new", "features": {"price": 30}}, {"id": "other"})
-    assert rows == [shop.row_by_id["b"], 3, 4]
+    assert rows == [shop.row_by_id["b"], FIRST_UNKNOWN_ROW, FIRST_UNKNOWN_ROW + 1]
     assert found["item.price"].tolist() == [2.0, 30.0, 5.0]
     assert found["item.doubled"].tolist() == [4.0, 60.0, 10.0]
     assert found["item.colours"].tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
@@ -83,7 +83,7 @@ def test_item_of_the_catalogue_keeps_the_features_that_are_not_sent(shop: Catalo
 
 def test_repeated_id_is_ranked_once(shop: Catalogue) -> None:
     rows, found = columns(shop, "a", {"id": "new"}, "a", "new")
-    assert rows == [shop.row_by_id["a"], 3]
+    assert rows == [shop.row_by_id["a"], FIRST_UNKNOWN_ROW]
     assert len(found[KEYS]) == 2
 
 

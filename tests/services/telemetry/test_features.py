@@ -14,10 +14,11 @@ def test_exports_the_current_number_of_skipped_servers(exported: Exported) -> No
 
 def test_failed_release_is_exported_until_another_is_active(exported: Exported) -> None:
     failed = iter([False, True, False])
-    metrics = ReleaseMetrics("small", "main", "r1", lambda: next(failed))
+    metrics = ReleaseMetrics("small", "main", "r1", has_failed=lambda: next(failed), deltas=lambda: 3)
     for expected in (0, 1, 0):
         metrics.flush()
         assert exported.value("rankway_release_failed", pipeline="small", unit="main") == expected
+    assert exported.value("rankway_catalogue_deltas", pipeline="small", unit="main") == 3
 
 
 def test_sums_unreadable_rows_by_group(exported: Exported) -> None:

@@ -1,12 +1,15 @@
 """A catalogue with deltas has the items that a dictionary with the same changes has."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue, item_key, write_catalogue
@@ -14,7 +17,9 @@ from models.features.definition import Feature, FeatureSet
 from models.features.deltas.delta import Delta
 from models.features.deltas.folder import DeltaFolder, number_of, open_grown
 
-FEATURES = FeatureSet(features=(Feature(name="value", group="item"), Feature(name="pair", group="item", shape=(2,))))
+FEATURES = FeatureSet(
+    features=(Feature(name="value", group="item"), Feature(name="pair", group="item", shape=(2,)))
+)
 NAMES = [f"item-{number}" for number in range(12)]
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each delta waits for the disk
 
@@ -27,12 +32,12 @@ def written(root: Path, values: dict[str, int]) -> Catalogue:
     return Catalogue.open(root)
 
 
-def columns_of(values):  # type: ignore[no-untyped-def]
+def columns_of(values: Iterable[int]) -> dict[str, NDArray[Any]]:
     numbers = np.array(list(values), dtype=np.float32)
     return {"value": numbers, "pair": np.stack([numbers, -numbers], axis=1).reshape(-1, 2)}
 
 
-def delta_of(changed: dict[str, int], removed: set[str] = frozenset()) -> Delta:  # type: ignore[assignment]
+def delta_of(changed: dict[str, int], removed: Iterable[str] = ()) -> Delta:
     details = [str(value).encode() for value in changed.values()]
     return Delta(list(changed), columns_of(changed.values()), details, sorted(removed))
 
@@ -85,8 +90,8 @@ def test_any_changes_equal_those_of_a_dictionary(
         catalogue = written(root / "c", first)
         folder = DeltaFolder.of(catalogue, root / "c.deltas")
         expected, states = dict(first), [(catalogue, dict(first))]
-        for changed, removed, reopens in deltas:
-            removed = removed - changed.keys()
+        for changed, others, reopens in deltas:
+            removed = others - changed.keys()
             catalogue = append(folder, catalogue, delta_of(changed, removed))
             expected = {k: v for k, v in {**expected, **changed}.items() if k not in removed}
             states.append((catalogue, expected))
@@ -146,5 +151,5 @@ def test_a_delta_of_another_state_or_layout_is_refused(tmp_path: Path) -> None:
         folder.applied(base)
     wrong = Delta(["item-1"], {"value": np.ones(1, np.float64), "pair": np.ones((1, 2), np.float32)}, [b""])
     wrong.write(folder.path(1), 1, "", FEATURES.content_hash)
-    with pytest.raises(ArtifactError, match="column value must be float32 .* got float64"):
+    with pytest.raises(ArtifactError, match=r"column value must be float32 .* got float64"):
         folder.applied(base)
