@@ -53,6 +53,12 @@ COMMANDS = (
         "build", "cli.build:build", _DATA, "Build a pipeline's catalogue, features and lists from events."
     ),
     Command("train", "cli.train:train", _DATA, "Train a pipeline's models. An interrupted run resumes."),
+    Command(
+        "catalogue",
+        "cli.catalogue:app",
+        _DATA,
+        "Build a catalogue from files; add and remove served items.",
+    ),
     Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
     Command(
         "features",

@@ -11,7 +11,8 @@ from rich.console import Console
 from cli.errors import FAILED, exit_on_error
 from cli.features.export import export
 from cli.progress import shown_progress
-from models.features.catalogue import Catalogue
+from models.atomic_directory import settled
+from models.features.deltas.folder import open_grown
 from services.config.loading import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
 from services.paths import home_directory
@@ -91,7 +92,8 @@ def set_items(
         definitions = load_definitions(home / pipeline.features.definitions)
         folder = LiveFolder(home, pipeline.name, pipeline.features.live)
         value = numbers if "," in text else numbers[0]
-        set_live(folder, definitions, Catalogue.open(home / pipeline.catalogue), name, value, items)
+        catalogue = open_grown(settled(home / pipeline.catalogue), home / pipeline.deltas_folder)
+        set_live(folder, definitions, catalogue, name, value, items)
     console.print(f"live.{name} set to {text} for {len(set(items))} items", markup=False, highlight=False)
 
 

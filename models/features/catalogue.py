@@ -184,7 +184,7 @@ def write_catalogue(
     Raises:
         ArtifactError: an id occurs twice, or a column is missing or does not have one row per id.
     """
-    columns = _with_derived(name, features, columns)
+    columns = with_derived(name, features, columns)
     keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)
     order = np.argsort(keys, kind="stable")
     if len(np.unique(keys)) != len(keys):
@@ -217,9 +217,14 @@ def write_catalogue(
         (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))
 
 
-def _with_derived(
+def with_derived(
     name: str, features: FeatureSet, columns: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
+    """Return the columns of a catalogue with its derived item features.
+
+    Raises:
+        ArtifactError: a column that a feature is computed from is missing.
+    """
     result = dict(columns)
     for feature in features.derived:
         if feature.group == "item" and feature.transform is not None:

@@ -14,6 +14,7 @@ from models.atomic_directory import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.deltas.folder import open_grown
 from services.autoscaling.spec import lowered, needed_profiles
 from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
@@ -79,7 +80,9 @@ class Preflight:
         """The catalogue. If it cannot be opened, the value is None and a fault is added."""
         catalogue = None
         with collected(self._faults, "catalogue"):
-            catalogue = Catalogue.open(settled(self.home / self.config.catalogue))
+            catalogue = open_grown(
+                settled(self.home / self.config.catalogue), self.home / self.config.deltas_folder
+            )
         return catalogue
 
     @cached_property

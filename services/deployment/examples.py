@@ -8,6 +8,7 @@ from models.atomic_directory import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.deltas.folder import open_grown
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
@@ -67,6 +68,6 @@ def opened(pipeline: PipelineConfig, home: Path) -> tuple[FeatureSet, Catalogue]
         ArtifactError: the catalogue cannot be opened.
     """
     definitions = load_definitions(home / pipeline.features.definitions)
-    catalogue = Catalogue.open(settled(home / pipeline.catalogue))
+    catalogue = open_grown(settled(home / pipeline.catalogue), home / pipeline.deltas_folder)
     refuse_other_features(catalogue, definitions)
     return definitions, catalogue

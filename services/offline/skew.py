@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
+from models.features.deltas.folder import open_grown
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.served_log.reading import read_lists
 from models.served_log.schema import PER_CANDIDATE_SOURCES, logged
@@ -83,7 +84,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
         ModelError: the log cannot be used, or was served with other definitions.
     """
     definitions = load_definitions(home / config.features.definitions)
-    catalogue = Catalogue.open(settled(home / config.catalogue))
+    catalogue = open_grown(settled(home / config.catalogue), home / config.deltas_folder)
     view = open_view(config.features, definitions, catalogue, home)
     shown = read_lists(paths, definitions)
     store = config.features.store

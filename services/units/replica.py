@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from autoscale.spec import Key
-from models.features.deltas.folder import number_of
+from models.features.deltas.delta import number_of
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from services.config.pipeline import PipelineConfig

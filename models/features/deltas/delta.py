@@ -59,26 +59,27 @@ class Delta:
     details: Sequence[bytes]
     removed: Sequence[str] = ()
 
-    def write(self, path: Path, number: int, after: str, feature_hash: str) -> DeltaManifest:
-        """Write the file completely or not at all, and wait until it is on disk.
+    def manifest(self, after: str, feature_hash: str) -> DeltaManifest:
+        """Return the manifest of this delta.
 
         Args:
-            path: the file.
-            number: the delta's number, from 1.
             after: the catalogue's state before the delta.
             feature_hash: the content hash of the feature definitions.
+        """
+        state = f"{number_of(after) + 1}.{_digest(after, self._arrays())}"
+        return DeltaManifest(after=after, state=state, feature_hash=feature_hash)
+
+    def write(self, path: Path, manifest: DeltaManifest) -> None:
+        """Write the file completely or not at all, and wait until it is on disk.
 
         Raises:
             OSError: the file cannot be written.
         """
         arrays = self._arrays()
-        state = f"{number}.{_digest(after, arrays)}"
-        manifest = DeltaManifest(after=after, state=state, feature_hash=feature_hash)
         arrays[_MANIFEST] = np.frombuffer(manifest.model_dump_json().encode(), dtype=np.uint8)
         with replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
         sync_folder(path.parent)
-        return manifest
 
     @classmethod
     def read(cls, path: Path) -> tuple["Delta", DeltaManifest]:
@@ -132,6 +133,11 @@ class Delta:
         if len(delta.details) != count or any(len(values) != count for values in delta.columns.values()):
             raise ValueError("its arrays have different lengths")
         return delta
+
+
+def number_of(state: str) -> int:
+    """Return the number of the last delta in a state. 0 if there is none."""
+    return int(state.partition(".")[0] or 0)
 
 
 def _packed(ids: Sequence[str]) -> NDArray[Any]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from models.durable import remove_abandoned
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
-from models.features.deltas.delta import Delta
+from models.features.deltas.delta import Delta, DeltaManifest, number_of
 from models.features.deltas.grown import GrownCatalogue
 
 _SUFFIX = ".npz"
@@ -44,6 +45,18 @@ class DeltaFolder:
         names = [path.name.removesuffix(_SUFFIX) for path in self.root.glob(f"*{_SUFFIX}")]
         return sorted(int(name) for name in names if name.isdecimal())
 
+    def append(self, catalogue: Catalogue, delta: Delta) -> DeltaManifest:
+        """Write the delta that follows a catalogue's state. The caller holds a lock against other writers.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        manifest = delta.manifest(catalogue.state, catalogue.manifest.feature_hash)
+        self.root.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.root)
+        delta.write(self.next_path(catalogue), manifest)
+        return manifest
+
     def applied(self, catalogue: Catalogue) -> Catalogue:
         """Return the catalogue with all deltas that follow its state.
 
@@ -60,11 +73,6 @@ class DeltaFolder:
                 f"delta {path} is missing, but there is number {numbers[-1]}; copy all deltas from where they were made"
             )
         return GrownCatalogue(catalogue, deltas) if deltas else catalogue
-
-
-def number_of(state: str) -> int:
-    """Return the number of the last delta in a state. 0 if there is none."""
-    return int(state.partition(".")[0] or 0)
 
 
 def open_grown(root: Path, deltas: Path) -> Catalogue:

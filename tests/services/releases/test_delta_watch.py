@@ -10,7 +10,7 @@ import pytest
 
 from models.features.catalogue import Catalogue
 from models.features.deltas.delta import Delta
-from models.features.deltas.folder import DeltaFolder, number_of
+from models.features.deltas.folder import DeltaFolder
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import Unprocessable
@@ -29,16 +29,14 @@ def put(config: PipelineConfig, home: Path, items: Mapping[str, float], removed:
     """Write the next delta: items at HERE with these values. Return the state with it."""
     base = Catalogue.open(home / config.catalogue)
     folder = DeltaFolder.of(base, home / config.deltas_folder)
-    folder.root.mkdir(parents=True, exist_ok=True)
     catalogue, count = folder.applied(base), len(items)
     columns = {
         "value": np.array(list(items.values()), dtype=np.float32),
         "start": np.tile(np.array(HERE, dtype=np.float32), (count, 1)),
         "embedding": np.tile(np.eye(8, dtype=np.float32)[0], (count, 1)),
     }
-    number = number_of(catalogue.state) + 1
     delta = Delta(list(items), columns, [f'{{"id":"{item}"}}'.encode() for item in items], removed)
-    return delta.write(folder.path(number), number, catalogue.state, base.manifest.feature_hash).state
+    return folder.append(catalogue, delta).state
 
 
 def with_engine(

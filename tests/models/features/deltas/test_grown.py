@@ -15,7 +15,7 @@ from models.errors import ArtifactError
 from models.features.catalogue import Catalogue, item_key, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.deltas.delta import Delta
-from models.features.deltas.folder import DeltaFolder, number_of, open_grown
+from models.features.deltas.folder import DeltaFolder, open_grown
 
 FEATURES = FeatureSet(
     features=(Feature(name="value", group="item"), Feature(name="pair", group="item", shape=(2,)))
@@ -43,9 +43,7 @@ def delta_of(changed: dict[str, int], removed: Iterable[str] = ()) -> Delta:
 
 
 def append(folder: DeltaFolder, catalogue: Catalogue, delta: Delta) -> Catalogue:
-    folder.root.mkdir(parents=True, exist_ok=True)
-    number = number_of(catalogue.state) + 1
-    delta.write(folder.path(number), number, catalogue.state, FEATURES.content_hash)
+    folder.append(catalogue, delta)
     return folder.applied(catalogue)
 
 
@@ -143,13 +141,14 @@ def test_a_missing_delta_is_refused(tmp_path: Path) -> None:
 def test_a_delta_of_another_state_or_layout_is_refused(tmp_path: Path) -> None:
     base = written(tmp_path / "c", {"item-0": 0})
     folder = DeltaFolder(tmp_path)
-    delta_of({"item-1": 1}).write(folder.path(1), 1, "7.abc", FEATURES.content_hash)
+    delta = delta_of({"item-1": 1})
+    delta.write(folder.path(1), delta.manifest("7.abc", FEATURES.content_hash))
     with pytest.raises(ArtifactError, match=r"must follow state none of catalogue c, got 7\.abc"):
         folder.applied(base)
-    delta_of({"item-1": 1}).write(folder.path(1), 1, "", "other")
+    delta.write(folder.path(1), delta.manifest("", "other"))
     with pytest.raises(ArtifactError, match="must have feature hash"):
         folder.applied(base)
     wrong = Delta(["item-1"], {"value": np.ones(1, np.float64), "pair": np.ones((1, 2), np.float32)}, [b""])
-    wrong.write(folder.path(1), 1, "", FEATURES.content_hash)
+    wrong.write(folder.path(1), wrong.manifest("", FEATURES.content_hash))
     with pytest.raises(ArtifactError, match=r"column value must be float32 .* got float64"):
         folder.applied(base)

@@ -1,0 +1,1 @@
+"""Items of a catalogue from tables with one row for each item."""
