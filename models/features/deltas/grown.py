@@ -4,7 +4,7 @@ A row stands for the same item with the same values for ever. A changed item get
 a batch with rows from an older state can be finished with a newer one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,31 +17,30 @@ from models.features.deltas.delta import Delta, DeltaManifest
 from models.features.deltas.growing import GrowingArray
 
 
-class RowsById(dict[str, int]):
+class RowsById(Mapping[str, int]):
     """Row numbers by id: those of a base, except for some ids that have other rows or none."""
 
     def __init__(self, base: Mapping[str, int], changed: Mapping[str, int | None]) -> None:
         """Put the changes over the base. An id with None has no row."""
-        super().__init__({item_id: row for item_id, row in changed.items() if row is not None})
-        self._base = base
-        self._removed = frozenset(item_id for item_id, row in changed.items() if row is None)
+        self._base, self._changed = base, changed
 
-    def __missing__(self, item_id: str) -> int:
-        """Return the row of an id that was not changed."""
-        if item_id in self._removed:
+    def __getitem__(self, item_id: str) -> int:
+        """Return the row of an id."""
+        if item_id not in self._changed:
+            return self._base[item_id]
+        row = self._changed[item_id]
+        if row is None:
             raise KeyError(item_id)
-        return self._base[item_id]
+        return row
 
-    def get(self, item_id: str, default: Any = None) -> Any:
-        """Return the row of an id, or the default."""
-        try:
-            return self[item_id]
-        except KeyError:
-            return default
+    def __iter__(self) -> Iterator[str]:
+        """Yield all ids that have a row."""
+        yield from (item_id for item_id, row in self._changed.items() if row is not None)
+        yield from (item_id for item_id in self._base if item_id not in self._changed)
 
-    def __contains__(self, item_id: object) -> bool:
-        """Return whether the id has a row."""
-        return super().__contains__(item_id) or (item_id not in self._removed and item_id in self._base)
+    def __len__(self) -> int:
+        """Return the number of ids that have a row."""
+        return sum(1 for _ in self)
 
 
 class GrownCatalogue(Catalogue):

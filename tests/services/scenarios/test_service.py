@@ -1,6 +1,7 @@
 """One real service on Ray Serve behind HAProxy, as ``rankway serve`` starts it."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -8,9 +9,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import rankway
 from tests.services.bad_input import (
     BAD_BODIES,
     GOOD,
@@ -38,8 +43,13 @@ SERIES = (
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with served(tmp_path_factory.mktemp("service"), {"units": {"main": {"replicas": 2}}}) as process:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def service(home: Path) -> Iterator[ServiceProcess]:
+    with served(home, {"units": {"main": {"replicas": 2}}}) as process:
         yield process
 
 
@@ -150,6 +160,40 @@ def test_metrics_are_in_the_prometheus_export_of_ray(service: ServiceProcess) ->
     assert missing == []
     assert re.search(r'rankway_requests_total{[^}]*status="200"', text)
     assert re.search(r'rankway_stage_latency_ms_bucket{[^}]*stage="ranker"', text)
+
+
+@pytest.mark.slow
+def test_items_are_added_and_removed_under_load_without_an_error(service: ServiceProcess, home: Path) -> None:
+    row = {"id": ["item-9000"], "value": [9000.0], "start": [[0.5, 0.5]], "embedding": [[1.0] + [0.0] * 7]}
+    pq.write_table(pa.table(row), home / "items.parquet")
+    environment, named = (
+        {**os.environ, "RANKWAY_HOME": str(home)},
+        {"user_id": "u1", "candidates": ["item-9000"]},
+    )
+    config = str(home / "pipeline.yaml")
+
+    def until_all_answer(status: int) -> None:
+        """Ask until both replicas have surely answered with this status."""
+        in_row, end_s = 0, time.monotonic() + METRICS_LIMIT_S
+        while in_row < 20:
+            reply = ask(service.port, rank_request(named))
+            in_row = in_row + 1 if reply.status == status else 0
+            assert reply.status in (200, 422)
+            assert time.monotonic() < end_s
+
+    with load(service.port, pause_s=0.01) as asked:
+        until_all_answer(422)
+        rankway(environment, "catalogue", "add", config, str(home / "items.parquet"))
+        until_all_answer(200)
+        assert ask(service.port, http_request("GET", "/v1/items/item-9000")).json == {"id": "item-9000"}
+        near = ask(service.port, rank_request({**GOOD, "context": {"position": [0.5, 0.5]}, "k": 20})).json
+        assert "item-9000" in {item["id"] for item in near["items"]}
+        assert near["models"]["catalogue"].startswith("1+1.")
+        rankway(environment, "catalogue", "remove", config, "item-9000")
+        until_all_answer(422)
+        assert ask(service.port, http_request("GET", "/v1/items/item-9000")).status == 404
+        asked.wait_for(100)
+    assert asked.wrong == []
 
 
 def test_ctrl_c_leaves_no_process_no_port_and_no_directory(service: ServiceProcess) -> None:
