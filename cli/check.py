@@ -13,6 +13,7 @@ from models.runtimes.auto import Choice
 from services.config.loading import load_config
 from services.config.runtimes import choices, describe
 from services.deployment.advice import (
+    delta_warnings,
     idle_policies,
     log_warnings,
     release_warnings,
@@ -91,6 +92,7 @@ def _findings(path: Path) -> Findings:
             *release_warnings(config, path, home),
             *store_warnings(pipeline),
             *log_warnings(pipeline),
+            *delta_warnings(pipeline),
             *scaling_warnings(pipeline),
         ]
         return Findings([], warnings, pipeline.notes, choices(config, home), idle_policies(pipeline))

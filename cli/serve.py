@@ -52,7 +52,7 @@ def serve(
 
 def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading.Event) -> None:
     from services.config.runtimes import resolved
-    from services.deployment.advice import log_warnings, release_warnings, store_warnings
+    from services.deployment.advice import delta_warnings, log_warnings, release_warnings, store_warnings
     from services.deployment.check import Preflight
     from services.deployment.deploy import deploy
     from services.deployment.discovery import publish_address
@@ -77,6 +77,7 @@ def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading
         *changed,
         *store_warnings(preflight),
         *log_warnings(preflight),
+        *delta_warnings(preflight),
     ]:
         print_warning(console, warning)
     example = example_request(served, home, preflight.catalogue, preflight.definitions)

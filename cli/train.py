@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.build import build_events
-from cli.errors import FAILED, exit_on_error
+from cli.errors import FAILED, exit_on_error, print_warning
 from cli.own_log import own_log
 from cli.progress import shown_progress
 from models.atomic_directory import recover
@@ -71,6 +71,7 @@ def _train(
 ) -> "list[Trained]":
     from models.training.examples.from_log import impressions_from_log
     from models.training.folders import TrainingFolders
+    from services.deployment.advice import training_warnings
 
     if pipeline.training is None:
         raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
@@ -100,6 +101,8 @@ def _train(
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
     _recover(folders)
+    for warning in training_warnings(pipeline, home):
+        print_warning(console, warning)
     with shown_progress(console) as progress:
         if not is_history:
             from models.training.lambdamart import train_lambdamart

@@ -73,6 +73,37 @@ def log_warnings(pipeline: Preflight) -> list[str]:
     return ["feedback.kinds: empty, so the log keeps no feedback and cannot train a model; declare the kinds"]
 
 
+def delta_warnings(pipeline: Preflight) -> list[str]:
+    """Return a warning about deltas that belong to another version of the catalogue, such as the one before a build."""
+    config, catalogue = pipeline.config, pipeline.catalogue
+    folder = pipeline.home / config.deltas_folder
+    if catalogue is None or not folder.is_dir():
+        return []
+    others = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.name != catalogue.identity and any(path.glob("*.npz"))
+    ]
+    if not others:
+        return []
+    return [
+        f"deltas: those in {', '.join(map(str, others[:3]))} belong to another version of the catalogue, and do not "
+        f"apply to {config.catalogue}; make the changes again if they are missing, and remove the folder when no release "
+        f"needs it"
+    ]
+
+
+def training_warnings(config: PipelineConfig, home: Path) -> list[str]:
+    """Return a warning if the catalogue has deltas, which training does not read."""
+    count = len(list((home / config.deltas_folder).glob("*/*.npz")))
+    if not count:
+        return []
+    return [
+        f"deltas: training reads the catalogue without its deltas ({count} in {home / config.deltas_folder}); fold them "
+        f"into the catalogue first, with `rankway catalogue compact`"
+    ]
+
+
 def _call_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about units that are limited by their calls to the next unit.
 

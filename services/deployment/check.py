@@ -83,6 +83,10 @@ class Preflight:
             catalogue = open_grown(
                 settled(self.home / self.config.catalogue), self.home / self.config.deltas_folder
             )
+            if catalogue.state:
+                self.notes.append(
+                    f"catalogue: {catalogue.label}, {catalogue.item_count:,} items with its deltas"
+                )
         return catalogue
 
     @cached_property
