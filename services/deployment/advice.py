@@ -88,8 +88,8 @@ def delta_warnings(pipeline: Preflight) -> list[str]:
         return []
     return [
         f"deltas: those in {', '.join(map(str, others[:3]))} belong to another version of the catalogue, and do not "
-        f"apply to {config.catalogue}; make the changes again if they are missing, and remove the folder when no release "
-        f"needs it"
+        f"apply to {config.catalogue}; make the changes again if they are missing, and remove the folder when no "
+        f"release needs it"
     ]
 
 
@@ -99,8 +99,8 @@ def training_warnings(config: PipelineConfig, home: Path) -> list[str]:
     if not count:
         return []
     return [
-        f"deltas: training reads the catalogue without its deltas ({count} in {home / config.deltas_folder}); fold them "
-        f"into the catalogue first, with `rankway catalogue compact`"
+        f"deltas: training reads the catalogue without its deltas ({count} in {home / config.deltas_folder}); fold "
+        f"them into the catalogue first, with `rankway catalogue compact`"
     ]
 
 

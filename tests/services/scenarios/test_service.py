@@ -186,7 +186,8 @@ def test_items_are_added_and_removed_under_load_without_an_error(service: Servic
         rankway(environment, "catalogue", "add", config, str(home / "items.parquet"))
         until_all_answer(200)
         assert ask(service.port, http_request("GET", "/v1/items/item-9000")).json == {"id": "item-9000"}
-        near = ask(service.port, rank_request({**GOOD, "context": {"position": [0.5, 0.5]}, "k": 20})).json
+        anywhere = {"user_id": "u1", "context": {"position": [0.5, 0.5]}, "k": 20}
+        near = ask(service.port, rank_request(anywhere)).json
         assert "item-9000" in {item["id"] for item in near["items"]}
         assert near["models"]["catalogue"].startswith("1+1.")
         rankway(environment, "catalogue", "remove", config, "item-9000")
