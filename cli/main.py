@@ -57,7 +57,7 @@ COMMANDS = (
         "catalogue",
         "cli.catalogue:app",
         _DATA,
-        "Build a catalogue from files; add and remove served items.",
+        "Build a catalogue; add and remove items while it is served.",
     ),
     Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
     Command(

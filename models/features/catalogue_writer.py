@@ -1,4 +1,4 @@
-"""Write a catalogue from chunks of items, in memory that does not depend on their number, apart from 40 bytes per item.
+"""Write a catalogue from chunks of items, in memory that holds only keys, order and text lengths of all items.
 
 The chunks are written in their own order first. Then every array is written again in the order of keys.
 """
