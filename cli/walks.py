@@ -12,9 +12,10 @@ from rich.console import Console
 from cli.errors import exit_on_error
 from cli.progress import shown_progress
 from models.extras import require
+from walks.demo.unpack import unpack_demo
 from walks.ensure import ensure_world
 from walks.presets import PresetName
-from walks.world import data_home, inputs_of, world_at
+from walks.world import data_home, inputs_of, read_manifest, world_at
 
 app = typer.Typer(help="Build and explore the example: walking routes in Helsinki.", no_args_is_help=True)
 
@@ -41,6 +42,23 @@ def build(
         f"{'built' if built else 'up to date'}: {root}\n"
         f"{counts['routes']} routes ({counts['loops']} loops) over {counts['walkable_km']} km of ways;"
         f" simulated: {counts['users']} users, {counts['lists']} lists, {counts['ratings']} ratings\n"
+        f"map: {manifest['map']['attribution']}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def demo(home: Home = None) -> None:
+    """Put the small world that ships with Rankway into the data home, for configs/demo.yaml."""
+    console = Console(stderr=True)
+    with _exit_on_error(console):
+        world, unpacked = unpack_demo(home)
+        manifest = read_manifest(world)
+    assert manifest is not None, "every archive has a manifest"
+    console.print(
+        f"{'unpacked' if unpacked else 'up to date'}: {world.root}\n"
+        f"{manifest['counts']['routes']} routes, {manifest['shipped_users']} simulated users and trained models\n"
         f"map: {manifest['map']['attribution']}",
         soft_wrap=True,
         highlight=False,

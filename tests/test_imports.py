@@ -36,7 +36,7 @@ FLOORS = {
         "errors pools serving_rules",
     ),
     "walks": (
-        "ensure",
+        "demo ensure",
         "build",
         "data",
         "simulation",

@@ -6,6 +6,7 @@ WalksError
 ├── BadSeriesError      the weather series has gaps, wrong columns or absurd values
 ├── BadModelError       the sentence encoder cannot be loaded
 ├── TooFewRoutesError   the map is too small for the configured number of routes
+├── BadArchiveError     the demo's archive is missing or damaged
 ├── NoWorldError        a command needs a world, but none is built or this code cannot read it
 └── UnknownRouteError   no route has the requested id
 
@@ -35,6 +36,10 @@ class TooFewRoutesError(WalksError):
 
 class BadModelError(WalksError):
     """The sentence encoder's files cannot be used."""
+
+
+class BadArchiveError(WalksError):
+    """The archive of the demo cannot be read."""
 
 
 class NoWorldError(WalksError):

@@ -1,10 +1,10 @@
-"""World sizes. There are two presets: `full` for serving, `tiny` for tests."""
+"""World sizes. There are three presets: `full` for serving, `demo` for the world that ships, `tiny` for tests."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PresetName = Literal["full", "tiny"]
+PresetName = Literal["full", "demo", "tiny"]
 
 
 class WorldConfig(BaseModel):
@@ -37,6 +37,14 @@ class WorldConfig(BaseModel):
 
 PRESETS: dict[PresetName, WorldConfig] = {
     "full": WorldConfig(),
+    "demo": WorldConfig(
+        routes=600,
+        anchors=300,
+        proposals=24_000,
+        users=1500,
+        days=120,
+        valid_days=14,
+    ),
     "tiny": WorldConfig(
         routes=300,
         anchors=150,

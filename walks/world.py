@@ -26,7 +26,10 @@ CODE = (
     "services/locks.py",
 )
 """The code that determines a built world's bytes, except for the files in ``BESIDE``."""
-BESIDE = {"bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
+BESIDE = {
+    *("bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"),
+    *("archive.py", "pack.py", "unpack.py"),
+}
 """Files in walks/ that read a built world, or that start its build."""
 
 
