@@ -8,7 +8,7 @@ import hashlib
 import io
 import tarfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from walks.errors import BadArchiveError
 
@@ -28,46 +28,33 @@ def write_archive(folder: Path, archive: Path) -> None:
     archive.write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
 
 
-def read_archive(archive: Path) -> tuple[str, bytes]:
+def read_archive(archive: Path) -> tuple[str, dict[str, bytes]]:
     """Read an archive completely.
 
     Returns:
-        The sha256 of the archive in hex, and the tar file in it.
+        The sha256 of the archive in hex, and the content of every file in it, by name.
 
     Raises:
-        BadArchiveError: the archive is missing or damaged.
+        BadArchiveError: the archive is missing or damaged, or has a file outside its folder.
     """
     try:
         data = archive.read_bytes()
-        return hashlib.sha256(data).hexdigest(), gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(archive, error) from error
+        files = _files_in(gzip.decompress(data))
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
+        raise BadArchiveError(
+            f"the demo's archive {archive} cannot be read: {error}; restore the file from the repository, "
+            "or write it again with `make demo-world`"
+        ) from error
+    return hashlib.sha256(data).hexdigest(), files
 
 
-def extract(archive: Path, tar_bytes: bytes, folder: Path) -> None:
-    """Extract an archive that ``read_archive`` has read into a folder.
-
-    Raises:
-        BadArchiveError: the archive is damaged, or has a member outside the folder.
-    """
-    try:
-        with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise _damaged(archive, error) from error
-
-
-def sizes_of(archive: Path, tar_bytes: bytes) -> dict[str, int]:
-    """Return the size in bytes of every file in an archive, by name."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
-            return {member.name: member.size for member in tar if member.isfile()}
-    except tarfile.TarError as error:
-        raise _damaged(archive, error) from error
-
-
-def _damaged(archive: Path, error: Exception) -> BadArchiveError:
-    return BadArchiveError(
-        f"the demo's archive {archive} cannot be read: {error}; restore the file from the repository, "
-        "or write it again with `make demo-world`"
-    )
+def _files_in(tar_bytes: bytes) -> dict[str, bytes]:
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
+        for member in tar:
+            name = PurePosixPath(member.name)
+            content = tar.extractfile(member)
+            if content is None or name.is_absolute() or ".." in name.parts:
+                raise ValueError(f"expected files inside the folder, got {member.name!r}")
+            files[member.name] = content.read()
+    return files
