@@ -44,6 +44,7 @@ COMMANDS = (
         "check", "cli.check:check", _SERVE, "Check a pipeline's YAML, its data, its models and runtimes."
     ),
     Command("serve", "cli.serve:serve", _SERVE, "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
+    Command("ask", "cli.ask:ask", _SERVE, "Ask a running service for a ranking, and print it."),
     Command(
         "release", "cli.release:app", _SERVE, "Switch models, catalogue and features together, under load."
     ),

@@ -12,8 +12,10 @@ from typing import Annotated, TextIO
 import typer
 from rich.console import Console
 
+from cli.address import with_address
+from cli.ask.command_line import ask_command
 from cli.errors import exit_on_error, print_warning
-from services.config.loading import load_config, validated
+from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, StartFailed
 from services.paths import home_directory
@@ -39,9 +41,11 @@ def serve(
     stop = threading.Event()
     _stop_at_signals(stop)
     with exit_on_error(console):
-        pipeline = _with_address(load_config(config), host, port)
+        written = load_config(config)
+        pipeline = with_address(written, host, port)
+        ask = ask_command(config, written.http, pipeline.http)
         try:
-            _run(pipeline, config, console, stop)
+            _run(pipeline, config, console, stop, ask)
         except StartFailed as error:
             if error.report and verbose:
                 console.print(error.report, markup=False, highlight=False)
@@ -50,7 +54,9 @@ def serve(
             raise
 
 
-def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading.Event) -> None:
+def _run(
+    pipeline: PipelineConfig, file: Path, console: Console, stop: threading.Event, ask_command: str
+) -> None:
     from services.config.runtimes import resolved
     from services.deployment.advice import delta_warnings, log_warnings, release_warnings, store_warnings
     from services.deployment.check import Preflight
@@ -102,7 +108,10 @@ def _run(pipeline: PipelineConfig, file: Path, console: Console, stop: threading
                 "[yellow]requests take Serve's slower path, not the fast path; see the replicas' logs[/]"
             )
         curl = f"curl -s {url}/v1/rank -d {shlex.quote(example)}"
-        _announce(stdout, f"{pipeline.name} is ready at {url}. Try it:\n  {curl}\n")
+        _announce(
+            stdout,
+            f"{pipeline.name} is ready at {url}. Try it:\n  {curl}\nOr as a table:\n  {ask_command}\n",
+        )
         console.print(f"Prometheus metrics: http://127.0.0.1:{ports.metrics_export}/metrics", highlight=False)
         open_beyond = exposed_ports()
         if open_beyond:
@@ -130,10 +139,3 @@ def _stop_at_signals(stop: threading.Event) -> None:
     """Set ``stop`` on Ctrl-C and SIGTERM, so that the service shuts down in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-
-
-def _with_address(pipeline: PipelineConfig, host: str | None, port: int | None) -> PipelineConfig:
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    data = pipeline.model_dump(mode="json")
-    data["http"].update(changes)
-    return validated(data, "command line")

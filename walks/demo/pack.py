@@ -8,7 +8,6 @@ import json
 import shutil
 import sys
 import tempfile
-from itertools import takewhile
 from pathlib import Path
 
 import yaml
