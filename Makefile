@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 CORE := $(VENV)/.core
 INSTALLED := $(VENV)/.installed
+# `make demo PORT=8001` serves on another port.
+SERVE_OPTIONS := $(if $(PORT),--port $(PORT))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 define CREATE_VENV
@@ -23,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
 # Serves a small world and small models that are part of the repository. Installs only the core.
 demo: $(CORE)
 	rankway walks demo
-	rankway serve configs/demo.yaml
+	rankway serve configs/demo.yaml $(SERVE_OPTIONS)
 
 # The stamp of the core. A full installation contains the core.
 $(CORE): pyproject.toml constraints.txt
@@ -35,7 +37,7 @@ $(CORE): pyproject.toml constraints.txt
 serve: install
 	rankway walks build
 	rankway train configs/walks.yaml
-	rankway serve configs/walks.yaml
+	rankway serve configs/walks.yaml $(SERVE_OPTIONS)
 
 # Builds the world and the models of `make demo` again, and writes them to walks/demo/world.tar.gz. Takes some minutes.
 demo-world: export RANKWAY_HOME := $(CURDIR)/build/demo

@@ -50,10 +50,10 @@ def read_archive(archive: Path) -> tuple[str, dict[str, bytes]]:
 
 def _files_in(tar_bytes: bytes) -> dict[str, bytes]:
     files = {}
-    with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(tar_bytes), mode="r:") as tar:
         for member in tar:
             name = PurePosixPath(member.name)
-            content = tar.extractfile(member)
+            content = tar.extractfile(member) if member.isreg() else None
             if content is None or name.is_absolute() or ".." in name.parts:
                 raise ValueError(f"expected files inside the folder, got {member.name!r}")
             files[member.name] = content.read()
