@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+import msgspec
+
 from services.errors import RequestError, ServiceError
+from services.ingress.schema import RankResponse
 
 _LIMIT_S = 60.0
 _REFUSED = range(400, 500)
@@ -43,9 +46,12 @@ class Client:
             raise RequestError(_detail(document))
         if status != http.client.OK:
             raise ServiceError(f"{self._url} answered with status {status}: {_detail(document)}")
-        if not isinstance(document, dict) or not isinstance(document.get("items"), list):
-            raise self._other_program()
-        return document
+        try:
+            msgspec.convert(document, RankResponse)
+        except msgspec.ValidationError as error:
+            raise self._other_program() from error
+        answer: dict[str, Any] = document
+        return answer
 
     def details(self, item_id: str) -> dict[str, Any]:
         """Return an item's details. Empty if the catalogue does not have the item."""

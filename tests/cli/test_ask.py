@@ -22,8 +22,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(home: Path) -> Iterator[int]:
-    with http_server(StandaloneApp(home / "pipeline.yaml", home)) as port:
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    # The service has a home of its own, because one process cannot open a feature store twice.
+    served = tmp_path_factory.mktemp("served")
+    with http_server(StandaloneApp(make_pipeline(served), served)) as port:
         yield port
 
 

@@ -44,7 +44,10 @@ def http_answer(status: str, body: bytes) -> bytes:
         (http_answer("200 OK", b"<html>"), "did not answer like a service of Rankway"),
         (http_answer("200 OK", b"[]"), "did not answer like a service of Rankway"),
         (http_answer("200 OK", b"{}"), "did not answer like a service of Rankway"),
-        (http_answer("200 OK", b'{"items": ["a"]}'), "did not answer like a service of Rankway"),
+        (
+            http_answer("200 OK", b'{"request_id": "1", "items": ["a"]}'),
+            "did not answer like a service of Rankway",
+        ),
         (http_answer("200 OK", b"\xff"), "did not answer like a service of Rankway"),
         (http_answer("503 Unavailable", b'{"detail": "starting"}'), "status 503: starting"),
         (http_answer("429 Too Many", b'{"detail": "full"}'), "status 429: full"),

@@ -1,5 +1,4 @@
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -32,9 +31,3 @@ def test_names_the_command_of_the_environment_in_the_current_folder(
 def test_names_a_command_elsewhere_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/opt/env/bin/rankway", "serve"])
     assert ask_command(Path("shop.yaml"), WRITTEN, WRITTEN) == "/opt/env/bin/rankway ask shop.yaml"
-
-
-def test_the_installed_command_calls_itself_by_a_path_that_works() -> None:
-    command = Path(sys.executable).with_name("rankway")
-    done = subprocess.run([command, "ask", "--help"], capture_output=True, text=True, timeout=60, check=True)
-    assert "Ask a running service" in done.stdout
