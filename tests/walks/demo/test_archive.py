@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from walks.demo.archive import ARCHIVE, read_archive, write_archive
@@ -25,6 +25,7 @@ def tar_with(*members: tuple[str, bytes]) -> bytes:
     return gzip.compress(buffer.getvalue())
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.tuples(_PARTS, _PARTS), st.binary(max_size=2000), max_size=5))
 def test_files_come_back_as_they_were_and_the_same_files_give_the_same_bytes(
     content: dict[tuple[str, str], bytes],
