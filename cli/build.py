@@ -91,6 +91,16 @@ def build_events(
     return manifest if update.files is None else manifest | {"files": asdict(update.files)}
 
 
+def timelines_of(pipeline: PipelineConfig, home: Path) -> Path | None:
+    """Return the folder with the item columns as of earlier times. None if they do not come from events."""
+    from models.datasets.build import EventData
+
+    events = None if pipeline.training is None else pipeline.training.events
+    if events is None or not events.has_lists:
+        return None
+    return EventData(home / Path(pipeline.catalogue).parent).timelines
+
+
 def _located(events: EventsConfig, home: Path) -> EventsConfig:
     """Return the configuration with absolute paths. Relative paths are below the home."""
     if events.files is None:

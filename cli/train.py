@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.build import build_events
+from cli.build import build_events, timelines_of
 from cli.errors import FAILED, exit_on_error, print_warning
 from cli.own_log import own_log
 from cli.progress import shown_progress
@@ -99,6 +99,7 @@ def _train(
         reranker=None if reranker is None else home / reranker,
         distilled=_distilled_path(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
+        timelines=timelines_of(pipeline, home),
     )
     _recover(folders)
     for warning in training_warnings(pipeline, home):

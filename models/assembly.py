@@ -11,6 +11,7 @@ from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.features.definition import PER_CANDIDATE
 from models.features.sent import item_values
+from models.features.timelines import ItemTimelines
 from models.padding import Slots, chunk_offsets, from_lists
 from models.ragged import RaggedArray, RaggedBatch
 from models.signature import VECTOR, Inputs, InputSpec, Signature
@@ -61,13 +62,22 @@ _Maker = Callable[[_Call], NDArray[Any]]
 class InputAssembler:
     """Build a model's inputs, in training and in serving."""
 
-    def __init__(self, signature: Signature, catalogue: Catalogue, *, whole_lists: bool = False) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        catalogue: Catalogue,
+        *,
+        whole_lists: bool = False,
+        timelines: ItemTimelines | None = None,
+    ) -> None:
         """Resolve every source once.
 
         Args:
             signature: declares the inputs.
             catalogue: has the item columns.
             whole_lists: with layout chunks, make each list one chunk, as in training.
+            timelines: the item columns that training reads as of each list's time. None reads the catalogue, as in
+                serving.
 
         Raises:
             SignatureError: a source is unknown, or the catalogue does not have its column.
@@ -75,7 +85,7 @@ class InputAssembler:
         self._padded = signature.layout != "flat"
         self._cut = signature.layout == "chunks" and not whole_lists
         self._inputs = [
-            (spec.name, np.dtype(spec.dtype), self._maker(spec, signature, catalogue))
+            (spec.name, np.dtype(spec.dtype), self._maker(spec, signature, catalogue, timelines))
             for spec in signature.inputs
         ]
 
@@ -98,21 +108,23 @@ class InputAssembler:
     def _row_offsets(self, batch: RaggedBatch) -> NDArray[np.int64]:
         return chunk_offsets(batch.offsets) if self._cut else batch.offsets
 
-    def _maker(self, spec: InputSpec, signature: Signature, catalogue: Catalogue) -> _Maker:
+    def _maker(
+        self, spec: InputSpec, signature: Signature, catalogue: Catalogue, timelines: ItemTimelines | None
+    ) -> _Maker:
         make = (
-            _vector_maker(spec, signature, catalogue)
+            _vector_maker(spec, signature, catalogue, timelines)
             if spec.source.startswith(VECTOR)
-            else _maker(spec, catalogue)
+            else _maker(spec, catalogue, timelines)
         )
         if self._padded and spec.per_candidate:
             return lambda call: call.slots(call.row_offsets).lists(make(call))
         return make
 
 
-def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
+def _maker(spec: InputSpec, catalogue: Catalogue, timelines: ItemTimelines | None) -> _Maker:
     kind, _, name = spec.source.partition(".")
     if kind == "item":
-        return _item_maker(spec, name, catalogue)
+        return _item_maker(spec, name, catalogue, timelines)
     if kind in {"user", "realtime", "context", "global"}:
         return _feature_maker(spec)
     if kind in {"candidate", *PER_CANDIDATE}:
@@ -126,14 +138,16 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
     return _BATCH_MAKERS[spec.source]
 
 
-def _vector_maker(spec: InputSpec, signature: Signature, catalogue: Catalogue) -> _Maker:
+def _vector_maker(
+    spec: InputSpec, signature: Signature, catalogue: Catalogue, timelines: ItemTimelines | None
+) -> _Maker:
     name = spec.source.removeprefix(VECTOR)
-    build = VectorBuilder((signature.vectors or {})[name], catalogue, name=name)
+    build = VectorBuilder((signature.vectors or {})[name], catalogue, name=name, timelines=timelines)
     width = spec.shape[0]
     return lambda call: build(call.batch, width, call.of_request())
 
 
-def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
+def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue, timelines: ItemTimelines | None) -> _Maker:
     column_name, _, history = name.partition("@")
     if column_name not in catalogue.columns:
         raise SignatureError(
@@ -147,7 +161,10 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
             f"input {spec.name}: has shape {spec.shape}, but catalogue column {column_name} has {column.shape[1:]}; "
             f"declare the column's shape for the input"
         )
+    past = timelines if timelines is not None and column_name in timelines.columns else None
     if not history:
+        if past is not None:
+            return lambda call: past.of_candidates(column_name, call.batch, call.of_request())
         return lambda call: item_values(call.batch, spec.source, column)
     base, part = _split(spec, history, ("", "list"))
 
@@ -155,7 +172,11 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
         rows = call.history_rows.get(base)
         if rows is None:
             rows = call.history_rows[base] = catalogue.rows_of_keys(call.ragged(base).values)
-        values = column.take(rows, axis=0, mode="wrap")  # row -1, an unknown item, is overwritten below
+        if past is None:
+            values = column.take(rows, axis=0, mode="wrap")  # row -1, an unknown item, is overwritten below
+        else:
+            lengths = np.diff(call.ragged(base).offsets)
+            values = past.values(column_name, rows, np.repeat(past.times_of(call.batch), lengths))
         unknown = rows < 0
         if unknown.any():
             values[unknown] = 0

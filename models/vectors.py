@@ -10,6 +10,7 @@ default NaN, it is therefore missing in the vector too.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.features.definition import PER_CANDIDATE
 from models.features.sent import item_values
+from models.features.timelines import ItemTimelines
 from models.ragged import RaggedArray, RaggedBatch
 
 PER_REQUEST = ("user", "realtime", "context", "global")
@@ -52,19 +54,27 @@ class VectorSpec(BaseModel):
 class VectorBuilder:
     """Builds the vectors of a batch."""
 
-    def __init__(self, spec: VectorSpec, catalogue: Catalogue, *, name: str) -> None:
+    def __init__(
+        self,
+        spec: VectorSpec,
+        catalogue: Catalogue,
+        *,
+        name: str,
+        timelines: ItemTimelines | None = None,
+    ) -> None:
         """Resolve the features once.
 
         Args:
             spec: the features.
             catalogue: has the item columns.
             name: the vector's name in errors.
+            timelines: the item columns that training reads as of each list's time. None reads the catalogue.
 
         Raises:
             SignatureError: the catalogue has no such column, or a column that is not numeric.
         """
         self._name, self._fill = name, np.float32(spec.fill)
-        self._parts = [(feature, *_part(feature, catalogue, name)) for feature in spec.features]
+        self._parts = [(feature, *_part(feature, catalogue, name, timelines)) for feature in spec.features]
 
     def __call__(
         self, batch: RaggedBatch, width: int, request_of: NDArray[np.int64] | None = None
@@ -139,7 +149,9 @@ def column_names(features: Sequence[str], widths: Mapping[str, int]) -> list[str
 _Read = Callable[[RaggedBatch, NDArray[np.int64]], NDArray[Any]]
 
 
-def _part(feature: str, catalogue: Catalogue, vector: str) -> tuple[_Read, int | None]:
+def _part(
+    feature: str, catalogue: Catalogue, vector: str, timelines: ItemTimelines | None
+) -> tuple[_Read, int | None]:
     group, name, index = split_name(feature)
     source = f"{group}.{name}"
     if group == "item":
@@ -153,6 +165,8 @@ def _part(feature: str, catalogue: Catalogue, vector: str) -> tuple[_Read, int |
             raise SignatureError(
                 f"vectors.{vector}: {feature} is not numeric, got {column.dtype}; leave it out"
             )
+        if timelines is not None and name in timelines.columns:
+            return partial(timelines.of_candidates, name), index
         plain = np.asarray(column)  # still memory-mapped, and faster to index
         return (lambda batch, _: item_values(batch, source, plain)), index
     if group in PER_REQUEST:

@@ -31,6 +31,7 @@ from models.datasets.build import EventData
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, cut
 from models.features.catalogue import Catalogue, item_key
+from models.features.timelines import ItemTimelines
 from models.impressions import read_impressions
 from models.training.examples.negative_sampling import over_catalogue
 from models.training.examples.usable_lists import in_memory
@@ -139,6 +140,7 @@ def events_quality(
     rankers = list(trained_rankers(pipeline, home, seeds, progress))
     data = EventData((home / pipeline.catalogue).parent)
     evaluation = EventEvaluation(Catalogue.open(data.catalogue), over.repeats)
+    timelines = ItemTimelines.open(data.timelines, evaluation.catalogue)
     valid, test = (evaluation.split(data.impressions / part) for part in ("valid", "test"))
     progress(f"{pipeline.name}: baselines", 0, 1)
     chosen = baselines(read_events(config), evaluation, config, valid, seed=pipeline.training.seed)
@@ -146,7 +148,8 @@ def events_quality(
     methods: dict[str, PER_LIST] = {}
     by_seed: dict[int, dict[str, float]] = {}
     for seed, root in rankers:
-        per_list = evaluation.judge(ranking_of(root, evaluation.catalogue, threads=threads), test)
+        rank = ranking_of(root, evaluation.catalogue, threads=threads, timelines=timelines)
+        per_list = evaluation.judge(rank, test)
         methods.setdefault(RANKER, per_list)
         by_seed[seed] = {name: float(np.nanmean(values)) for name, values in per_list.items()}
     methods |= {name: evaluation.judge(one.rank, test) for name, one in chosen.items()}

@@ -26,13 +26,19 @@ def trained_rankers(
     training = pipeline.training
     assert training is not None
     root = home / pipeline.models[pipeline.required_ranker().model].artifact
+    timelines = None
     if training.events is not None:
-        ensure_event_data(training.events, EventData((home / pipeline.catalogue).parent))
+        events = EventData((home / pipeline.catalogue).parent)
+        ensure_event_data(training.events, events)
+        timelines = events.timelines
     features = load_definitions(home / pipeline.features.definitions)
     for seed in range(training.seed, training.seed + seeds):
         root_of_seed = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
         folders = TrainingFolders(
-            catalogue=home / pipeline.catalogue, data=home / training.data, ranker=root_of_seed
+            catalogue=home / pipeline.catalogue,
+            data=home / training.data,
+            ranker=root_of_seed,
+            timelines=timelines,
         )
         config = training.model_copy(update={"seed": seed, "reranker": None, "distilled": None})
         Trainer(config, features, folders, progress).run()

@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from benchmarks.ranking.results import Ranking
 from models.artifact import Artifact
 from models.features.catalogue import Catalogue
+from models.features.timelines import ItemTimelines
 from models.ragged import RaggedBatch
 
 
-def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking:
+def ranking_of(
+    root: Path, catalogue: Catalogue, *, threads: int = 2, timelines: ItemTimelines | None = None
+) -> Ranking:
     """Return the ranking by the artifact at ``root``. All signatures are supported.
 
     Raises:
@@ -29,7 +32,7 @@ def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking
     artifact = Artifact.load(root)
     module = build_architecture(artifact.architecture)
     module.load_state_dict(load_file(root / SAFETENSORS))
-    assembler = InputAssembler(artifact.signature, catalogue, whole_lists=True)
+    assembler = InputAssembler(artifact.signature, catalogue, whole_lists=True, timelines=timelines)
 
     def rank(batch: RaggedBatch) -> NDArray[np.float32]:
         torch.set_num_threads(threads)

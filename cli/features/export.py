@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.build import timelines_of
 from cli.errors import exit_on_error
 from cli.models.graph_import import missing_number
 from cli.own_log import own_log
@@ -14,6 +15,7 @@ from cli.progress import shown_progress
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.errors import SignatureError
+from models.features.timelines import ItemTimelines
 from models.importing.known_features import KnownFeatures
 from models.training.vector_data import VectorData
 from models.vectors import VectorBuilder, VectorSpec
@@ -80,10 +82,12 @@ def export(
 
             folder = folder.with_name(f"{folder.name}-from-log")
             impressions_from_log(from_log, folder, definitions, pipeline.feedback, training.log_valid_share)
+        past = timelines_of(pipeline, home)
+        timelines = None if past is None else ItemTimelines.open(past, catalogue)
         data = VectorData(
             folder=settled(folder),
             view=open_view(pipeline.features, definitions, catalogue, home),
-            build=VectorBuilder(spec, catalogue, name="export"),
+            build=VectorBuilder(spec, catalogue, name="export", timelines=timelines),
             width=len(names),
             over=training.over_catalogue,
             history=training.ranker.history,

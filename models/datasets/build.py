@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from models.atomic_directory import written_whole
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments, cut, moments_of
-from models.datasets.features import NUMBER, POPULARITY, features_of, histories
+from models.datasets.features import features_of, histories
 from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
+from models.datasets.item_columns import TIMELINES, columns_of, first_choices
 from models.datasets.newest import ranges
 from models.datasets.unchosen import unchosen_columns
 from models.datasets.users import write_users
 from models.datasets.write_shown import write_shown_lists
 from models.errors import ArtifactError
 from models.features.catalogue import item_key, write_catalogue
+from models.features.timelines import write_timelines
 from models.impressions import impressions_writer
 from models.ragged import RaggedBatch, offsets_of
 
@@ -56,6 +58,11 @@ class EventData:
     def impressions(self) -> Path:
         """Impressions folder, with one folder per split, which also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
         return self.root / "impressions"
+
+    @property
+    def timelines(self) -> Path:
+        """Folder with the item columns as of earlier times, for training."""
+        return self.root / "timelines"
 
     @property
     def users(self) -> Path:
@@ -95,7 +102,8 @@ def write_event_data(
     keys = np.array([item_key(item) for item in log.item_ids], dtype=np.int64)
     if config.has_lists:
         cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
-        parts, columns = cuts.parts(moments.at_s), _columns(log, cuts.parts(log.at_s)["train"])
+        parts, choices = cuts.parts(moments.at_s), first_choices(log)
+        columns = {**columns_of(log, choices, cuts.valid_s), **log.item_columns}
         has_label = _has_label(log, moments)
     else:
         columns = unchosen_columns(log)
@@ -113,6 +121,10 @@ def write_event_data(
             position_column=log.position,
             attribution=log.licence,
         )
+        if config.has_lists:
+            write_timelines(
+                staging.timelines, TIMELINES, keys=keys, item=choices.item, at_s=choices.at_s
+            )
         counts: dict[str, Any] = {}
         for split in SPLITS if config.has_lists else ():
             if log.shown is not None:
@@ -185,21 +197,6 @@ def _thinned(moments: Moments, count: int | None) -> Moments:
     if count is None or len(moments) <= count:
         return moments
     return moments.take(np.linspace(0, len(moments) - 1, count).astype(np.int64))
-
-
-def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Return the item columns. Number and popularity use only events from the training period."""
-    items = len(log.item_ids)
-    if log.relevance is not None:
-        training = training & (log.relevance > 0)
-    pairs = np.sort(log.user[training] * items + log.item[training])  # np.unique is slower
-    users = np.bincount(pairs[np.diff(pairs, prepend=-1) != 0] % items, minlength=items)
-    number = np.where(users > 0, np.cumsum(users > 0), 0)
-    return {
-        NUMBER: number.astype(np.int64),
-        POPULARITY: np.log1p(users).astype(np.float32),
-        **log.item_columns,
-    }
 
 
 def _write_split(

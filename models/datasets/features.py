@@ -38,17 +38,18 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
     age = "seconds since the item's last choice"
     return FeatureSet(
         features=(
-            *(_context(log) if log.is_served else ()),
+            *_context(log),
             Feature(
                 name=NUMBER,
                 group="item",
                 dtype="int64",
-                description="the item's number, from 1. It is 0 if the item was never chosen in the training period",
+                description="the item's number, from 1, in the order of the first choice. It is 0 before that, and if "
+                "the first choice is after the training period",
             ),
             Feature(
                 name=POPULARITY,
                 group="item",
-                description="log(1 + number of users who chose the item in the training period)",
+                description="log(1 + number of users who chose the item before)",
             ),
             *_fixed("item", log.item_columns, log.logs, {}),
             *_fixed("user", log.user_columns, log.user_logs, log.user_defaults),
@@ -119,7 +120,7 @@ def histories(
 ) -> dict[str, Column]:
     """Return the user columns for M moments: the items that the user chose strictly before.
 
-    If the log's users are served, the columns also have the time of the request and the users' fixed features.
+    The columns also have the time of the request and the users' fixed features.
 
     Args:
         log: the events.
@@ -143,7 +144,5 @@ def histories(
     ragged: dict[str, Column] = {
         f"user.{name}": RaggedArray(values, offsets) for name, values in columns.items()
     }
-    if not log.is_served:
-        return ragged
     fixed = {f"user.{name}": values[moments.user] for name, values in log.user_columns.items()}
     return {**ragged, **fixed, NOW: moments.at_s}

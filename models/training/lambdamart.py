@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.overlay import Overlay
+from models.features.timelines import item_column
 from models.features.view import FeatureView
 from models.importing.converted import INPUT, converted, largest_difference
 from models.importing.known_features import KnownFeatures
@@ -43,9 +45,9 @@ Progress = Callable[[str, int, int, str], None]
 
 @dataclass(frozen=True)
 class _Split:
-    """Lists in memory: catalogue rows (N,), vectors (N, F), labels (N,), and offsets (B + 1,)."""
+    """Lists in memory: the reference's scores (N,), vectors (N, F), labels (N,), and offsets (B + 1,)."""
 
-    rows: NDArray[np.int64]
+    reference: NDArray[Any] | None
     vectors: NDArray[np.float32]
     labels: NDArray[np.float32]
     offsets: NDArray[np.int64]
@@ -53,7 +55,7 @@ class _Split:
     def part(self, first: int, last: int) -> "_Split":
         start, end = self.offsets[first], self.offsets[last]
         return _Split(
-            self.rows[start:end],
+            None if self.reference is None else self.reference[start:end],
             self.vectors[start:end],
             self.labels[start:end],
             self.offsets[first : last + 1] - start,
@@ -96,10 +98,14 @@ def train_lambdamart(
     if not force and (existing := already_trained(folders.ranker, lineage["key"])) is not None:
         return Trained(existing, folders.ranker, fresh=False)
     overlay = None if folders.overlay is None else Overlay.open(folders.overlay, features)
+    timelines = folders.open_timelines(catalogue)
     data = VectorData(
         folder=folders.data,
         view=FeatureView(features, catalogue, overlay),
-        build=VectorBuilder(spec, catalogue, name=INPUT),
+        build=VectorBuilder(spec, catalogue, name=INPUT, timelines=timelines),
+        reference=partial(item_column, config.reference, catalogue=catalogue, timelines=timelines)
+        if config.reference is not None
+        else None,
         width=len(names),
         over=config.over_catalogue,
         history=ranker.history,
@@ -121,7 +127,7 @@ def train_lambdamart(
         "wall_s": round(time.monotonic() - started_s, 1),
     }
     return Trained(
-        _written(text, spec, len(names), report, catalogue, config, features, folders.ranker, lineage),
+        _written(text, spec, len(names), report, config, features, folders.ranker, lineage),
         folders.ranker,
         fresh=True,
     )
@@ -134,9 +140,8 @@ def _lineage(
     folders: TrainingFolders,
     spec: VectorSpec,
 ) -> dict[str, Any]:
-    read = [p for p in (folders.data, folders.catalogue, folders.overlay) if p is not None]
     lineage: dict[str, Any] = {
-        "data": hash_of_data(read),
+        "data": hash_of_data(folders.read),
         "features": features.content_hash,
         "code": hash_of_training_code(),
         "seed": config.seed,
@@ -155,11 +160,12 @@ def _read(data: VectorData, split: str, count: int | None, progress: Progress) -
     for part in data.lists(split, count):
         parts.append(part)
         progress(f"reading the {split} lists", part.first + len(part.sizes), part.total, "")
+    references = [part.reference for part in parts if part.reference is not None]
     sizes = np.concatenate([part.sizes for part in parts])
     if len(sizes) < 2:
         raise TrainingError(f"{split} impressions: expected at least 2 lists, got {len(sizes)}; add data")
     return _Split(
-        rows=np.concatenate([part.rows for part in parts]),
+        reference=np.concatenate(references) if references else None,
         vectors=np.concatenate([part.vectors for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         offsets=offsets_of(sizes),
@@ -224,7 +230,6 @@ def _written(
     spec: VectorSpec,
     width: int,
     report: _Split,
-    catalogue: Catalogue,
     config: TrainingConfig,
     features: FeatureSet,
     root: Path,
@@ -244,7 +249,7 @@ def _written(
     lineage["largest_difference"] = largest_difference(
         original, graph, output, golden, has_missing=spec.missing == "nan"
     )
-    metrics = _metrics(original.predict(report.vectors).astype(np.float32), report, catalogue, config)
+    metrics = _metrics(original.predict(report.vectors).astype(np.float32), report, config)
 
     def write(folder: Path) -> None:
         (folder / ONNX).write_bytes(graph)
@@ -263,15 +268,13 @@ def _written(
     )
 
 
-def _metrics(
-    scores: NDArray[np.float32], report: _Split, catalogue: Catalogue, config: TrainingConfig
-) -> dict[str, float]:
+def _metrics(scores: NDArray[np.float32], report: _Split, config: TrainingConfig) -> dict[str, float]:
     orders = {
         "": scores,
         "random_": np.random.default_rng(config.seed).random(len(scores), dtype=np.float32),
     }
-    if config.reference is not None:
-        orders["popularity_"] = catalogue.columns[config.reference].take(report.rows)
+    if report.reference is not None:
+        orders["popularity_"] = report.reference
     metrics: dict[str, float] = {}
     for prefix, order in orders.items():
         metrics |= quality(order, report.labels, report.offsets, prefix)

@@ -40,10 +40,10 @@ class Splits:
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, catalogue: Catalogue
     ) -> None:
-        """Open the overlay.
+        """Open the overlay and the timelines.
 
         Raises:
-            ArtifactError: the overlay cannot be used.
+            ArtifactError: the overlay or the timelines cannot be used.
         """
         overlay = None if folders.overlay is None else Overlay.open(folders.overlay, features)
         self._config = config
@@ -51,6 +51,8 @@ class Splits:
         self._data = folders.data
         self._catalogue = catalogue
         self._view = FeatureView(features, catalogue, overlay)
+        self.timelines = folders.open_timelines(catalogue)
+        """The item columns as of each list's time. None if the data have none."""
         self._read: dict[str, Labelled] = {}
         self._scored: dict[tuple[str, int | None], Labelled] = {}
 
@@ -97,7 +99,9 @@ class Splits:
             module = build_architecture(ranker.architecture)
             module.load_state_dict(load_file(root / SAFETENSORS))
             module.to(device)
-            assembler = InputAssembler(ranker.signature, self._catalogue, whole_lists=True)
+            assembler = InputAssembler(
+                ranker.signature, self._catalogue, whole_lists=True, timelines=self.timelines
+            )
             batch, labels = self.labelled(name, count)
             what, total = f"scoring the {name} lists", len(batch)
             scores = score(module, Lists(batch, labels, assembler), lambda done: progress(what, done, total))

@@ -20,6 +20,7 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.timelines import item_column
 from models.runtimes.golden import golden_batch
 from models.training.checkpoint import TrainingCheckpoint
 from models.training.config import FitConfig, RankerTraining, TrainingConfig
@@ -101,9 +102,7 @@ class Trainer:
         reads = config.ranker
         torch.set_num_threads(config.threads)
         made_from = {
-            "data": hash_of_data(
-                [p for p in (folders.data, folders.catalogue, folders.overlay) if p is not None]
-            ),
+            "data": hash_of_data(folders.read),
             "features": features.content_hash,
             "code": hash_of_training_code(),
             "seed": config.seed,
@@ -177,7 +176,9 @@ class Trainer:
         torch.manual_seed(self._config.seed)
         module = build_architecture(options)
         signature = module.signature(self._features.content_hash)
-        assembler = InputAssembler(signature, self._catalogue, whole_lists=True)
+        assembler = InputAssembler(
+            signature, self._catalogue, whole_lists=True, timelines=self._splits.timelines
+        )
         train = Lists(*recipe.read("train", recipe.fit.max_lists), assembler)
         valid = Lists(*recipe.read("valid", None), assembler)
         if (over := self._config.over_catalogue) is not None:
@@ -201,7 +202,9 @@ class Trainer:
         )
         metrics = self._metrics(score(module, report), report)
         module.cpu()
-        golden = InputAssembler(signature, self._catalogue)(golden_batch(report.batch))
+        golden = InputAssembler(signature, self._catalogue, timelines=self._splits.timelines)(
+            golden_batch(report.batch)
+        )
         lineage["training"] = _account(fitted, train, select, report, started_s)
         if self._accelerator.is_main_process:
             write_artifact(
@@ -227,7 +230,9 @@ class Trainer:
         random = np.random.default_rng(self._config.seed).random(batch.candidate_count, dtype=np.float32)
         orders = {"": scores, "random_": random}
         if self._config.reference is not None:
-            orders["popularity_"] = self._catalogue.columns[self._config.reference].take(batch.rows)
+            orders["popularity_"] = item_column(
+                self._config.reference, batch, self._catalogue, self._splits.timelines
+            )
         if "score" in batch.candidates:
             orders["ranker_"] = batch.candidates["score"]
         metrics: dict[str, float] = {}

@@ -1,8 +1,9 @@
 """Training data as feature vectors: lists with labels, one float32 row per candidate, as serving builds them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ class VectorLists:
         rows: int64 (N,), catalogue rows.
         labels: float32 (N,).
         vectors: float32 (N, F).
+        reference: (N,), the scores of a reference order. None: there is no reference.
     """
 
     first: int
@@ -39,6 +41,7 @@ class VectorLists:
     rows: NDArray[np.int64]
     labels: NDArray[np.float32]
     vectors: NDArray[np.float32]
+    reference: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class VectorData:
         over: options for data that contain only chosen items.
         history: the user feature with earlier items, read if ``over`` leaves them out.
         seed: seed for drawn items.
+        reference: reads the column that orders the lists as a reference.
     """
 
     folder: Path
@@ -62,6 +66,7 @@ class VectorData:
     over: OverCatalogueConfig | None = None
     history: str = "history"
     seed: int = 1
+    reference: Callable[[RaggedBatch], NDArray[Any]] | None = None
 
     def lists(self, split: str, count: int | None = None) -> Iterator[VectorLists]:
         """Yield the lists of a split in time order, about 100,000 candidates at a time.
@@ -121,7 +126,8 @@ class VectorData:
             RaggedBatch(offsets=batch.offsets, rows=batch.rows, requests=batch.requests, candidates=columns)
         )
         vectors = self.build(completed, self.width)
-        return VectorLists(first, total, np.diff(batch.offsets), batch.rows, labels, vectors)
+        reference = None if self.reference is None else self.reference(completed)
+        return VectorLists(first, total, np.diff(batch.offsets), batch.rows, labels, vectors, reference)
 
     def _lists_at_once(self, split: str, batch: RaggedBatch) -> int:
         longest = int(np.diff(batch.offsets).max(initial=1))

@@ -1,111 +1,248 @@
-"""No feature of a list uses an event at or after the list's time.
+"""No feature of a training, validation or test list uses an event at or after the list's time.
 
-The same random log is built twice: whole, and without the events at or after a list's time. The features of the list
-must be equal. The item features (popularity and number) use the events of the training period, so they are compared for
-lists of the later periods.
+The same random log is built twice: as it is, and without the events at or after the time of one of its lists. These
+events go to a user and an item of no interest, so that the split and the catalogue stay the same. The events of the
+lists at that time keep their users, so that the lists exist, but they choose another item. All features of all
+lists up to that time must be equal, for every item of the catalogue, whether it was chosen, drawn or neither.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from models.assembly import InputAssembler
 from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, cut, moments_of
-from models.datasets.features import features_of, histories
-from models.datasets.files.problems import BadRows
-from models.datasets.files.reading import read_files
-from models.features.catalogue import Catalogue
+from models.features.catalogue import Catalogue, item_key
 from models.features.view import FeatureView
 from models.impressions import read_impressions
-from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
-from tests.models.datasets.files.tables import config_of, write
+from models.ragged import RaggedArray
+from models.signature import InputSpec, Signature
+from models.training.config import OverCatalogueConfig
+from models.training.examples.negative_sampling import over_catalogue
+from models.training.folders import TrainingFolders
+from models.training.vector_data import VectorData
+from models.vectors import VectorBuilder, VectorSpec
+from services.stages.features import load_definitions
 
 START_S = 1_000_000_000
+USERS, ITEMS = 5, 7
+NOBODY, NOTHING = USERS - 1, ITEMS - 1
+"""The user and the item of the events that are taken away."""
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 40), st.integers(1, 5)),
+    st.tuples(
+        st.integers(0, NOBODY - 1),
+        st.integers(0, NOTHING - 1),
+        st.integers(0, 40),
+        st.sampled_from([0, 0.2, 1]),
+    ),
     min_size=30,
-    max_size=80,
+    max_size=60,
 )
+CONFIG = EventsConfig(set="movielens-100k", history=8)
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Without shrinking, because each example builds data sets on disk."""
+ITEM_SOURCES = ("item.number", "item.popularity", "item.price")
 
 
-def log_of(tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, int]]) -> EventLog:
-    """Return the log of a file with these events."""
-    users, items, times, values = zip(*events, strict=True)
-    columns = {
-        "user_id": [f"u{user}" for user in users],
-        "item_id": [f"i{item}" for item in items],
-        "timestamp": [START_S + time for time in times],
-        "rating": values,
-    }
-    path = write(tmp_path_factory.mktemp("log") / "a.parquet", columns)
-    return read_files(config_of(path), BadRows())
+def log_of(events: list[tuple[int, int, int, float]], *, served: bool) -> EventLog:
+    """Return the log of these events: user, item, time and relevance."""
+    user, item, at_s, relevance = (np.array(column) for column in zip(*events, strict=True))
+    log = EventLog(
+        name="random",
+        user=user,
+        item=item,
+        at_s=START_S + at_s.astype(np.float64),
+        value=1 + np.arange(len(events), dtype=np.float32) % 5,
+        relevance=relevance.astype(np.float32),
+        item_ids=[f"i{number}" for number in range(ITEMS)],
+        item_columns={"price": np.arange(ITEMS, dtype=np.float32)},
+        user_ids=[f"u{number}" for number in range(USERS)] if served else [],
+        user_columns={"age": np.arange(USERS, dtype=np.float32)},
+    )
+    return in_order(log)
 
 
-def before(log: EventLog, at_s: float) -> EventLog:
-    """Return the log without events at or after a time."""
-    kept = log.at_s < at_s
-    return replace(log, user=log.user[kept], item=log.item[kept], at_s=log.at_s[kept], value=log.value[kept])
+def in_order(log: EventLog) -> EventLog:
+    """Return the log by user, time and item."""
+    order = np.lexsort((log.item, log.at_s, log.user))
+    assert log.relevance is not None
+    columns = {name: getattr(log, name)[order] for name in ("user", "item", "at_s", "value", "relevance")}
+    return replace(log, **columns)
 
 
-def completed(log: EventLog, columns: dict[str, Column], catalogue: Catalogue) -> dict[str, Column]:
-    """Return the columns of one list with its derived features."""
-    batch = RaggedBatch(offsets=offsets_of(np.array([0])), rows=np.empty(0, dtype=np.int64), requests=columns)
-    return dict(FeatureView(features_of(log, 8), catalogue).completed(batch).requests)
-
-
-@settings(max_examples=8)
-@given(EVENTS)
-def test_user_features_of_every_list_are_those_of_a_log_that_ends_before_it(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, int]]
-) -> None:
-    log = log_of(tmp_path_factory, events)
-    data = EventData(tmp_path_factory.mktemp("data") / "data")
-    write_event_data(log, EventsConfig(set="movielens-100k", history=8), data)
-    catalogue = Catalogue.open(data.catalogue)
-    keys = np.arange(len(log.item_ids)) + 1000
-    moments = moments_of(log)
-    for index in range(len(moments)):
-        one = moments.take(np.array([index]))
-        whole = histories(log, one, keys, 8)
-        shorter = before(log, float(one.at_s[0]))
-        mine = np.flatnonzero(shorter.user == one.user[0])
-        first = int(mine[0]) if len(mine) else 0
-        end = np.array([first + len(mine)])
-        known = histories(shorter, replace(one, first=np.array([first]), start=end, end=end), keys, 8)
-        for name, column in completed(log, whole, catalogue).items():
-            other = completed(log, known, catalogue)[name]
-            values = [part.values if isinstance(part, RaggedArray) else part for part in (column, other)]
-            np.testing.assert_array_equal(values[0], values[1], name)
-        at_s = whole["user.history_at_s"]
-        assert isinstance(at_s, RaggedArray)
-        assert (at_s.values < one.at_s[0]).all()
-
-
-@settings(max_examples=8)
-@given(EVENTS)
-def test_item_features_of_later_lists_are_those_of_a_log_that_ends_before_validation(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, int]]
-) -> None:
-    log, config = log_of(tmp_path_factory, events), EventsConfig(set="movielens-100k", history=8)
-    cuts = cut(log, config.train_share, config.valid_share)
-    late = log.at_s >= cuts.valid_s
-    moved = replace(log, item=np.where(late, (log.item + 1) % len(log.item_ids), log.item))
-    folder = tmp_path_factory.mktemp("data")
-    for name, one in (("whole", log), ("moved", moved)):
-        write_event_data(one, config, EventData(folder / name))
-    whole, other = (Catalogue.open(EventData(folder / name).catalogue) for name in ("whole", "moved"))
-    for column in whole.columns:
-        np.testing.assert_array_equal(whole.columns[column], other.columns[column])
-    for split in ("valid", "test"):
-        batch, _ = read_impressions(
-            EventData(folder / "whole").impressions / split,
-            feature_hash=whole.manifest.feature_hash,
-            keys_to_rows=whole.rows_of_keys,
+def without_events_from(log: EventLog, at_s: float) -> EventLog:
+    """Return the log without what happened at or after a time."""
+    later, then = log.at_s > at_s, log.at_s == at_s
+    gone = later | then
+    return in_order(
+        replace(
+            log,
+            user=np.where(later, NOBODY, log.user),
+            item=np.where(gone, NOTHING, log.item),
+            value=np.where(gone, np.float32(9), log.value),
+            relevance=np.where(gone, np.float32(1), log.relevance),
         )
-        now_s = batch.requests["context.now_s"]
-        assert isinstance(now_s, np.ndarray)
-        assert (now_s >= cuts.valid_s).all()
+    )
+
+
+class Built:
+    """A built log, read as training reads it."""
+
+    def __init__(self, log: EventLog, root: Path) -> None:
+        self.data = EventData(root)
+        write_event_data(log, CONFIG, self.data)
+        self.catalogue = Catalogue.open(self.data.catalogue)
+        self.features = load_definitions(self.data.definitions)
+        self.view = FeatureView(self.features, self.catalogue)
+        folders = TrainingFolders(
+            self.data.catalogue, self.data.impressions, root / "ranker", timelines=self.data.timelines
+        )
+        self.timelines = folders.open_timelines(self.catalogue)
+
+    def signature(self) -> Signature:
+        """Return inputs for every item column, of the candidates and of the history."""
+        sources = [
+            *ITEM_SOURCES,
+            *(f"{source}@user.history" for source in ITEM_SOURCES),
+            "vector.all",
+        ]
+        return Signature(
+            inputs=tuple(
+                InputSpec(
+                    name=f"input_{index}",
+                    source=source,
+                    dtype="int64" if "number" in source else "float32",
+                    shape=(3,) if source == "vector.all" else (),
+                )
+                for index, source in enumerate(sources)
+            ),
+            vectors={"all": VectorSpec(features=ITEM_SOURCES)},
+        )
+
+    def lists(
+        self, split: str, until_s: float
+    ) -> Iterator[tuple[tuple[int, float], dict[str, NDArray[Any]]]]:
+        """Yield user and time of each list up to a time, with all its features for every item of the catalogue."""
+        root = self.data.impressions / split
+        batch, labels = read_impressions(
+            root, feature_hash=self.features.content_hash, keys_to_rows=self.catalogue.rows_of_keys
+        )
+        users, times = np.load(root / "user.npy"), np.load(root / "at_s.npy")
+        assemble = InputAssembler(self.signature(), self.catalogue, timelines=self.timelines)
+        for index in np.flatnonzero((times <= until_s) & (users != NOBODY)):
+            one = batch.adding(candidates={"label": labels}).take(np.array([index]))
+            every, _ = over_catalogue(
+                one, one.candidates["label"], self.catalogue, history="history", repeats=True
+            )
+            completed = self.view.completed(every)
+            columns = dict(assemble(completed))
+            for name, column in completed.requests.items():
+                columns[name] = column.values if isinstance(column, RaggedArray) else column
+            yield (int(users[index]), float(times[index])), columns
+
+    def vectors(self, at_s: float) -> list[NDArray[Any]]:
+        """Return what LambdaMART and the export read of the training lists before a time, with drawn items."""
+        data = VectorData(
+            folder=self.data.impressions,
+            view=self.view,
+            build=VectorBuilder(
+                VectorSpec(features=ITEM_SOURCES), self.catalogue, name="all", timelines=self.timelines
+            ),
+            width=len(ITEM_SOURCES),
+            over=OverCatalogueConfig(negatives=3),
+        )
+        times = np.load(self.data.impressions / "train" / "at_s.npy")
+        (part,) = data.lists("train")
+        count = int((times < at_s).sum())
+        candidates = int(part.sizes[:count].sum())
+        return [
+            part.sizes[:count],
+            part.rows[:candidates],
+            part.labels[:candidates],
+            part.vectors[:candidates],
+        ]
+
+
+@settings(max_examples=12, phases=QUICK)
+@given(EVENTS, st.booleans(), st.data())
+def test_all_features_of_a_list_are_those_of_a_log_that_ends_before_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[tuple[int, int, int, float]],
+    served: bool,
+    data: st.DataObject,
+) -> None:
+    log = log_of(events, served=served)
+    moments = moments_of(log)
+    with_past = np.unique(moments.at_s[moments.start > moments.first])
+    at_s = float(data.draw(st.sampled_from(with_past.tolist() or [START_S + 41.0])))
+    folder = tmp_path_factory.mktemp("log")
+    whole, shorter = Built(log, folder / "whole"), Built(without_events_from(log, at_s), folder / "shorter")
+    for split in ("train", "valid", "test"):
+        lists, others = dict(whole.lists(split, at_s)), dict(shorter.lists(split, at_s))
+        assert {key for key in lists if key[1] < at_s} <= set(others)
+        for key in set(lists) & set(others):
+            assert lists[key].keys() == others[key].keys()
+            for name, values in lists[key].items():
+                np.testing.assert_array_equal(values, others[key][name], f"{split} {key} {name}")
+    train_end_s = cut(log, CONFIG.train_share, CONFIG.valid_share).valid_s
+    if (np.load(whole.data.impressions / "train" / "at_s.npy") < min(at_s, train_end_s)).any():
+        for values, wanted in zip(shorter.vectors(at_s), whole.vectors(at_s), strict=True):
+            np.testing.assert_array_equal(values, wanted)
+
+
+@settings(max_examples=12, phases=QUICK)
+@given(EVENTS, st.integers(0, 41))
+def test_number_and_popularity_are_counted_from_the_earlier_events_alone(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, float]], after_s: int
+) -> None:
+    log, at_s = log_of(events, served=True), float(START_S + after_s)
+    built = Built(log, tmp_path_factory.mktemp("log") / "data")
+    assert built.timelines is not None and log.relevance is not None
+    rows = np.arange(len(built.catalogue))
+    item_of_row = [int(item_id[1:]) for item_id in built.catalogue.ids]
+    counted = (log.at_s < at_s) & (log.relevance > 0)
+    users = [len(set(log.user[counted & (log.item == item)].tolist())) for item in item_of_row]
+    times = np.full(len(rows), at_s)
+    popularity = built.timelines.values("popularity", rows, times)
+    np.testing.assert_array_equal(popularity, np.log1p(users).astype(np.float32))
+    number = built.timelines.values("number", rows, times)
+    trained = at_s <= cut(log, CONFIG.train_share, CONFIG.valid_share).valid_s
+    known = np.array(users) > 0
+    assert sorted(number[known & (number > 0)]) == list(range(1, int((number > 0).sum()) + 1))
+    assert (number[~known] == 0).all()
+    assert not trained or (number[known] > 0).all()
+
+
+@settings(max_examples=12, phases=QUICK)
+@given(EVENTS)
+def test_after_the_last_event_the_timelines_have_the_bits_of_the_catalogue(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, float]]
+) -> None:
+    built = Built(log_of(events, served=True), tmp_path_factory.mktemp("log") / "data")
+    assert built.timelines is not None
+    rows = np.arange(len(built.catalogue))
+    for column in ("number", "popularity"):
+        now = built.timelines.values(column, rows, np.full(len(rows), np.inf))
+        assert now.tobytes() == np.asarray(built.catalogue.columns[column]).tobytes()
+        assert now.dtype == built.catalogue.columns[column].dtype
+
+
+def test_an_item_that_appears_later_is_like_one_that_nobody_has_chosen(tmp_path: Path) -> None:
+    events = [(user, user, 10 * user + step, 1.0) for user in range(3) for step in range(8)]
+    built = Built(log_of([*events, (0, 3, 40, 1.0), (1, 4, 41, 1.0)], served=True), tmp_path / "data")
+    rows = built.catalogue.rows_of_keys(np.array([item_key(f"i{item}") for item in (2, NOTHING)]))
+    assert built.timelines is not None
+    for column in ("number", "popularity"):
+        before = built.timelines.values(column, rows, np.full(2, START_S + 20.0))
+        assert before.tolist() == [0, 0]
+        after = built.timelines.values(column, rows, np.full(2, START_S + 21.0))
+        assert after[0] > 0 == after[1]
