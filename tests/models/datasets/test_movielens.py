@@ -33,10 +33,10 @@ def test_events_are_sorted_by_user_and_time(tmp_path: Path) -> None:
     assert log.value.tolist() == [4.0, 5.0, 3.0]
 
 
-def test_film_without_description_has_no_genre(tmp_path: Path) -> None:
+def test_film_without_description_has_no_genre_and_the_median_year(tmp_path: Path) -> None:
     log = read_movielens(*files(tmp_path, EVENTS + "7\t1\t3\t20\n7\t2\t5\t10\n"))
     assert log.item_columns["genres"].tolist() == [[1.0, 1.0], [0.0, 0.0]]
-    assert log.item_columns["year"].tolist() == [7.5, 0.0]
+    assert log.item_columns["year"].tolist() == [1995.0, 1995.0]
 
 
 @pytest.mark.parametrize("line", ["7\t1\tthree\t20\n", "7\t1\n"])

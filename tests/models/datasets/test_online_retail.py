@@ -34,11 +34,6 @@ def test_lines_of_one_product_at_one_time_are_one_event(tmp_path: Path) -> None:
     assert log.value.tolist() == [15.0]
 
 
-def test_price_is_the_lowest_price_paid(tmp_path: Path) -> None:
-    log = read_online_retail(packed(tmp_path, HEADER + SALE + SALE.replace("6.95", "1.0")))
-    assert log.item_columns["price"].tolist() == [0.0]
-
-
 @pytest.mark.parametrize(
     "line", [SALE.replace(",12,", ",twelve,"), SALE.replace("12/1/2009 7:45", "yesterday"), "1,85048\n"]
 )
