@@ -12,7 +12,9 @@ from tests.models.datasets.logs import make_log
 CONFIG = EventsConfig(set="movielens-100k", history=8)
 
 
-def test_item_columns_use_only_events_of_the_training_period(tmp_path: Path) -> None:
+def test_items_of_the_training_period_have_a_number_and_all_events_count_as_popularity(
+    tmp_path: Path,
+) -> None:
     log = make_log()
     late = log.item_ids[0]
     moved = log.at_s + np.where(log.item == 0, 1e9, 0.0)  # nobody chooses it before the test period
@@ -25,7 +27,7 @@ def test_item_columns_use_only_events_of_the_training_period(tmp_path: Path) -> 
     catalogue = Catalogue.open(tmp_path / "data" / "catalogue")
     row = catalogue.row_by_id[late]
     assert catalogue.columns["number"][row] == 0
-    assert catalogue.columns["popularity"][row] == 0.0
+    assert catalogue.columns["popularity"][row] == np.float32(np.log1p(len(set(log.user[log.item == 0]))))
     assert (np.delete(catalogue.columns["number"], row) > 0).all()
 
 
