@@ -35,6 +35,7 @@ def without_events_from(log: EventLog, at_s: float) -> EventLog:
     """Return the log without what happened at or after a time."""
     later, then = log.at_s > at_s, log.at_s == at_s
     gone = later | then
+    assert log.relevance is not None
     return in_order(
         replace(
             log,
