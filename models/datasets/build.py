@@ -122,9 +122,7 @@ def write_event_data(
             attribution=log.licence,
         )
         if config.has_lists:
-            write_timelines(
-                staging.timelines, TIMELINES, keys=keys, item=choices.item, at_s=choices.at_s
-            )
+            write_timelines(staging.timelines, TIMELINES, keys=keys, item=choices.item, at_s=choices.at_s)
         counts: dict[str, Any] = {}
         for split in SPLITS if config.has_lists else ():
             if log.shown is not None:
