@@ -7,10 +7,11 @@ weights are found before the first real request. ``artifact.yaml`` lists the fil
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from models.artifact import GOLDEN, Artifact
-from models.errors import GoldenMismatch
+from models.errors import ArtifactError, GoldenMismatch
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes.base import Runtime
 from models.signature import Inputs
@@ -53,12 +54,18 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
         False if the artifact has no golden requests, for example because it was imported.
 
     Raises:
+        ArtifactError: the golden requests cannot be read.
         GoldenMismatch: the scores differ from the stored scores, or are not finite.
         RuntimeFailure: the model cannot be executed on the golden requests.
     """
     if GOLDEN not in artifact.files:
         return False
-    stored = load_file(root / GOLDEN)
+    try:
+        stored = load_file(root / GOLDEN)
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(
+            f"{root / GOLDEN} cannot be read ({error}); copy or train the model again"
+        ) from error
     outputs = runtime.run({n.removeprefix(_INPUT): v for n, v in stored.items() if n.startswith(_INPUT)})
     for name, expected in stored.items():
         if name.startswith(_OUTPUT):

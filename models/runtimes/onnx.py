@@ -1,5 +1,6 @@
 """Executes ONNX graphs with ONNX Runtime on the CPU."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class OnnxSession:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
             raise RuntimeFailure(
-                f"{name}: cannot be loaded by ONNX Runtime: {error}; export the model again"
+                f"{name}: cannot be loaded by ONNX Runtime: {_reason(error)}; export the model again"
             ) from error
         self.graph_inputs = [
             GraphInput(node.name, node.type, tuple(node.shape)) for node in self._session.get_inputs()
@@ -63,7 +64,7 @@ class OnnxSession:
         try:
             values = self._session.run(outputs, inputs)
         except Exception as error:  # no public base class, as above
-            raise RuntimeFailure(f"ONNX Runtime failed on {_shapes(inputs)}: {error}") from error
+            raise RuntimeFailure(f"ONNX Runtime failed: {_reason(error)}, on {_shapes(inputs)}") from error
         return {name: np.asarray(value) for name, value in zip(outputs, values, strict=True)}
 
 
@@ -99,6 +100,12 @@ class OnnxRuntime:
             RuntimeFailure: ONNX Runtime failed on these inputs.
         """
         return self._session.run(self._outputs, inputs)
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of an error on one line, without its code and without places in ONNX Runtime's own source."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    return re.sub(r"/onnxruntime_src/\S+ .*\) (?=[A-Z])", "", text).removesuffix(".")
 
 
 def _shapes(inputs: Inputs) -> str:

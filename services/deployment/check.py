@@ -1,8 +1,8 @@
 """Checks for ``rankway check`` beyond the YAML: the named data and models exist and fit together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
 from services.deployment.check_models import ModelCheck
 from services.deployment.check_plugins import check_source, check_stages, missing_packages, runtime_faults
+from services.deployment.trial import tried
 from services.errors import ConfigError, with_field
 from services.logs.folder import LogFolder
 from services.stages.candidates import candidate_source
@@ -52,6 +53,13 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
     except (ConfigError, ModelError, AutoscaleError) as error:
         named = error.field if isinstance(error, ConfigError) and error.field else field
         faults.append(with_field(named, str(error)))
+
+
+def _faults_of(field: str, check: Callable[[], None]) -> list[str]:
+    faults: list[str] = []
+    with collected(faults, field):
+        check()
+    return faults
 
 
 class Preflight:
@@ -134,21 +142,27 @@ class Preflight:
         faults += failing
         if is_served_here:
             faults += missing_packages(config)
-        models = ModelCheck(config, self.home, self.catalogue, definitions)
-        for name in config.models:
-            with collected(faults, f"models.{name}.artifact"):
+        self._check_models(opens, failing)
+        # A missing artifact is found twice, because no runtime can be chosen for it either.
+        return list(dict.fromkeys(faults))
+
+    def _check_models(self, opens: OpenedModels, failing: Sequence[str]) -> None:
+        """Check the artifacts, and open the models whose runtime is not among the ``failing`` lines."""
+        models = ModelCheck(self.config, self.home, self.catalogue, self.definitions)
+        for name in self.config.models:
+            field = f"models.{name}.artifact"
+            with collected(self._faults, field):
                 artifact = models.check(name)
                 is_failing = any(line.startswith(f"models.{name}.runtime") for line in failing)
                 if not is_failing and (opens == "all" or (opens == "small" and models.is_small(name))):
                     self._open(models, name, artifact)
-                artifact.check_version(self.home / config.models[name].artifact)
-        # A missing artifact is found twice, because no runtime can be chosen for it either.
-        return list(dict.fromkeys(faults))
+                artifact.check_version(self.home / self.config.models[name].artifact)
 
     def _open(self, models: ModelCheck, name: str, artifact: Artifact) -> None:
         why_not = models.why_not_opened(name)
         if why_not is None:
-            models.run(name, artifact)
+            field = f"models.{name}.artifact"
+            self._faults += tried(partial(_faults_of, field, partial(models.run, name, artifact)))
         else:
             self.notes.append(f"models.{name}: not opened here, because {why_not}")
 

@@ -103,7 +103,7 @@ def test_vector_model_is_accepted_and_its_width_compared_with_the_graph(tmp_path
     ("change", "message"),
     [
         (sum_all, "output score of small: expected one number per candidate"),
-        (fix_length, "ONNX Runtime failed on"),
+        (fix_length, "ONNX Runtime failed: "),
     ],
 )
 def test_graph_that_fails_on_a_batch_is_a_fault(
