@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from models.documents.fields import fields_at
-from models.documents.reading import line_of
+from models.documents.reading import composed, line_of
 
+_MOST_LINES = 20
 _CONTAINER_TYPES = {"tuple_type", "list_type", "dict_type", "model_type", "mapping_type"}
 
 
@@ -31,7 +33,7 @@ class _Fault:
 def fault_lines(
     error: ValidationError, data: Any, model: type[BaseModel], source: str, text: str | None = None
 ) -> list[str]:
-    """Return a line for each fault in ``data``.
+    """Return a line for each fault in ``data``, at most 20, and the number of further faults.
 
     Args:
         error: the error that validating ``data`` raised.
@@ -41,12 +43,14 @@ def fault_lines(
         text: the document's text. With it, each line has the field's line number.
     """
     faults = _likely_branches([_located(fault, data) for fault in error.errors(include_url=False)], data)
+    root = None if text is None else composed(text)
     lines = []
-    for fault in faults:
-        line = None if text is None else line_of(text, fault.location)
+    for fault in faults[:_MOST_LINES]:
+        line = line_of(root, fault.location)
         place = source if line is None else f"{source}:{line}"
         lines.append(f"{place}: {_description(fault, data, model)}")
-    return list(dict.fromkeys(lines))
+    more = len(faults) - _MOST_LINES
+    return list(dict.fromkeys(lines)) + ([f"{source}: {more:,} more faults"] if more > 0 else [])
 
 
 def _description(fault: _Fault, data: Any, model: type[BaseModel]) -> str:
@@ -60,16 +64,33 @@ def _description(fault: _Fault, data: Any, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"{field}: missing; add it"
     if kind in {"tuple_type", "list_type"}:
-        return f"{field}: expected a list, got {value!r}"
+        return f"{field}: expected a list, got {_excerpt(value)}"
     if field and kind in {"model_type", "dict_type", "mapping_type"}:
-        return f"{field}: expected a mapping, got {value!r}"
+        return f"{field}: expected a mapping, got {_excerpt(value)}"
     if kind == "unknown_kind":
         known_kinds = str(fault.error["msg"]).removeprefix("kind ")
-        return f"{field}.kind: {known_kinds}, got {value['kind']!r}; use one of these"
+        return f"{field}.kind: {known_kinds}, got {_excerpt(value['kind'])}; use one of these"
+    if kind == "invalid_key":
+        named = f"{field}: " if field else ""
+        return f"{named}expected text as the name of a field, got {_excerpt(value)}; correct the name, or quote it"
     message = str(fault.error["msg"]).removeprefix("Value error, ")
-    shown = "" if isinstance(value, dict) or ", got " in message else f", got {value!r}"
+    shown = "" if isinstance(value, dict) or ", got " in message else f", got {_excerpt(value)}"
     # A rule about several fields has no field of its own. Its message names the fields.
     return f"{field}: {message}{shown}" if field else message
+
+
+class _Short(Repr):
+    """Represents the beginning of a value, as Python code. A few anchors in YAML can make a value of any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxstring, self.maxother = 2, 4, 4, 200, 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 1000 else f"a number of {x.bit_length()} bits"
+
+
+_excerpt = _Short().repr
 
 
 def _located(error: Mapping[str, Any], data: Any) -> _Fault:

@@ -43,17 +43,29 @@ def read_document(path: Path, *, closed: bool = True) -> tuple[Any, str]:
         return yaml.load(text, _ClosedLoader if closed else yaml.CSafeLoader), text
     except yaml.MarkedYAMLError as error:
         raise DocumentError(_fault(path, error)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(
+            f"{path}:{line}: cannot be read as YAML: the control character {error.character:#04x} is not allowed; "
+            f"remove it"
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DocumentError(f"{path}: cannot be read as YAML: {reason}; correct the file") from error
 
 
-def line_of(text: str, location: Location) -> int | None:
-    """Return the line, counted from 1, of a field or of the nearest part of it that exists. None if none does."""
+def composed(text: str) -> yaml.Node | None:
+    """Return a document's tree of fields for ``line_of``. None if there is none."""
     try:
-        node, line = yaml.compose(text, yaml.CSafeLoader), None
+        root: yaml.Node | None = yaml.compose(text, yaml.CSafeLoader)
     except (yaml.YAMLError, RecursionError):
         return None
+    return root
+
+
+def line_of(root: yaml.Node | None, location: Location) -> int | None:
+    """Return the line, counted from 1, of a field or of the nearest part of it that exists. None if none does."""
+    node, line = root, None
     for part in location:
         if isinstance(node, yaml.MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
@@ -66,6 +78,13 @@ def line_of(text: str, location: Location) -> int | None:
         else:
             return line
     return line
+
+
+_REMEDIES = {
+    "but found another document": "a second document begins here; keep one document in the file",
+    r"found character '\t'": "there is a tab in front of the field; indent with spaces",
+}
+"""Clearer messages for some problems of the parser, by a part of its own message."""
 
 
 class _ClosedLoader(yaml.SafeLoader):
@@ -91,4 +110,7 @@ def _fault(path: Path, error: yaml.MarkedYAMLError) -> str:
         return f"{place}: {problem}"
     if error.context is not None and error.context_mark is not None:
         problem += f", {error.context} that begins in line {error.context_mark.line + 1}"
+    for part, remedy in _REMEDIES.items():
+        if part in problem:
+            return f"{place}: cannot be read as YAML: {remedy}"
     return f"{place}: cannot be read as YAML: {problem}; correct it, or close what is open"

@@ -8,7 +8,7 @@ from services.scheduling.batcher import BatchingConfig
 
 StageName = Literal["features", "ranker", "reranker"]
 # Serve joins the names of applications, deployments and replicas with "#" and "/".
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
 LOCAL_POOL = "local"
 """The pool for a unit that names no pools. The part ``pools`` of the YAML may describe this pool."""
 

@@ -34,6 +34,7 @@ from services.stages.unranked import unranked_stage
 from services.stages.updates.live_folder import LiveFolder
 from services.stores import check_store
 
+_SHOWN = 200  # characters of a path that an error repeats
 OpenedModels = Literal["all", "small", "none"]
 
 
@@ -53,6 +54,9 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
     except (ConfigError, ModelError, AutoscaleError) as error:
         named = error.field if isinstance(error, ConfigError) and error.field else field
         faults.append(with_field(named, str(error)))
+    except OSError as error:  # such as a path that is longer than the file system allows
+        place = "" if error.filename is None else f", got {str(error.filename)[:_SHOWN]!r}"
+        faults.append(with_field(field, f"cannot be read ({error.strerror}){place}; correct the path"))
 
 
 def _faults_of(field: str, check: Callable[[], None]) -> list[str]:
@@ -79,7 +83,7 @@ class Preflight:
     def definitions(self) -> FeatureSet | None:
         """The feature definitions. If they cannot be read, the value is None and a fault is added."""
         definitions = None
-        with collected(self._faults):
+        with collected(self._faults, "features.definitions"):
             definitions = load_definitions(self.home / self.config.features.definitions)
         return definitions
 

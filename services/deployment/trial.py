@@ -84,6 +84,4 @@ def _why_silent(code: int) -> str:
     if code == -signal.SIGKILL:
         return "the process that opened the model was killed, probably for lack of memory; free or add memory"
     reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-    return (
-        f"the process that opened the model ended with {reason}; correct the model, or choose another runtime for it"
-    )
+    return f"the process that opened the model ended with {reason}; correct the model, or choose another runtime for it"

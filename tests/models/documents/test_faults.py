@@ -175,3 +175,27 @@ def test_every_refused_document_has_a_line(data: dict[str, Any]) -> None:
         lines = fault_lines(error, data, Document, "a.yaml", yaml.safe_dump(data))
         assert lines
         assert all(line.startswith("a.yaml") for line in lines)
+
+
+def test_values_of_any_size_are_shortened() -> None:
+    nested = ["a: &a0 [x, x, x]"]
+    nested += [f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    lines = faults("\n".join([*nested, "name: *a11"]))
+    assert lines[0].startswith("a.yaml:13: name: Input should be a valid string, got [[[...], ")
+    assert max(map(len, lines)) < 300
+    assert faults("name: 0x" + "f" * 10_000) == [
+        "a.yaml:1: name: Input should be a valid string, got a number of 40000 bits"
+    ]
+
+
+def test_first_faults_are_listed_and_the_others_counted() -> None:
+    lines = faults("".join(f"field{n}: 1\n" for n in range(20_000)))
+    assert lines[0] == "a.yaml:1: field0: no such field; remove it or correct its name"
+    assert len(lines) == 21
+    assert lines[-1] == "a.yaml: 19,980 more faults"
+
+
+@pytest.mark.parametrize("key", ["1", "null", "2020-01-01"])
+def test_name_of_a_field_that_is_not_text_is_reported(key: str) -> None:
+    (line,) = faults(f"{key}: 3")
+    assert "expected text as the name of a field, got " in line

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.documents.reading import line_of, read_document
+from models.documents.reading import composed, line_of, read_document
 from models.errors import DocumentError
 
 TEXT = """# a comment
@@ -35,7 +35,7 @@ features:
 def test_line_is_that_of_the_field_or_of_the_nearest_part(
     location: tuple[int | str, ...], line: int | None
 ) -> None:
-    assert line_of(TEXT, location) == line
+    assert line_of(composed(TEXT), location) == line
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,15 @@ def test_line_is_that_of_the_field_or_of_the_nearest_part(
         ("a: 1\nb: 2\na: 3\n", ":3: a is given twice; remove one of them"),
         ("a: 2020-13-45\n", ": cannot be read as YAML: month must be in 1..12; correct the file"),
         ("[" * 100_000, ": cannot be read as YAML: "),
+        ("a: 1\n---\nb: 2\n", ":2: cannot be read as YAML: a second document begins here; keep one"),
+        (
+            "a:\n\tb: 2\n",
+            ":2: cannot be read as YAML: there is a tab in front of the field; indent with spaces",
+        ),
+        (
+            "a: 1\nb: \x00\n",
+            ":2: cannot be read as YAML: the control character 0x00 is not allowed; remove it",
+        ),
         ("a: !!python/name:os.system\n", ":1: cannot be read as YAML: could not determine a constructor"),
     ],
 )
@@ -76,4 +85,4 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     except DocumentError as error:
         assert str(error).startswith(str(path))
     else:
-        line_of(text, ("a", 0))
+        line_of(composed(text), ("a", 0))

@@ -169,3 +169,20 @@ def test_model_on_gpus_is_noted_on_a_machine_without(tmp_path: Path, monkeypatch
     assert notes == [
         "models.ranker: not opened here, because its unit runs on GPUs, and this machine has none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"catalogue": "x" * 1000}, "catalogue"),
+        ({"features": {"definitions": "x" * 1000}}, "features.definitions"),
+        ({"models": {"ranker": {"artifact": "x" * 1000}}}, "models.ranker.artifact"),
+    ],
+)
+def test_path_that_the_file_system_refuses_is_a_fault(
+    tmp_path: Path, changes: Mapping[str, Any], field: str
+) -> None:
+    make_pipeline(tmp_path, changes)
+    faults, _ = checked(tmp_path)
+    assert any(line.startswith(f"{field}: cannot be read (File name too long), got '/") for line in faults)
+    assert max(map(len, faults)) < 400
