@@ -85,6 +85,8 @@ def candidate_source(
     Raises:
         ConfigError: the catalogue is too small or has no positions, or requests have no position.
     """
+    if not catalogue.item_count:
+        raise ConfigError("has no items; build it again, from a file with items", field="catalogue")
     if config.count > catalogue.item_count:
         raise ConfigError(
             f"must be at most {catalogue.item_count}, the number of items in the catalogue, got {config.count}; lower "

@@ -11,6 +11,7 @@ from services.errors import Unprocessable
 
 POSITION = "position"
 """The context feature with the caller's latitude and longitude in degrees."""
+_POLE = 90.0
 _MARGIN = 1.0
 """How far outside the items a position may be without any check, in degrees. One degree of latitude is 111 km."""
 
@@ -32,13 +33,25 @@ class Extent:
             float(south) - _MARGIN, float(north) + _MARGIN, float(west) - _MARGIN, float(east) + _MARGIN
         )
 
+    @property
+    def tells_swapped(self) -> bool:
+        """Whether a swapped position always lies outside. In a region such as the whole world many lie inside.
+
+        A position that lies outside such a region, but inside if it is swapped, is probably not swapped.
+        """
+        return self.north < self.west or self.east < self.south
+
     def refuse_swapped(self, latitude: float, longitude: float) -> None:
         """Refuse a position that lies outside, if it lies inside with its two numbers swapped.
+
+        In a region with positions that stay inside when they are swapped, only an impossible latitude is refused.
 
         Raises:
             Unprocessable: the position is swapped.
         """
         if self.south <= latitude <= self.north and self.west <= longitude <= self.east:
+            return
+        if not self.tells_swapped and abs(latitude) <= _POLE:
             return
         if self.south <= longitude <= self.north and self.west <= latitude <= self.east:
             raise Unprocessable(

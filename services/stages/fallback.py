@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.features.catalogue import Catalogue
+from models.features.sent import KEYS
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
@@ -109,8 +110,9 @@ class MemoryAnswers:
         for rung, requests in (("list", listed), ("popular", unlisted)):
             if requests:
                 batch = batch.missing(f"ranker:{rung}:{why}", requests)
-        # No features were read for this batch, so none are logged.
-        return replace(batch, requests={}, candidates={"score": batch.candidates["score"]})
+        # No features were read for this batch, so none are logged. The log needs the keys of items that were sent.
+        kept = {name: column for name, column in batch.candidates.items() if name in ("score", KEYS)}
+        return replace(batch, requests={}, candidates=kept)
 
     def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with the columns that the order needs, usually a few live item features."""

@@ -104,12 +104,12 @@ class ItemLayout:
         if not objects:
             return row_array, None
         place_of = {item_id: place for place, item_id in enumerate(rows)}
-        own_rows = [row_by_id.get(item_id) for item_id in objects]
+        places = np.array([place_of[item_id] for item_id in objects], dtype=np.int64)
         return row_array, SentItems(
             layout=self,
-            places=np.array([place_of[item_id] for item_id in objects], dtype=np.int64),
+            places=places,
             keys=np.array([item_key(item_id) for item_id in objects], dtype=np.int64),
-            values=self._values(list(objects.values()), own_rows),
+            values=self._values(list(objects.values()), row_array[places]),
             new_ids=new_ids,
         )
 
@@ -145,23 +145,16 @@ class ItemLayout:
             )
 
     def _values(
-        self, objects: Sequence[tuple[str, Mapping[str, Any]]], own_rows: Sequence[int | None]
+        self, objects: Sequence[tuple[str, Mapping[str, Any]]], rows: NDArray[np.int64]
     ) -> dict[str, NDArray[Any]]:
+        """Return the catalogue columns of the objects, by name, from their rows and from the features sent."""
         for where, sent in objects:
-            for name in sent:
-                if name not in self._columns:
-                    raise self._unknown(name, f"{where}.features.{name[:SHOWN]}")
-        values = {
-            name: np.stack(
-                [
-                    column.read(sent[name], f"{where}.features.{name}")
-                    if name in sent
-                    else column.without(row)
-                    for (where, sent), row in zip(objects, own_rows, strict=True)
-                ]
-            )
-            for name, column in self._columns.items()
-        }
+            if not sent.keys() <= self._columns.keys():
+                name = next(name for name in sent if name not in self._columns)
+                raise self._unknown(name, f"{where}.features.{name[:SHOWN]}")
+        places, features = [where for where, _ in objects], [sent for _, sent in objects]
+        own_rows = np.where(rows < len(self._catalogue), rows, -1)
+        values = {name: column.values(features, places, own_rows) for name, column in self._columns.items()}
         for feature in self._derived:
             assert feature.transform is not None
             source = values[feature.transform.of.removeprefix("item.")]

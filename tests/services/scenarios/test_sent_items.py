@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from models.artifact import Artifact
-from models.features.catalogue import item_key
+from models.features.catalogue import item_key, write_catalogue
+from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.features.sent import joined
 from models.ragged import RaggedBatch
@@ -163,6 +165,37 @@ def test_memory_answers_with_new_items(tmp_path: Path) -> None:
 
     remote = {"ranker": RemoteStage("ranker", failing)}
     with_engine(tmp_path, merged(SPLIT, changes), scenario, remote=remote)
+
+
+def test_answer_from_memory_with_new_items_is_logged_if_no_feature_is(tmp_path: Path) -> None:
+    """Such a list has every logged feature, because there are none."""
+    popular = {"fallback": {"popular": {"column": "value"}}, "candidates": {"kind": "sample", "count": 20}}
+    path = make_pipeline(tmp_path, merged(SPLIT, {**LOGGED, **popular}))
+    plain = FeatureSet(features=(Feature(name="value", group="item"),))
+    ids, values = [f"item-{i:04d}" for i in range(50)], np.arange(50, dtype=np.float32)
+    write_catalogue(
+        tmp_path / "catalogue", name="c", version="1", features=plain, ids=ids, columns={"value": values}
+    )
+    (tmp_path / "features.yaml").write_text(yaml.safe_dump(plain.model_dump(mode="json")))
+
+    async def failing(batch: RaggedBatch) -> RaggedBatch:
+        raise ConnectionError("no ranker")
+
+    async def run() -> None:
+        engine = build_engine(
+            load_config(path), tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", failing)}
+        )
+        try:
+            answer = await engine.rank(RankRequest(user_id="u", candidates=["item-0003", new(1, 500.0)]), "r")
+            assert answer.degraded == "ranker:popular:failed"
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+    assert read_lists([tmp_path / "served"], plain).keys.tolist() == [
+        item_key("new-1"),
+        item_key("item-0003"),
+    ]
 
 
 def test_ranker_unit_merges_calls_with_and_without_new_items(tmp_path: Path) -> None:

@@ -54,6 +54,25 @@ def test_a_catalogue_with_equal_latitudes_and_longitudes_refuses_nothing(
     Extent.of(np.array([[-5.0, -5.0], [5.0, 5.0]])).refuse_swapped(latitude, longitude)
 
 
+@pytest.mark.parametrize(
+    ("latitude", "longitude"),
+    [
+        (78.2, 15.6),  # Svalbard
+        (69.6, 18.9),
+        (-77.8, 166.7),
+    ],
+)
+def test_a_catalogue_of_the_whole_world_accepts_people_outside_its_items(
+    latitude: float, longitude: float
+) -> None:
+    cities = Extent.of(
+        np.array([[64.1, -21.9], [-54.8, -68.3], [21.3, -157.9], [-36.8, 174.8], [1.3, 103.8]])
+    )
+    cities.refuse_swapped(latitude, longitude)
+    with pytest.raises(Unprocessable, match=r"did you mean \[1\.3, 103\.8\]"):
+        cities.refuse_swapped(103.8, 1.3)
+
+
 def test_layout_refuses_only_positions_that_a_caller_sent() -> None:
     layout = ContextLayout(FEATURES, HELSINKI)
     with pytest.raises(Unprocessable, match="did you mean"):

@@ -87,6 +87,26 @@ def test_repeated_id_is_ranked_once(shop: Catalogue) -> None:
     assert len(found[KEYS]) == 2
 
 
+def test_items_that_are_sent_together_have_the_values_of_each_alone(shop: Catalogue) -> None:
+    sent: list[dict[str, Any]] = [
+        {"id": "new", "features": {"price": 30, "shelf": 3.0}},
+        {"id": "b", "features": {"colours": [1, 2.5, 3]}},
+        {"id": "c"},
+        {"id": "other", "features": {"price": 0.1, "colours": [0, 0, 1], "cell": 4}},
+    ]
+    _, together = columns(shop, *sent)
+    for place, item in enumerate(sent):
+        _, alone = columns(shop, item)
+        for name in (f"item.{column}" for column in shop.columns):
+            np.testing.assert_array_equal(together[name][place], alone[name][0])
+
+
+def test_error_names_the_first_of_several_items_with_a_wrong_feature(shop: Catalogue) -> None:
+    with pytest.raises(Unprocessable, match=r"candidates\[2\]\.features\.price: .*got -1") as refused:
+        columns(shop, {"id": "n"}, *[{"id": f"n{p}", "features": {"price": p}} for p in (5, -1, -2)])
+    assert refused.value.field == "candidates[2].features.price"
+
+
 FAULTS: list[tuple[Any, str, str]] = [
     ("nowhere", "", "not in catalogue shop 1, got 'nowhere'; send ids from this catalogue, or an object"),
     ({"features": {}}, ".id", "expected 1 to 256 characters, got None"),
