@@ -49,11 +49,18 @@ class StartError:
     is_permanent: bool
 
 
+_DIED = StartError(
+    "the process of a replica ended while it started, because its model crashed it or for lack of memory; "
+    "`rankway check` opens each model in a process of its own and names the one that fails",
+    is_permanent=False,
+)
+
+
 def start_error(message: str) -> StartError | None:
-    """Return the cause that Serve's message contains, or None if it contains no traceback."""
+    """Return the cause that Serve's message contains, or None if it contains neither a traceback nor a dead process."""
     errors = list(_errors(_ANSI.sub("", message).splitlines()))
     if not errors:
-        return None
+        return _DIED if "ActorDiedError" in message else None
     ours = [error for error in errors if re.fullmatch(_OURS, error[0])]
     module, name, text = (ours or errors)[-1]
     kind = _class_of(module, name)

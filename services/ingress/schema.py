@@ -11,6 +11,7 @@ from services.errors import RequestError, Unprocessable
 from services.stages.context import ContextValue
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+MAX_USER_ID = 128  # characters
 _SHOWN = 120  # characters of the caller's text that an error repeats
 Body = TypeVar("Body")
 
@@ -22,7 +23,7 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         candidates: item ids, or objects with the id and the features of an item. ``ItemLayout`` checks these.
     """
 
-    user_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    user_id: Annotated[str, Meta(min_length=1, max_length=MAX_USER_ID)]
     context: dict[str, ContextValue] = {}
     candidates: Annotated[Sequence[str | dict[str, Any]], Meta(min_length=1)] | None = None
     k: Annotated[int, Meta(ge=1, le=1000)] = 10

@@ -1,6 +1,7 @@
 """The example request that ``rankway serve`` prints."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.features.catalogue import Catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.rows import UserRowCodec, row_key
 from services.config.loading import load_config
 from services.deployment.check import Preflight
 from services.deployment.example_request import example_request
-from tests.pipelines import USERS, make_pipeline
+from services.stores.lmdb import LmdbStore
+from tests.pipelines import FEATURES, USERS, make_pipeline
 
 
 def example(home: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -42,3 +47,34 @@ def test_leaves_the_position_out_if_there_is_none(tmp_path: Path, missing: str) 
     preflight = Preflight(config, tmp_path)
     parts = {"catalogue": preflight.catalogue, "definitions": preflight.definitions, missing: None}
     assert "context" not in json.loads(example_request(config, tmp_path, **parts))  # type: ignore[arg-type]
+
+
+def test_asks_for_anyone_if_requests_cannot_name_the_user_of_the_store(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    shutil.rmtree(tmp_path / "users.lmdb")
+    store = LmdbStore(tmp_path / "users.lmdb", readonly=False)
+    row = UserRowCodec(FEATURES).encode({"bias": np.array(1.0, dtype=np.float32)})
+    store.write_many([(row_key("user", b"u" * 129), row)])
+    store.close()
+    assert json.loads(example_request(config, tmp_path, None, None))["user_id"] == "anyone"
+
+
+def test_position_is_that_of_the_first_item_that_has_one(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    path = tmp_path / "catalogue" / "start.npy"
+    start = np.load(path)
+    start[:5] = np.nan
+    np.save(path, start)
+    catalogue = Catalogue.open(tmp_path / "catalogue")
+    document = json.loads(example_request(config, tmp_path, catalogue, FEATURES))
+    np.testing.assert_allclose(document["context"]["position"], start[5], atol=1e-5)
+    np.save(path, np.full_like(start, np.nan))
+    catalogue = Catalogue.open(tmp_path / "catalogue")
+    assert "context" not in json.loads(example_request(config, tmp_path, catalogue, FEATURES))
+
+
+def test_shows_where_a_text_belongs(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    query = Feature(name="query", group="context", dtype="text", max_length=64)
+    document = json.loads(example_request(config, tmp_path, None, FeatureSet(features=(query,))))
+    assert document["context"] == {"query": "your text"}

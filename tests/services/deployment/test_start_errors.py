@@ -71,6 +71,13 @@ def test_report_without_traceback_has_no_cause(message: str) -> None:
     assert start_error(message) is None
 
 
+def test_dead_process_is_named_as_the_cause() -> None:
+    error = start_error("The deployment failed to start 3 times in a row. Error:\nActorDiedError()")
+    assert error is not None
+    assert error.text.startswith("the process of a replica ended while it started")
+    assert not error.is_permanent
+
+
 @pytest.mark.parametrize("wrap", [str, REPORT.replace("{inner}", "{0}").format])
 @given(text=st.text())
 def test_any_text_can_be_read(wrap: Callable[[str], str], text: str) -> None:
