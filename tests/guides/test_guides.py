@@ -37,6 +37,10 @@ def test_a_new_user_follows_the_guides(tmp_path: Path) -> None:
         assert traffic.startswith("200 lists")
         assert json.loads(refusal)["detail"].endswith("send one of click, purchase")
         assert list(json.loads(answer)["models"]) == ["ranker", "release"]
+
+        ranked, unchanged = user.follow("search-engine.md")
+        assert sorted(ranked.split()) == ["route-harbour", "route-park"]
+        assert unchanged.split() == ["route-harbour", "route-park"]
         user.stop()
 
         _install, check, simulation, answer = user.follow("extend.md")
