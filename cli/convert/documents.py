@@ -10,7 +10,18 @@ from models.features.definition import OVERLAID, FeatureSet
 from services.config.loading import validated
 from services.errors import ConfigError
 
-_ORDER = ("name", "catalogue", "features", "candidates", "models", "ranker", "reranker", "fallback", "units")
+_ORDER = (
+    "name",
+    "catalogue",
+    "features",
+    "candidates",
+    "models",
+    "ranker",
+    "popular",
+    "reranker",
+    "fallback",
+    "units",
+)
 _NOW = {"name": "now_s", "group": "context", "dtype": "float64"}
 DECIDE = "decide: "
 """Begins the comment above a value that needs a decision."""
@@ -68,6 +79,9 @@ def definitions_text(draft: Draft, origin: str) -> str:
 
 
 def _defaults(draft: Draft, definitions: str) -> dict[str, Setting]:
+    has_ranker = "popular.column" not in draft.settings
+    stages = ["features", *(["ranker"] if has_ranker else [])]
+    stages += ["reranker"] if "reranker.model" in draft.settings else []
     store = "a store of users, which `rankway features load` fills"
     settings = {
         "name": Setting(draft.name),
@@ -82,16 +96,14 @@ def _defaults(draft: Draft, definitions: str) -> dict[str, Setting]:
             decide="the source for requests without candidates. They get random items, until you choose another",
         ),
         "candidates.count": Setting(100),
-        "units.main.stages": Setting(
-            ["features", "ranker", *(["reranker"] if "reranker.model" in draft.settings else [])]
-        ),
+        "units.main.stages": Setting(stages),
         "units.main.replicas": Setting(1),
     }
     keyed = any(feature.group in {"user", "realtime"} for feature in draft.features.values())
     if keyed and "features.store.kind" not in draft.settings:
         settings["features.store.kind"] = Setting("lmdb", note=store)
         settings["features.store.path"] = Setting(f"{draft.name}/users")
-    if not any(path.startswith("models.") for path in draft.settings):
+    if has_ranker and not any(path.startswith("models.") for path in draft.settings):
         settings["models.ranker.artifact"] = Setting(
             f"{draft.name}/models/ranker",
             decide="the source has no model that can be taken over; train or import one",

@@ -64,7 +64,10 @@ def read_metarank(source: Path, *, name: str, model: str | None) -> Draft:
         else:
             columns[label] = convert_feature(draft, feature, label)
     for label, section in models.items():
-        _model(draft, label, section, columns if label == chosen else None)
+        if section.text("type") == "trending":
+            _trending(draft, label, is_fallback=chosen is not None)
+        else:
+            _model(draft, label, section, columns if label == chosen else None)
     convert_service(draft, config)
     for label, section in config.named("inference").items():
         draft.decide(
@@ -101,19 +104,24 @@ def _chosen(models: dict[str, Section], wanted: str | None, file: str) -> str | 
     return ranking[0] if ranking else None
 
 
+def _trending(draft: Draft, label: str, *, is_fallback: bool) -> None:
+    """Take popular items over: as the fallback of a ranker, or as the order of a pipeline without a ranker."""
+    place = f"models.{label}"
+    field = "fallback.popular.column" if is_fallback else "popular.column"
+    draft.set(
+        field,
+        "popularity",
+        place,
+        decide="an item column with the popularity, the weighted and decayed count of the events",
+    )
+    if "item.popularity" not in draft.features:
+        draft.feature("item", "popularity", "count the events when you write the catalogue")
+    note = "popular items answer if the ranker cannot" if is_fallback else "the pipeline has no ranker"
+    draft.decide(place, field, note)
+
+
 def _model(draft: Draft, label: str, section: Section, columns: dict[str, list[str]] | None) -> None:
     place, kind = f"models.{label}", section.text("type")
-    if kind == "trending":
-        draft.set(
-            "fallback.popular.column",
-            "popularity",
-            place,
-            decide="an item column with the popularity, the weighted and decayed count of the events",
-        )
-        if "item.popularity" not in draft.features:
-            draft.feature("item", "popularity", "count the events when you write the catalogue")
-        draft.decide(place, "fallback.popular.column", "popular items answer if the ranker cannot")
-        return
     if kind != "lambdamart":
         draft.none(place, _MODELS_WITHOUT.get(kind, f"unknown type of model, got {kind!r}"))
         return

@@ -84,6 +84,19 @@ def test_a_shop_becomes_a_pipeline_that_the_service_accepts(shop: Draft) -> None
     assert (store.tls.ca_file, store.tls.check_hostname) == ("/etc/ca.pem", False)
 
 
+def test_popular_items_alone_become_a_pipeline_without_a_ranker(tmp_path: Path) -> None:
+    draft = read(
+        tmp_path, "models: {trend: {type: trending, weights: [{interaction: click}]}}\nfeatures: []\n"
+    )
+    config = pipeline(draft)
+    assert config.ranker is None
+    assert config.fallback is None
+    assert config.popular is not None
+    assert config.popular.column == "popularity"
+    assert config.units["main"].stages == ("features",)
+    assert features(draft)["item.popularity"].group == "item"
+
+
 def test_the_comment_at_the_model_has_its_vector_in_metaranks_order(shop: Draft) -> None:
     assert shop.settings["models.ranker.artifact"].note == (
         "Its vector, in this order: item.price, item.sale, item.colour, item.size, user.age, item.photo, "
