@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from models.features.catalogue import Catalogue
 from models.served_log.kinds import FeedbackConfig
 from services.errors import NotFound, Unprocessable
 from services.ingress.schema import parse_body
 from services.logs.served import ServedLog
+from services.stages.sent_items import ItemLayout
 
 _SHOWN = 80  # characters of an id that are repeated in an error
 
@@ -57,24 +57,18 @@ def parse_feedback(body: bytes, config: FeedbackConfig) -> FeedbackRequest:
     return feedback
 
 
-def log_feedback(body: bytes, config: FeedbackConfig, catalogue: Catalogue, log: ServedLog | None) -> None:
+def log_feedback(body: bytes, config: FeedbackConfig, items: ItemLayout, log: ServedLog | None) -> None:
     """Write the event in a body to the served log.
 
     Raises:
         NotFound: the pipeline has no served log.
         RequestError: the body is not JSON.
-        Unprocessable: the body is no feedback of this pipeline, or the catalogue does not have the item.
+        Unprocessable: the body is no feedback of this pipeline, or no answer of this pipeline can have the item.
         QueueFull: the log's queue is full.
     """
     if log is None:
         raise NotFound("this pipeline logs no feedback; add log to its YAML file", field="path")
     feedback = parse_feedback(body, config)
-    row = catalogue.row_by_id.get(feedback.item_id)
-    if row is None:
-        raise Unprocessable(
-            f"not in catalogue {catalogue.manifest.name}, got {feedback.item_id[:_SHOWN]!r}; "
-            f"send an item id from an answer",
-            field="item_id",
-        )
+    key = items.key_of(feedback.item_id)
     value = 1.0 if feedback.value is None else feedback.value
-    log.feedback(feedback.request_id, int(catalogue.keys[row]), feedback.event, value)
+    log.feedback(feedback.request_id, items.key_of(feedback.item_id), feedback.event, value)

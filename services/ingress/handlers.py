@@ -58,7 +58,7 @@ class Handlers:
         """Write an event about an item of an earlier answer to the served log."""
         engine = self._engine
         body = await read_body(scope, receive, self._max_body_bytes)
-        log_feedback(body, engine.config.feedback, engine.release.catalogue, engine.log)
+        log_feedback(body, engine.config.feedback, engine.release.items, engine.log)
         return 202, _JSON, b"{}", None
 
     async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:

@@ -113,6 +113,21 @@ class ItemLayout:
             new_ids=new_ids,
         )
 
+    def key_of(self, item_id: str) -> int:
+        """Return the key of an item that an answer may have: one of the catalogue, or one that a request sent.
+
+        Raises:
+            Unprocessable: no answer can have the item.
+        """
+        is_known = item_id in self._catalogue.row_by_id
+        if not is_known and (self._refused_by is not None or not 0 < len(item_id) <= _LONGEST_ID):
+            raise Unprocessable(
+                f"not in catalogue {self._catalogue.manifest.name}, got {item_id[:SHOWN]!r}; send an item id from "
+                f"an answer",
+                field="item_id",
+            )
+        return item_key(item_id)
+
     def columns(
         self, rows: NDArray[np.int64], starts: Sequence[int], sent: Sequence[SentItems]
     ) -> dict[str, NDArray[Any]]:

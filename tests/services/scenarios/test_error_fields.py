@@ -162,7 +162,8 @@ def _refusals(home: Path) -> Iterator[Callable[[], object]]:
     for event in (b'"rated"', b'"clicked"', b'"opened", "value": 1'):
         body = b'{"request_id": "r", "item_id": "i", "event": %s}' % event
         yield partial(parse_feedback, body, feedback)
-        yield partial(log_feedback, body, feedback, catalogue, None)
+        yield partial(log_feedback, body, feedback, items, None)
+    yield partial(items.key_of, "x" * 257)
     file = home / "file"
     file.touch()
     yield lambda: LmdbStore(file / "store", readonly=False)

@@ -1,6 +1,7 @@
 """Requests send items with their features: they are ranked beside those of the catalogue, in the same batches."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.features.sent import joined
 from models.ragged import RaggedBatch
-from models.served_log.reading import read_lists
+from models.served_log.kinds import FeedbackConfig
+from models.served_log.reading import read_lists, read_log
 from models.signature import PairSpec
 from services.app import StandaloneApp
 from services.config.loading import load_config
@@ -42,7 +44,7 @@ from tests.pipelines import (
 )
 from tests.services.bad_input import check_problem
 from tests.services.ingress.test_engine import with_engine
-from tests.services.servers import ask, http_server, rank_request
+from tests.services.servers import Reply, ask, http_request, http_server, rank_request
 
 LOGGED = {"log": {"path": "served"}}
 
@@ -107,6 +109,24 @@ def test_new_items_are_logged_by_their_keys(tmp_path: Path) -> None:
     with_engine(tmp_path, LOGGED, scenario)
     shown = read_lists([tmp_path / "served"], FEATURES)
     assert shown.keys.tolist() == [item_key("new-1"), item_key("item-0003"), item_key("item-0003")]
+
+
+def test_feedback_about_new_items_is_logged_with_their_lists(tmp_path: Path) -> None:
+    path = make_pipeline(tmp_path, LOGGED)
+
+    def report(port: int, request_id: str, item_id: str) -> Reply:
+        event = {"request_id": request_id, "item_id": item_id, "event": "opened"}
+        return ask(port, http_request("POST", "/v1/feedback", json.dumps(event).encode()))
+
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        named = ["item-0003", new(1, 500.0)]
+        answer = ask(port, rank_request({"user_id": "u1", "candidates": named})).json
+        assert report(port, answer["request_id"], "new-1").status == 202
+        check_problem(report(port, answer["request_id"], "x" * 257), 422, "item_id")
+    kinds = FeedbackConfig(kinds={"opened": 0.25})
+    shown, relevance = read_log([tmp_path / "served"], FEATURES, kinds)
+    assert shown.keys.tolist() == [item_key("new-1"), item_key("item-0003")]
+    assert relevance.tolist() == [0.25, 0.0]
 
 
 def test_rules_apply_to_items_that_were_sent(tmp_path: Path) -> None:

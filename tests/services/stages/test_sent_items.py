@@ -190,3 +190,6 @@ def test_refuses_objects_if_a_part_of_the_pipeline_needs_the_catalogue(shop: Cat
     ):
         layout.read([{"id": "n"}], 10)
     assert layout.read(["a"], 10)[1] is None
+    assert layout.key_of("a") == item_key("a")
+    with pytest.raises(Unprocessable, match="not in catalogue shop, got 'n'; send an item id from an answer"):
+        layout.key_of("n")

@@ -47,8 +47,8 @@ def test_logs_answers_and_feedback_with_features(tmp_path: Path) -> None:
             item = answer["items"][1]["id"]
             answered = send(port, {"request_id": answer["request_id"], "item_id": item, "event": "walked"})
             assert (answered.status, answered.json) == (202, {})
-        gone = {"request_id": "r", "item_id": "none", "event": "opened"}
-        check_problem(send(port, gone), 422, "item_id")
+        long = {"request_id": "r", "item_id": "x" * 257, "event": "opened"}
+        check_problem(send(port, long), 422, "item_id")
         check_problem(send(port, {"request_id": "r"}), 422, "item_id")
         check_problem(ask(port, http_request("GET", "/v1/feedback")), 405, "method")
     batch, labels = read_log([tmp_path / "served"], FEATURES, FEEDBACK)
