@@ -13,6 +13,7 @@ import typer
 
 from models.no_telemetry import forbid_telemetry
 
+_STOPPED = 130  # the status that a shell reports for a command ended by Ctrl-C
 _SERVE, _DATA, _SCALING = "Serve", "Models and data", "Autoscaling"
 _KUBERNETES, _EXAMPLE = "Kubernetes", "The example"
 
@@ -82,7 +83,10 @@ COMMANDS = (
 def main() -> None:
     """Run the command line."""
     forbid_telemetry()
-    root(sys.argv[1:])()
+    try:
+        root(sys.argv[1:])()
+    except KeyboardInterrupt:  # Ctrl-C while a command's modules are imported
+        sys.exit(_STOPPED)
 
 
 def root(arguments: Sequence[str]) -> typer.Typer:

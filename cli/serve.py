@@ -52,6 +52,8 @@ def serve(
             elif error.report:
                 error.add_note("`rankway serve --verbose` prints the traceback")
             raise
+        except SystemExit as error:  # of Ray's own handler of SIGTERM, while Ray starts
+            raise typer.Exit(_STOPPED_EARLY) from error
 
 
 def _run(
@@ -89,12 +91,13 @@ def _run(
     example = example_request(served, home, preflight.catalogue, preflight.definitions)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     stdout = sys.stdout
+    if stop.is_set():
+        raise typer.Exit(_STOPPED_EARLY)
     with (
         redirect_stdout(sys.stderr),  # for Ray, which prints to stdout
         console.status("starting Ray and Serve") as status,
         local_cluster(pipeline) as ports,
     ):
-        _stop_at_signals(stop)  # again, because Ray replaces the SIGTERM handler with one that aborts
 
         def on_status(text: str) -> None:
             if stop.is_set():  # do not wait for the replicas after Ctrl-C

@@ -1,5 +1,6 @@
 """Warnings and advice that ``rankway check`` gives for a pipeline that can be served."""
 
+import shlex
 from pathlib import Path
 
 from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
@@ -59,9 +60,10 @@ def release_warnings(config: PipelineConfig, file: Path, home: Path) -> list[str
     changed = [] if active is None else content_differences(releases.read(active), config, home)
     if not changed:
         return []
+    path = shlex.quote(str(file))
     return [
         f"release {active} is active and is served, not the data that {file} names ({'; '.join(changed)}). To serve "
-        f"the file's data: rankway release stage {file} && rankway release activate {file}"
+        f"the file's data: rankway release stage {path} && rankway release activate {path}"
     ]
 
 

@@ -69,6 +69,5 @@ def log_feedback(body: bytes, config: FeedbackConfig, items: ItemLayout, log: Se
     if log is None:
         raise NotFound("this pipeline logs no feedback; add log to its YAML file", field="path")
     feedback = parse_feedback(body, config)
-    key = items.key_of(feedback.item_id)
     value = 1.0 if feedback.value is None else feedback.value
     log.feedback(feedback.request_id, items.key_of(feedback.item_id), feedback.event, value)

@@ -1,6 +1,8 @@
 """Internals of Ray clusters: a local node, its token, the key-value store, node labels and node draining."""
 
 import logging
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -12,11 +14,14 @@ Node: TypeAlias = Any
 
 
 def start_local_ray(cpus: int, metrics_port: int) -> None:
-    """Start Ray on this machine, bound to loopback. It exports Prometheus metrics on ``metrics_port``."""
+    """Start Ray on this machine, bound to loopback. It exports Prometheus metrics on ``metrics_port``.
+
+    Ray replaces the handler of SIGTERM with one that ends the process. Here the caller's handler stays.
+    """
     import ray
 
     _hide_token_notice()
-    with _loopback_kept():
+    with _sigterm_kept(), _loopback_kept():
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -26,6 +31,15 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
             _node_ip_address="127.0.0.1",
             _metrics_export_port=metrics_port,
         )
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Set the handler of SIGTERM again. Ray replaces it with one that ends the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():  # others must not set it
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

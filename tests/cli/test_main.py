@@ -75,3 +75,21 @@ def test_the_called_command_takes_its_own_options(tmp_path: Path) -> None:
     shown = CliRunner().invoke(root(arguments), arguments)
     assert shown.exit_code == 2
     assert "cannot be read" in shown.stdout
+
+
+def test_ctrl_c_while_a_command_is_imported_prints_no_traceback() -> None:
+    program = (
+        "import sys; from cli import main\n"
+        "def interrupted(*_): raise KeyboardInterrupt\n"
+        "main.import_module, sys.argv = interrupted, ['rankway', 'check', 'x.yaml']\n"
+        "main.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=CLI.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

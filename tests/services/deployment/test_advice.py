@@ -49,6 +49,8 @@ def test_retrained_model_is_named_with_the_commands_that_serve_it(
     assert "models.ranker: " in warning
     assert "catalogue" not in warning
     assert warning.endswith("rankway release stage shop.yaml && rankway release activate shop.yaml")
+    (warning,) = release_warnings(config, Path("my shop.yaml"), tmp_path)
+    assert warning.endswith("rankway release stage 'my shop.yaml' && rankway release activate 'my shop.yaml'")
     release = ReleaseFolder(tmp_path, config.name).stage(config)
     ReleaseFolder(tmp_path, config.name).history.note_active(release.name)
     assert release_warnings(config, FILE, tmp_path) == []

@@ -88,6 +88,32 @@ def test_concurrent_requests_with_and_without_new_items_each_get_their_own_list(
     with_engine(tmp_path, changes, scenario)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, merged(WITH_RERANKER, WITH_DIVERSITY), {"response_cache": {}}],
+    ids=["ranker", "reranker", "response cache"],
+)
+def test_concurrent_requests_that_send_the_same_ids_keep_their_own_features(
+    tmp_path: Path, changes: Mapping[str, Any]
+) -> None:
+    added = 0.5 if "reranker" in changes else 0.0
+
+    async def scenario(engine: Engine) -> None:
+        async def one(number: int) -> None:
+            known = {"id": "item-0007", "features": {"value": -1.0 - number}}
+            named: list[Any] = [new(1, 50.0 + number), known, "item-0003"]
+            answer = await engine.rank(RankRequest(user_id="u1", candidates=named[number % 2 :]), str(number))
+            values = {"new-1": 50.0 + number, "item-0007": -1.0 - number, "item-0003": 3.0}
+            assert len(answer.items) == 3 - number % 2
+            for item in answer.items:
+                assert item.score == values[item.id] + bias_of(1) + added
+
+        await asyncio.gather(*[one(number) for number in range(60)])
+        assert engine.metrics.batch_count < 60
+
+    with_engine(tmp_path, changes, scenario)
+
+
 def test_vector_model_ranks_new_items(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path)
     write_vector_model(tmp_path / "model")
