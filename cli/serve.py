@@ -52,7 +52,9 @@ def serve(
             elif error.report:
                 error.add_note("`rankway serve --verbose` prints the traceback")
             raise
-        except SystemExit as error:  # of Ray's own handler of SIGTERM, while Ray starts
+        except SystemExit as error:
+            if error.code != signal.SIGTERM:  # the status of Ray's own handler, which it sets while it starts
+                raise
             raise typer.Exit(_STOPPED_EARLY) from error
 
 

@@ -15,6 +15,7 @@ LIMIT_S = 300.0
 """As long as ``rankway serve`` waits for its replicas."""
 _CHUNK_BYTES = 65_536
 _PR_SET_PDEATHSIG = 1
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def tried(work: Callable[[], list[str]], limit_s: float = LIMIT_S) -> list[str]:
@@ -30,13 +31,16 @@ def tried(work: Callable[[], list[str]], limit_s: float = LIMIT_S) -> list[str]:
         ConfigError: the process ended without an answer, or exceeded the time limit.
     """
     reading, writing = os.pipe()
+    # An exception of a signal handler inside ``fork`` would leave the locks of ``logging`` locked.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _answer(work, writing)
+        _answer(work, writing, mask)
     os.close(writing)
     answer = None
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         answer = _read_all(reading, time.monotonic() + limit_s)
     finally:
         if answer is None:
@@ -53,13 +57,14 @@ def tried(work: Callable[[], list[str]], limit_s: float = LIMIT_S) -> list[str]:
     return faults
 
 
-def _answer(work: Callable[[], list[str]], writing: int) -> NoReturn:
+def _answer(work: Callable[[], list[str]], writing: int, mask: set[int | signal.Signals]) -> NoReturn:
     """Write the faults to the pipe, and end this process without the clean-up that belongs to its parent."""
     status = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(work()).encode())
         status = 0
