@@ -154,21 +154,23 @@ class Preflight:
         """Check the artifacts, and open the models whose runtime is not among the ``failing`` lines."""
         models = ModelCheck(self.config, self.home, self.catalogue, self.definitions)
         for name in self.config.models:
-            field = f"models.{name}.artifact"
-            with collected(self._faults, field):
+            with collected(self._faults, f"models.{name}.artifact"):
                 artifact = models.check(name)
                 is_failing = any(line.startswith(f"models.{name}.runtime") for line in failing)
                 if not is_failing and (opens == "all" or (opens == "small" and models.is_small(name))):
-                    self._open(models, name, artifact)
+                    faults = self._open(models, name, artifact)
+                    if faults:
+                        self._faults += faults
+                        continue
                 artifact.check_version(self.home / self.config.models[name].artifact)
 
-    def _open(self, models: ModelCheck, name: str, artifact: Artifact) -> None:
+    def _open(self, models: ModelCheck, name: str, artifact: Artifact) -> list[str]:
+        """Run a model in a process of its own, and return its faults. If it cannot run here, add a note."""
         why_not = models.why_not_opened(name)
-        if why_not is None:
-            field = f"models.{name}.artifact"
-            self._faults += tried(partial(_faults_of, field, partial(models.run, name, artifact)))
-        else:
+        if why_not is not None:
             self.notes.append(f"models.{name}: not opened here, because {why_not}")
+            return []
+        return tried(partial(_faults_of, f"models.{name}.artifact", partial(models.run, name, artifact)))
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home

@@ -120,7 +120,7 @@ class ItemLayout:
             Unprocessable: no answer can have the item.
         """
         is_known = item_id in self._catalogue.row_by_id
-        if not is_known and (self._refused_by is not None or not 0 < len(item_id) <= _LONGEST_ID):
+        if not is_known and (self.refused_by is not None or not 0 < len(item_id) <= _LONGEST_ID):
             raise Unprocessable(
                 f"not in catalogue {self._catalogue.manifest.name}, got {item_id[:SHOWN]!r}; send an item id from "
                 f"an answer",
@@ -168,7 +168,7 @@ class ItemLayout:
                 name = next(name for name in sent if name not in self._columns)
                 raise self._unknown(name, f"{where}.features.{name[:SHOWN]}")
         places, features = [where for where, _ in objects], [sent for _, sent in objects]
-        own_rows = np.where(rows < len(self._catalogue), rows, -1)
+        own_rows = np.where(rows < FIRST_UNKNOWN_ROW, rows, -1)
         values = {name: column.values(features, places, own_rows) for name, column in self._columns.items()}
         for feature in self._derived:
             assert feature.transform is not None
