@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from models.assembly import InputAssembler
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
-from models.features.sent import catalogue_columns
+from models.features.sent import FIRST_UNKNOWN_ROW, catalogue_columns
 from models.ragged import RaggedBatch
 from models.signature import InputSpec, Signature
 from models.vectors import VectorBuilder, VectorSpec, column_names, split_name
-from tests.models.worlds import ATTRIBUTES, ITEMS, PROFILE, make_batch
+from tests.models.worlds import ATTRIBUTES, PROFILE, make_batch
 
 FEATURES = ("item.popularity", "user.profile", "item.attributes.2", "context.hour", "candidate.score")
 WIDTH = 1 + PROFILE + 1 + 1 + 1
@@ -97,7 +97,9 @@ def test_a_number_too_large_for_float32_is_missing(catalogue: Catalogue) -> None
 
 def test_items_that_a_request_sends_have_their_own_values(catalogue: Catalogue) -> None:
     batch = make_batch([3], [0])
-    batch = replace(batch, rows=np.array([4, ITEMS, 5]))  # the second item is outside the catalogue
+    batch = replace(
+        batch, rows=np.array([4, FIRST_UNKNOWN_ROW, 5])
+    )  # the second item is outside the catalogue
     popularity, sent = catalogue.columns["popularity"], catalogue_columns(catalogue, batch.rows)
     sent["item.popularity"][1] = 0.75
     sent["item.attributes"][1] = np.arange(ATTRIBUTES)
