@@ -13,6 +13,7 @@ from models.assembly import InputAssembler
 from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog
+from models.datasets.shown import ShownLists
 from models.features.catalogue import Catalogue
 from models.features.view import FeatureView
 from models.impressions import read_impressions
@@ -71,6 +72,21 @@ def in_order(log: EventLog) -> EventLog:
     assert log.relevance is not None
     columns = {name: getattr(log, name)[order] for name in ("user", "item", "at_s", "value", "relevance")}
     return replace(log, **columns)
+
+
+def with_shown_lists(log: EventLog) -> EventLog:
+    """Return the log with 40 lists of three items, which the users were shown in turns, one each second."""
+    count = 40
+    items = (np.arange(count)[:, None] + np.array([0, 2, 3])) % NOTHING
+    shown = ShownLists(
+        user=np.arange(count) % NOBODY,
+        at_s=START_S + np.arange(count, dtype=np.float64),
+        offsets=np.arange(count + 1) * 3,
+        item=items.reshape(-1),
+        position=np.tile(np.arange(3, dtype=np.int32), count),
+        relevance=np.tile(np.array([1, 0, 0], dtype=np.float32), count),
+    )
+    return replace(log, shown=shown)
 
 
 class Built:

@@ -25,6 +25,7 @@ from tests.models.datasets.scenarios.built_logs import (
     Built,
     in_order,
     log_of,
+    with_shown_lists,
 )
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -72,6 +73,24 @@ def test_all_features_of_a_list_are_those_of_a_log_that_ends_before_it(
     if (np.load(whole.data.impressions / "train" / "at_s.npy") < min(at_s, train_end_s)).any():
         for values, wanted in zip(shorter.vectors(at_s), whole.vectors(at_s), strict=True):
             np.testing.assert_array_equal(values, wanted)
+
+
+@settings(max_examples=8, phases=QUICK)
+@given(EVENTS, st.integers(5, 39))
+def test_all_features_of_a_shown_list_are_those_of_a_log_that_ends_before_it(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, int, int, float]], after_s: int
+) -> None:
+    log, at_s = with_shown_lists(log_of(events, served=True)), float(START_S + after_s)
+    folder = tmp_path_factory.mktemp("log")
+    whole, shorter = Built(log, folder / "whole"), Built(without_events_from(log, at_s), folder / "shorter")
+    compared = 0
+    for split in ("train", "valid", "test"):
+        others = dict(shorter.lists(split, at_s))
+        for key, columns in whole.lists(split, at_s):
+            compared += 1
+            for name, values in columns.items():
+                np.testing.assert_array_equal(values, others[key][name], f"{split} {key} {name}")
+    assert compared == after_s + 1
 
 
 @settings(max_examples=12, phases=QUICK)
