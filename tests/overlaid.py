@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 
 from models.artifact import write_artifact
 from models.features.aggregates import Aggregate
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.overlay import Overlay
 from models.features.rows import UserRowCodec, row_key

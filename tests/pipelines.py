@@ -14,7 +14,7 @@ import yaml
 from onnx import TensorProto, helper
 
 from models.artifact import write_artifact
-from models.features.catalogue import write_catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.signature import InputSpec, OutputSpec, Signature

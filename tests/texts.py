@@ -10,7 +10,8 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from models.artifact import write_artifact
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.signature import InputSpec, PairSpec, Signature
 from models.text.tokenizer import TOKENIZER

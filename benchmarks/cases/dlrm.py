@@ -19,7 +19,7 @@ import yaml
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.errors import ArtifactError
-from models.features.catalogue import write_catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from services.paths import home_directory

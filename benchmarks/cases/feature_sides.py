@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.assembly import InputAssembler
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.features.view import FeatureView

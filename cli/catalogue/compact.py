@@ -11,7 +11,7 @@ from cli.errors import FAILED, exit_on_error
 
 if TYPE_CHECKING:
     from models.features.catalogue import Catalogue
-    from models.features.catalogue_writer import Items
+    from models.features.catalogue_in_chunks import Items
 
 _AT_ONCE = 65_536
 
@@ -23,7 +23,7 @@ def compact(config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")])
     staged and activated.
     """
     from cli.catalogue.served import open_served
-    from models.features.catalogue_writer import write_catalogue_in_chunks
+    from models.features.catalogue_in_chunks import write_catalogue_in_chunks
     from models.features.deltas.folder import DeltaFolder
 
     console = Console(stderr=True)
@@ -57,7 +57,7 @@ def compact(config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")])
 def _chunks(catalogue: "Catalogue") -> "Iterator[Items]":
     import numpy as np
 
-    from models.features.catalogue_writer import Items
+    from models.features.catalogue_in_chunks import Items
 
     rows = np.delete(np.arange(len(catalogue)), catalogue.dead)
     for first in range(0, len(rows), _AT_ONCE):

@@ -27,7 +27,8 @@ from models.datasets.unchosen import unchosen_columns
 from models.datasets.users import write_users
 from models.datasets.write_shown import write_shown_lists
 from models.errors import ArtifactError
-from models.features.catalogue import item_key, write_catalogue
+from models.features.catalogue import item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.timelines import write_timelines
 from models.impressions import impressions_writer
 from models.ragged import RaggedBatch, offsets_of

@@ -19,7 +19,8 @@ from models.architectures.options import (
     ScalarColumn,
 )
 from models.architectures.pooled_ranker import PooledRanker
-from models.features.catalogue import Catalogue, item_key, write_catalogue
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.impressions import write_impressions
 from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.catalogue import write_catalogue
+from models.features.catalogue_writer import write_catalogue
 from walks.data.features import FEATURES
 from walks.routes.attributes import ATTRIBUTES, RouteFacts
 from walks.routes.texts import Writer

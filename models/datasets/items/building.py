@@ -14,7 +14,7 @@ from models.datasets.items.details import details_of
 from models.datasets.items.rows import ColumnSpec, TableChoice, item_rows
 from models.errors import ArtifactError
 from models.features.catalogue import CatalogueManifest
-from models.features.catalogue_writer import Items, write_catalogue_in_chunks
+from models.features.catalogue_in_chunks import Items, write_catalogue_in_chunks
 from models.features.definition import Feature, FeatureSet
 
 

@@ -13,7 +13,8 @@ from models.datasets.files.tables import Table
 from models.datasets.items.details import details_of
 from models.datasets.items.rows import ColumnSpec, ItemRows, TableChoice, item_rows
 from models.errors import ArtifactError
-from models.features.catalogue import Catalogue, item_key, with_derived
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import with_derived
 from models.features.definition import FeatureSet
 from models.features.deltas.delta import Delta
 

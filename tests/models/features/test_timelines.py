@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models.errors import ArtifactError
-from models.features.catalogue import Catalogue, item_key, write_catalogue
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.timelines import INDEX, ItemTimelines, item_column, write_timelines
 from models.features.transforms import NOW

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.features.aggregates import Aggregate
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.overlay import Overlay
 from models.features.transforms import Affine, Age, Cycle

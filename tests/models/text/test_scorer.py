@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from models.artifact import Artifact
 from models.errors import SignatureError
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from models.runtimes import load_runtime

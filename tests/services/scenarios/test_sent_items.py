@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from models.artifact import Artifact
-from models.features.catalogue import item_key, write_catalogue
+from models.features.catalogue import item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.features.sent import joined

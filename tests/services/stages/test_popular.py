@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.features.catalogue import Catalogue, write_catalogue
+from models.features.catalogue import Catalogue
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from services.errors import ConfigError
 from services.stages.popular import PopularConfig, PopularItems

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.features.catalogue import Catalogue, item_key, write_catalogue
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.sent import FIRST_UNKNOWN_ROW, KEYS, UNKNOWN
 from models.features.transforms import Affine

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ArtifactError
-from models.features.catalogue import Catalogue, item_key, write_catalogue
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.deltas.delta import Delta
 from models.features.deltas.folder import DeltaFolder, open_grown

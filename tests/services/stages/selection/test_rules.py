@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.features.catalogue import Catalogue, item_key, write_catalogue
+from models.features.catalogue import Catalogue, item_key
+from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from services.errors import ConfigError
