@@ -17,26 +17,20 @@ from numpy.typing import NDArray
 
 from models.atomic_directory import written_whole
 from models.datasets.config import EventsConfig
-from models.datasets.events import EventLog, Moments, cut, moments_of
-from models.datasets.features import features_of, histories
+from models.datasets.events import EventLog, cut, moments_of
+from models.datasets.features import features_of
 from models.datasets.files.problems import BadRows
 from models.datasets.files.progress import Progress, silent
 from models.datasets.item_columns import TIMELINES, columns_of, first_choices
-from models.datasets.newest import ranges
 from models.datasets.unchosen import unchosen_columns
 from models.datasets.users import write_users
+from models.datasets.write_moments import write_moments
 from models.datasets.write_shown import write_shown_lists
-from models.errors import ArtifactError
 from models.features.catalogue import item_key
 from models.features.catalogue_writer import write_catalogue
 from models.features.timelines import write_timelines
-from models.impressions import impressions_writer
-from models.ragged import RaggedBatch, offsets_of
 
 SPLITS = ("train", "valid", "test")
-CHUNK = 4096
-"""Lists that are written together."""
-FEWEST_LISTS = 2
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,6 @@ def write_event_data(
         cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
         parts, choices = cuts.parts(moments.at_s), first_choices(log)
         columns = {**columns_of(log, choices, cuts.valid_s), **log.item_columns}
-        has_label = _has_label(log, moments)
     else:
         columns = unchosen_columns(log)
     with written_whole(data.root) as root:
@@ -126,28 +119,18 @@ def write_event_data(
             write_timelines(staging.timelines, TIMELINES, keys=keys, item=choices.item, at_s=choices.at_s)
         counts: dict[str, Any] = {}
         for split in SPLITS if config.has_lists else ():
+            folder = staging.impressions / split
             if log.shown is not None:
                 period = cuts.parts(log.shown.at_s)[split]
-                folder = staging.impressions / split
                 counts[split] = write_shown_lists(
                     folder, log, log.shown, period, keys, config, features.content_hash, progress
                 )
                 continue
-            with_past = parts[split] & (moments.start > moments.first)
-            part = _thinned(moments.take(with_past & has_label), config.max_lists)
-            if config.files is not None and split != "test" and len(part) < FEWEST_LISTS:
-                raise ArtifactError(
-                    f"training.events: the split {split} must have at least {FEWEST_LISTS} lists of users with earlier "
-                    f"events, got {len(part)}; add events, or change train_share and valid_share"
-                )
-            _write_split(
-                staging.impressions / split, log, part, keys, config, features.content_hash, progress
-            )
             counts[split] = {
                 "events": int(cuts.parts(log.at_s)[split].sum()),
-                "moments": len(part),
-                "moments_without_past": int((parts[split] & (moments.start == moments.first)).sum()),
-                "users": len(np.unique(part.user)),
+                **write_moments(
+                    folder, log, moments, parts[split], keys, config, features.content_hash, progress
+                ),
             }
         if log.is_served:
             write_users(staging.users, log, keys, config.history, progress)
@@ -181,48 +164,6 @@ def _details(log: EventLog) -> list[bytes]:
         json.dumps({"id": item, "properties": {k: v for k, v in shown.items() if v is not None}}).encode()
         for item, shown in zip(log.item_ids, texts, strict=True)
     ]
-
-
-def _has_label(log: EventLog, moments: Moments) -> NDArray[np.bool_]:
-    """Return whether each moment has an item with a relevance above 0."""
-    if log.relevance is None:
-        return np.ones(len(moments), dtype=np.bool_)
-    return np.asarray(np.maximum.reduceat(log.relevance, moments.start) > 0)
-
-
-def _thinned(moments: Moments, count: int | None) -> Moments:
-    """Return the moments by time, at most ``count`` of them, evenly spaced."""
-    moments = moments.take(np.argsort(moments.at_s, kind="stable"))
-    if count is None or len(moments) <= count:
-        return moments
-    return moments.take(np.linspace(0, len(moments) - 1, count).astype(np.int64))
-
-
-def _write_split(
-    root: Path,
-    log: EventLog,
-    moments: Moments,
-    keys: NDArray[np.int64],
-    config: EventsConfig,
-    feature_hash: str,
-    progress: Progress,
-) -> None:
-    """Write the moments of a split, which are in time order, a chunk at a time."""
-    with impressions_writer(root, feature_hash=feature_hash) as write:
-        for start in range(0, max(1, len(moments)), CHUNK):
-            part = moments.take(np.arange(start, min(start + CHUNK, len(moments))))
-            lengths = part.end - part.start
-            offsets, events = offsets_of(lengths), ranges(part.start, lengths)
-            chosen = keys[log.item[events]]
-            batch = RaggedBatch(
-                offsets=offsets,
-                rows=np.zeros(len(chosen), dtype=np.int64),
-                requests=histories(log, part, keys, config.history),
-            )
-            write(batch, log.labels(events), chosen)
-            progress(f"writing the {root.name} lists", start + len(part), len(moments))
-    np.save(root / "user.npy", moments.user)
-    np.save(root / "at_s.npy", moments.at_s)
 
 
 def _version(columns: dict[str, NDArray[Any]]) -> str:
