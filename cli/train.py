@@ -14,7 +14,7 @@ from cli.own_log import own_log
 from cli.progress import shown_progress
 from models.atomic_directory import recover
 from models.extras import require
-from models.training.config import RankerTraining
+from models.training.ranker_config import RankerTraining
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError

@@ -27,11 +27,12 @@ from models.ragged import offsets_of
 from models.runtimes.golden import write_golden
 from models.runtimes.onnx import OnnxRuntime
 from models.signature import VECTOR, InputSpec, Signature
-from models.training.config import LambdaMartTraining, TrainingConfig
+from models.training.config import TrainingConfig
 from models.training.examples.usable_lists import expect_labels
 from models.training.folders import Trained, TrainingFolders
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
 from models.training.metrics import quality
+from models.training.ranker_config import LambdaMartTraining
 from models.training.vector_data import VectorData
 from models.vectors import VectorBuilder, VectorSpec
 

@@ -21,8 +21,8 @@ from models.training.checkpoint import (
     moments_of,
     set_moments,
 )
-from models.training.config import FitConfig
 from models.training.examples.lists import Lists, Step
+from models.training.fit_config import FitConfig
 from models.training.losses import LossFunction
 from models.training.scoring import score_ndcg
 

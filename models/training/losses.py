@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.architectures.layers import FORBIDDEN
-from models.training.config import Loss
 from models.training.examples.lists import Step
+from models.training.fit_config import Loss
 
 LossFunction = Callable[[Tensor, Step], Tensor]
 

@@ -14,7 +14,8 @@ from models.architectures.options import (
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.training.config import DistilledTraining, RankerTraining, RerankerTraining
+from models.training.config import DistilledTraining, RerankerTraining
+from models.training.ranker_config import RankerTraining
 
 Shapes = dict[str, tuple[int, ...]]
 

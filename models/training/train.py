@@ -23,16 +23,18 @@ from models.features.definition import FeatureSet
 from models.features.timelines import item_column
 from models.runtimes.golden import golden_batch
 from models.training.checkpoint import TrainingCheckpoint
-from models.training.config import FitConfig, RankerTraining, TrainingConfig
+from models.training.config import TrainingConfig
 from models.training.examples.lists import Lists
 from models.training.examples.negative_sampling import NegativeSampler
 from models.training.examples.usable_lists import expect_labels
 from models.training.export import ONNX, weight_writer
+from models.training.fit_config import FitConfig
 from models.training.folders import Trained, TrainingFolders
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
+from models.training.ranker_config import RankerTraining
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
 from models.training.splits import Labelled, Splits

@@ -24,9 +24,10 @@ from models.features.definition import FeatureSet
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import Column, RaggedArray, RaggedBatch
-from models.training.config import RankerTraining, TrainingConfig
+from models.training.config import TrainingConfig
 from models.training.export import SAFETENSORS
 from models.training.folders import TrainingFolders
+from models.training.ranker_config import RankerTraining
 from models.training.train import Trainer
 from services.config.loading import load_config
 from services.stages.features import load_definitions

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.training.config import RankerTraining, TrainingConfig
+from models.training.config import TrainingConfig
+from models.training.ranker_config import RankerTraining
 
 SMALLEST: dict[str, Any] = {"data": "impressions", "ranker": {"items": ["attributes"]}}
 

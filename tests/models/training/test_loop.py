@@ -13,8 +13,8 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
-from models.training.config import FitConfig
 from models.training.examples.lists import Lists
+from models.training.fit_config import FitConfig
 from models.training.loop import Fitted, fit
 from models.training.losses import list_loss
 from models.training.scoring import score_ndcg

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from models.training.config import RankerTraining, TrainingConfig
+from models.training.config import TrainingConfig
+from models.training.ranker_config import RankerTraining
 from walks.data.features import FEATURES
 from walks.routes.attributes import ATTRIBUTES
 from walks.simulation.people import PROFILE
