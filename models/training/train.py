@@ -1,17 +1,14 @@
 """Trains a pipeline's artifacts: the ranker, then the reranker and the distilled ranker on the ranker's scores."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from models.architectures import build_architecture
 from models.architectures.options import HistoryRankerOptions
@@ -28,42 +25,17 @@ from models.training.examples.lists import Lists
 from models.training.examples.negative_sampling import NegativeSampler
 from models.training.examples.usable_lists import expect_labels
 from models.training.export import ONNX, weight_writer
-from models.training.fit_config import FitConfig
 from models.training.folders import Trained, TrainingFolders
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
 from models.training.loop import Fitted, Progress, fit
-from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
 from models.training.ranker_config import RankerTraining
+from models.training.recipes import Recipe, distilled_recipe, ranker_recipe, reranker_recipe
 from models.training.scoring import score
-from models.training.sizes import listwise_options, pooled_options, ranker_options
-from models.training.splits import Labelled, Splits
+from models.training.splits import Splits
 
 STANDARDISED_ON = 4000
 """Maximum number of training lists to which the encoders' constants are fitted."""
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """A model to train. Its options are computed and its lists are read when the training begins.
-
-    Attributes:
-        name: model name.
-        root: artifact folder.
-        config: the model's part of the configuration, for the lineage.
-        fit: training options.
-        options: computes the architecture options.
-        loss_of: the loss.
-        read: returns a split and its labels, given the split's name and the maximum number of lists.
-    """
-
-    name: str
-    root: Path
-    config: BaseModel
-    fit: FitConfig
-    options: Callable[[], BaseModel]
-    loss_of: LossFunction
-    read: Callable[[str, int | None], Labelled]
 
 
 class Trainer:
@@ -113,19 +85,11 @@ class Trainer:
                 mode="json", include={"over_catalogue", "max_train_lists", "max_valid_lists", "unknown_share"}
             ),
         }
-        recipe = _Recipe(
-            name="ranker",
-            root=folders.ranker,
-            config=reads,
-            fit=reads.fit,
-            options=lambda: ranker_options(reads, features, catalogue),
-            loss_of=partial(list_loss, loss=reads.fit.loss),
-            read=self._splits.labelled,
-        )
+        recipe = ranker_recipe(reads, folders.ranker, features, catalogue, self._splits.labelled)
         ranker = self._make(recipe, made_from, force)
         return [ranker, *(self._make(r, made_from, force) for r in self._after(ranker, made_from))]
 
-    def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[_Recipe]:
+    def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[Recipe]:
         """Return recipes for the models that learn from the ranker's scores."""
         config, folders = self._config, self._folders
         made_from["ranker"] = ranker.artifact.version
@@ -135,36 +99,12 @@ class Trainer:
         )
         recipes = []
         if config.reranker is not None and folders.reranker is not None:
-            listwise = config.reranker
-            recipes.append(
-                _Recipe(
-                    name="reranker",
-                    root=folders.reranker,
-                    config=listwise,
-                    fit=listwise.fit,
-                    options=lambda: listwise_options(listwise, reads, self._catalogue),
-                    loss_of=partial(list_loss, loss=listwise.fit.loss),
-                    read=scored,
-                )
-            )
+            recipes.append(reranker_recipe(config.reranker, folders.reranker, reads, self._catalogue, scored))
         if config.distilled is not None and folders.distilled is not None:
-            student = config.distilled
-            recipes.append(
-                _Recipe(
-                    name="distilled",
-                    root=folders.distilled,
-                    config=student,
-                    fit=student.fit,
-                    options=lambda: pooled_options(student, reads),
-                    loss_of=partial(
-                        distillation_loss, temperature=student.temperature, label_weight=student.label_weight
-                    ),
-                    read=scored,
-                )
-            )
+            recipes.append(distilled_recipe(config.distilled, folders.distilled, reads, scored))
         return recipes
 
-    def _make(self, recipe: _Recipe, made_from: dict[str, Any], force: bool) -> Trained:
+    def _make(self, recipe: Recipe, made_from: dict[str, Any], force: bool) -> Trained:
         lineage = {**made_from, "config": recipe.config.model_dump(mode="json")}
         lineage["key"] = hash_of(lineage)
         root = recipe.root
