@@ -1,9 +1,6 @@
 """Trains a LambdaMART ranker (Burges 2010, MSR-TR-2010-82) with LightGBM, and exports it to ONNX."""
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +20,10 @@ from models.importing.converted import INPUT, converted, largest_difference
 from models.importing.known_features import KnownFeatures
 from models.importing.lightgbm import of_text
 from models.importing.onnx_graph import ONNX
-from models.ragged import offsets_of
 from models.runtimes.golden import write_golden
 from models.runtimes.onnx import OnnxRuntime
 from models.signature import VECTOR, InputSpec, Signature
+from models.training.boosting import fit_trees
 from models.training.config import TrainingConfig
 from models.training.examples.usable_lists import expect_labels
 from models.training.folders import Trained, TrainingFolders
@@ -34,33 +31,12 @@ from models.training.lineage import already_trained, hash_of, hash_of_data, hash
 from models.training.metrics import quality
 from models.training.ranker_config import LambdaMartTraining
 from models.training.vector_data import VectorData
+from models.training.vector_lists import Progress, VectorLists, read_lists
 from models.vectors import VectorBuilder, VectorSpec
 
 TEXT = "model.txt"
 """LightGBM's own file, beside the graph. Rankway does not read it."""
-_GRADES = 20
-"""Grades for labels from 0 to the largest, because lambdarank needs whole numbers. Their gain stays linear."""
 _GOLDEN_ROWS = 256
-Progress = Callable[[str, int, int, str], None]
-
-
-@dataclass(frozen=True)
-class _Split:
-    """Lists in memory: the reference's scores (N,), vectors (N, F), labels (N,), and offsets (B + 1,)."""
-
-    reference: NDArray[Any] | None
-    vectors: NDArray[np.float32]
-    labels: NDArray[np.float32]
-    offsets: NDArray[np.int64]
-
-    def part(self, first: int, last: int) -> "_Split":
-        start, end = self.offsets[first], self.offsets[last]
-        return _Split(
-            None if self.reference is None else self.reference[start:end],
-            self.vectors[start:end],
-            self.labels[start:end],
-            self.offsets[first : last + 1] - start,
-        )
 
 
 def train_lambdamart(
@@ -113,12 +89,12 @@ def train_lambdamart(
         seed=config.seed,
     )
     started_s = time.monotonic()
-    train = _read(data, "train", ranker.max_lists or config.max_train_lists, progress)
-    valid = _read(data, "valid", config.max_valid_lists, progress)
+    train = read_lists(data, "train", ranker.max_lists or config.max_train_lists, progress)
+    valid = read_lists(data, "valid", config.max_valid_lists, progress)
     middle = len(valid.offsets) // 2
     select, report = valid.part(0, middle), valid.part(middle, len(valid.offsets) - 1)
     expect_labels(train=train.labels, selection=select.labels, report=report.labels)
-    text, trees = _fit(train, select, ranker, config, names, progress)
+    text, trees = fit_trees(train, select, ranker, config, names, progress)
     lineage["training"] = {
         "trees": trees,
         "lists": {
@@ -156,81 +132,11 @@ def _lineage(
     return lineage
 
 
-def _read(data: VectorData, split: str, count: int | None, progress: Progress) -> _Split:
-    parts = []
-    for part in data.lists(split, count):
-        parts.append(part)
-        progress(f"reading the {split} lists", part.first + len(part.sizes), part.total, "")
-    references = [part.reference for part in parts if part.reference is not None]
-    sizes = np.concatenate([part.sizes for part in parts])
-    if len(sizes) < 2:
-        raise TrainingError(f"{split} impressions: expected at least 2 lists, got {len(sizes)}; add data")
-    return _Split(
-        reference=np.concatenate(references) if references else None,
-        vectors=np.concatenate([part.vectors for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        offsets=offsets_of(sizes),
-    )
-
-
-def _fit(
-    train: _Split,
-    select: _Split,
-    ranker: LambdaMartTraining,
-    config: TrainingConfig,
-    names: list[str],
-    progress: Progress,
-) -> tuple[str, int]:
-    """Return the model as text, and its number of trees."""
-    import lightgbm as lgb
-
-    highest = float(train.labels.max())
-
-    def dataset(split: _Split, reference: Any = None) -> Any:
-        grades = np.rint(np.minimum(split.labels / highest, 1.0) * _GRADES).astype(np.int32)
-        return lgb.Dataset(
-            split.vectors, grades, group=np.diff(split.offsets), feature_name=names, reference=reference
-        )
-
-    def report(state: Any) -> None:
-        score = state.evaluation_result_list[0][2] if state.evaluation_result_list else math.nan
-        progress("ranker", state.iteration + 1, ranker.trees, f"NDCG@10 {score:.4f}")
-
-    fit = dataset(train)
-    options = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [10],
-        "label_gain": list(range(_GRADES + 1)),
-        "num_leaves": ranker.leaves,
-        "min_data_in_leaf": ranker.min_rows,
-        "learning_rate": ranker.learning_rate,
-        "num_threads": config.threads,
-        "seed": config.seed,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbosity": -1,
-    }
-    stop = lgb.early_stopping(ranker.patience, verbose=False)
-    try:
-        booster = lgb.train(
-            options,
-            fit,
-            num_boost_round=ranker.trees,
-            valid_sets=[dataset(select, fit)],
-            callbacks=[stop, report],
-        )
-    except lgb.basic.LightGBMError as error:
-        raise TrainingError(f"training.ranker: LightGBM cannot train on these data: {error}") from error
-    best = booster.best_iteration or booster.num_trees()
-    return str(booster.model_to_string(num_iteration=best)), int(best)
-
-
 def _written(
     text: str,
     spec: VectorSpec,
     width: int,
-    report: _Split,
+    report: VectorLists,
     config: TrainingConfig,
     features: FeatureSet,
     root: Path,
@@ -269,7 +175,7 @@ def _written(
     )
 
 
-def _metrics(scores: NDArray[np.float32], report: _Split, config: TrainingConfig) -> dict[str, float]:
+def _metrics(scores: NDArray[np.float32], report: VectorLists, config: TrainingConfig) -> dict[str, float]:
     orders = {
         "": scores,
         "random_": np.random.default_rng(config.seed).random(len(scores), dtype=np.float32),
