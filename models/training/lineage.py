@@ -11,6 +11,10 @@ from models.code_identity import hash_of_code
 from models.errors import ArtifactError
 
 _CODE = Path(__file__).resolve().parent.parent
+_SINGLE_FILES = (
+    *("assembly.py", "input_sources.py", "padding.py", "runtimes/golden.py", "signature.py"),
+    "vectors.py",
+)
 
 
 def hash_of_data(folders: Sequence[Path]) -> str:
@@ -27,10 +31,7 @@ def hash_of_training_code() -> str:
     """Hash the code that determines a training's result. Return 16 hex digits."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    files += [
-        _CODE / name
-        for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py", "vectors.py")
-    ]
+    files += [_CODE / name for name in _SINGLE_FILES]
     return hash_of_code(files)
 
 
