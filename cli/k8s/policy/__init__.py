@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cli.k8s.policy import cluster, nodes, pods, traffic
+from cli.k8s.policy import cluster, nodes, pods, serve_config, traffic
 from cli.k8s.policy.objects import Fault, Finding, Object
 
 
@@ -28,9 +28,9 @@ RULES: tuple[Rule, ...] = (
     cluster.redis_is_configured_once,
     cluster.no_alpha_fields,
     cluster.token_comes_from_secret,
-    cluster.serve_config_is_readable,
-    cluster.every_node_has_a_proxy,
-    cluster.endpoint_address_matches_probes,
+    serve_config.serve_config_is_readable,
+    serve_config.every_node_has_a_proxy,
+    serve_config.endpoint_address_matches_probes,
     nodes.head_runs_no_replicas,
     nodes.serve_port_is_named,
     nodes.resources_are_configured_once,

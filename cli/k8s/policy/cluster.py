@@ -12,8 +12,6 @@ from cli.k8s.policy.objects import (
     clusters,
     environment,
     heads,
-    serve_config_problem,
-    serve_document,
     title,
 )
 
@@ -25,7 +23,6 @@ _ALPHA = ("networkPolicy", "tlsOptions", "historyServerOptions")
 _REDIS_ENVIRONMENT = ("RAY_REDIS_ADDRESS", "REDIS_PASSWORD", "REDIS_USERNAME")
 _REDIS_PARAMETERS = ("redis-password", "redis-username")
 _REDIS_ANNOTATIONS = ("ray.io/ft-enabled", "ray.io/external-storage-namespace")
-_PROBED_PORT = 8000
 
 
 def name_is_valid(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -180,41 +177,4 @@ def token_comes_from_secret(objects: Sequence[Object]) -> Iterator[Fault]:
                 f"{title(service)} rayClusterConfig.authOptions",
                 f"the token does not come from a secret, got {options}",
                 "give only mode: token and secretName, the name of a secret with the key auth_token",
-            )
-
-
-def serve_config_is_readable(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require a Serve config that can be read. The API server accepts any text."""
-    for service, _ in clusters(objects):
-        problem = serve_config_problem(service)
-        if problem is not None:
-            yield Fault(f"{title(service)} serveConfigV2", problem, "render the RayService again")
-
-
-def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require a proxy on every node: KubeRay's readiness probe of a worker calls the proxy on the worker's own node."""
-    for service, _ in clusters(objects):
-        document = serve_document(service)
-        location = None if document is None else document.get("proxy_location")
-        if document is not None and location != "EveryNode":
-            yield Fault(
-                f"{title(service)} serveConfigV2 proxy_location",
-                f"pods without a proxy never become ready, and all requests pass the head, got {location}",
-                "set it to EveryNode",
-            )
-
-
-def endpoint_address_matches_probes(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Require that the endpoint listens on port 8000 of all addresses, because KubeRay's probes connect there."""
-    for service, _ in clusters(objects):
-        document = serve_document(service)
-        if document is None:
-            continue
-        options = document.get("http_options") or {}
-        host, port = options.get("host"), options.get("port", _PROBED_PORT)
-        if host != "0.0.0.0" or port != _PROBED_PORT:
-            yield Fault(
-                f"{title(service)} serveConfigV2 http_options",
-                f"not the address that KubeRay's probes and Services use, got {host}:{port}",
-                f"set host 0.0.0.0 and port {_PROBED_PORT}",
             )

@@ -11,10 +11,10 @@ from cli.k8s.policy.objects import (
     groups,
     heads,
     selects,
-    serve_document,
     title,
     workers,
 )
+from cli.k8s.policy.serve_config import serve_document
 
 _RESOURCE_PARAMETERS = ("num-cpus", "num-gpus", "memory", "resources", "object-store-memory")
 _GPU, _ACCELERATOR = "nvidia.com/gpu", "rankway/accelerator"

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
-
-import yaml
 
 Object = dict[str, Any]
 
@@ -151,36 +148,6 @@ def namespace_of(each: Object) -> str | None:
 def environment(container: Object) -> dict[str, Any]:
     """Return a container's environment by name. A value from elsewhere, such as a secret, is None."""
     return {each["name"]: each.get("value") for each in container.get("env") or []}
-
-
-def serve_document(service: Object) -> Object | None:
-    """Return a RayService's Serve config, or None if it is invalid: see ``serve_config_problem``."""
-    return _serve_config(service)[0]
-
-
-def serve_config_problem(service: Object) -> str | None:
-    """Return the reason why a RayService's Serve config cannot be read, or None if it can be read."""
-    return _serve_config(service)[1]
-
-
-def _serve_config(service: Object) -> tuple[Object | None, str | None]:
-    text = service["spec"].get("serveConfigV2") or ""
-    return _parsed(text) if isinstance(text, str) else (None, f"expected text, got {type(text).__name__}")
-
-
-@lru_cache(maxsize=16)
-def _parsed(text: str) -> tuple[Object | None, str | None]:
-    """Parse a Serve config. Return the config, or the problem. The result is cached, because several rules need it."""
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        return None, f"invalid YAML ({' '.join(str(error).split())})"
-    if not isinstance(document, dict):
-        return None, f"expected a mapping, got {document!r:.80}"
-    options = document.get("http_options")
-    if not isinstance(options, dict | None):
-        return None, f"http_options: expected a mapping, got {options!r:.80}"
-    return document, None
 
 
 def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:
