@@ -1,15 +1,6 @@
 """User rows: one user's stored features in one group, as one compact value in a key-value store.
 
-A row has these parts:
-
-1. The group's hash, 8 bytes.
-2. One packed record. It has the features with fixed shape, a time for each feature with a freshness limit, and one
-   uint32 length per ragged feature and per event type.
-3. The ragged features' values, end to end.
-4. The newest events by type, as packed records, oldest first.
-
-Each part is ordered by name, because the hash does not depend on the declaration order. A whole batch is decoded
-without a Python object per feature.
+``row_layout`` describes the bytes. A whole batch is decoded without a Python object per feature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +14,12 @@ from models.errors import FeatureMismatch
 from models.features.aggregates import AsOf
 from models.features.definition import Feature, FeatureSet
 from models.features.events import AT_S, SEQUENCE, EventTable, inserted
-from models.features.stored_events import StoredEvents
+from models.features.freshness import time_of, without_stale
+from models.features.row_layout import RowLayout
 from models.ragged import Column, RaggedArray, offsets_of
 
 KeyedGroup = Literal["user", "realtime"]
 Row = bytes | memoryview
-_HASH_BYTES = 8
-_NEVER_S = -np.inf
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
@@ -57,45 +47,22 @@ class UserRowCodec:
     """Encode and decode one group's stored features."""
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
-        """Prepare the group's record layout.
-
-        Prefixes in the record: "@" is a feature's time, "#" a ragged feature's length, "!" an event type's count.
-        """
-        declared = sorted(features.supplied(group), key=lambda feature: feature.name)
+        """Prepare the layout of the group's rows."""
         self.group: KeyedGroup = group
-        self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
-        plain = [f for f in declared if f.aggregate is None]
-        self._plain = tuple(plain)
-        self._fixed = tuple(f for f in plain if not f.ragged)
-        self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
-        self.events = StoredEvents([f for f in declared if f.aggregate is not None])
-        ragged = {f.name: np.dtype((f.dtype, f.shape)) for f in plain if f.ragged}
-        self._limits = {f.name: f.max_length for f in plain if f.ragged}
-        self._bodies = {
-            **{f"#{n}": dtype for n, dtype in ragged.items()},
-            **{f"!{n}": d for n, d in self.events.types.items()},
-        }
-        fields: list[tuple[str, Any]] = [(f.name, np.dtype((f.dtype, f.shape))) for f in self._fixed]
-        fields += [(f"@{f.name}", np.dtype("float64")) for f in self._timed]
-        fields += [(name, np.dtype("uint32")) for name in self._bodies]
-        self._record = np.dtype(fields)
-        self._head_bytes = _HASH_BYTES + self._record.itemsize
-        default = np.zeros(1, dtype=self._record)
-        for feature in self._fixed:
-            default[feature.name] = feature.default_value()
-        for feature in self._timed:
-            default[f"@{feature.name}"] = _NEVER_S
-        self.default_row = self.tag + default.tobytes()
+        self._layout = RowLayout(features, group)
+        self.tag = self._layout.tag
+        self.events = self._layout.events
+        self.default_row = self._layout.default_row
 
     @property
     def stores_anything(self) -> bool:
         """Whether the group has a feature that is stored."""
-        return self._record.itemsize > 0
+        return self._layout.record.itemsize > 0
 
     @property
     def loadable(self) -> tuple[Feature, ...]:
         """The features that can be loaded without a time: event lists, and plain features without ``fresh_for_s``."""
-        return (*[f for f in self._plain if f.fresh_for_s is None], *self.events.lists)
+        return (*[f for f in self._layout.plain if f.fresh_for_s is None], *self.events.lists)
 
     def encode(
         self,
@@ -116,14 +83,15 @@ class UserRowCodec:
         Raises:
             ValueError: a feature with a freshness limit has no time.
         """
-        record = self._records(self.default_row[_HASH_BYTES:], 1).copy()
-        for feature in self._fixed:
+        layout = self._layout
+        record = layout.default_records().copy()
+        for feature in layout.fixed:
             if feature.name in user:
                 record[feature.name][0] = user[feature.name]
-        for feature in self._timed:
+        for feature in layout.timed:
             if feature.name in user:
-                record[f"@{feature.name}"] = _time_of(feature, at_s or {})
-        return self._joined(record, self._bodies_of(user, events or {}))
+                record[f"@{feature.name}"] = time_of(feature, at_s or {})
+        return layout.joined(record, layout.bodies_of(user, events or {}))
 
     def encode_many(
         self,
@@ -139,14 +107,15 @@ class UserRowCodec:
             users: each user's ragged features, by name.
             events: each user's records, by event type.
         """
-        records = np.repeat(self._records(self.default_row[_HASH_BYTES:], 1), len(users))
+        layout = self._layout
+        records = np.repeat(layout.default_records(), len(users))
         for name, (values, mask) in fixed.items():
             records[name][mask] = values
-        if not self._bodies:
-            heads, size = records.tobytes(), self._record.itemsize
+        if not layout.bodies:
+            heads, size = records.tobytes(), layout.record.itemsize
             return [self.tag + heads[i * size : (i + 1) * size] for i in range(len(users))]
         return [
-            self._joined(records[i : i + 1], self._bodies_of(user, user_events))
+            layout.joined(records[i : i + 1], layout.bodies_of(user, user_events))
             for i, (user, user_events) in enumerate(zip(users, events, strict=True))
         ]
 
@@ -165,15 +134,9 @@ class UserRowCodec:
             return bytes(self.default_row if row is None else row)
         if row is None:
             row = self.default_row
-        elif self._read([row])[2]:
+        elif self._layout.read([row])[2]:
             raise FeatureMismatch(self.refusal(row))
-        record = self._records(row[_HASH_BYTES : self._head_bytes], 1).copy()
-        bodies, start = {}, self._head_bytes
-        for name, dtype in self._bodies.items():
-            count = int(record[name][0])
-            bodies[name] = np.frombuffer(row, dtype.base, count * max(1, _size(dtype)), start)
-            bodies[name] = bodies[name].reshape(count, *dtype.shape)
-            start += count * dtype.itemsize
+        record, bodies = self._layout.split(row)
         new_event = np.zeros(1, dtype=self.events.types[event])
         for name in self.events.types[event].names or ():
             value = {**fields, AT_S: at_s, SEQUENCE: sequence}.get(name)
@@ -186,7 +149,7 @@ class UserRowCodec:
                 expected = "epoch seconds" if name == AT_S else "finite"
                 raise ValueError(f"event {event}: {name} must be {expected}, got {value}")
         bodies[f"!{event}"] = inserted(bodies[f"!{event}"], new_event, self.events.capacity[event])
-        return self._joined(record, bodies)
+        return self._layout.joined(record, bodies)
 
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
         """Decode B rows at the times ``now_s`` (B,), epoch seconds.
@@ -194,11 +157,12 @@ class UserRowCodec:
         A row that is None or unreadable gets the defaults. ``now_s`` is required if the group has aggregates or
         freshness limits.
         """
-        rows, heads, unreadable = self._read(values)
-        head, prefix = self._head_bytes, f"{self.group}."
-        columns: dict[str, Column] = {prefix + f.name: heads[f.name].copy() for f in self._fixed}
+        layout = self._layout
+        rows, heads, unreadable = layout.read(values)
+        head, prefix = layout.head_bytes, f"{self.group}."
+        columns: dict[str, Column] = {prefix + f.name: heads[f.name].copy() for f in layout.fixed}
         starts = [head] * len(rows)
-        for name, dtype in self._bodies.items():
+        for name, dtype in layout.bodies.items():
             lengths = heads[name].astype(np.int64)
             ends = [start + int(n) * dtype.itemsize for start, n in zip(starts, lengths, strict=True)]
             body = b"".join([row[a:b] for row, a, b in zip(rows, starts, ends, strict=True)])
@@ -212,82 +176,12 @@ class UserRowCodec:
             evaluate = AsOf(table, None, now_s)
             for feature in self.events.readers[name[1:]]:
                 columns[feature.column] = evaluate(feature)
-        for feature in self._timed:
+        for feature in layout.timed:
             assert now_s is not None, f"now_s: required for {feature.column}, which has a freshness limit"
             value_at_s = heads[f"@{feature.name}"]
-            columns[feature.column] = _fresh(feature, columns[feature.column], now_s - value_at_s)
+            columns[feature.column] = without_stale(feature, columns[feature.column], now_s - value_at_s)
         return Decoded(columns, unreadable)
 
     def refusal(self, row: Row) -> str:
         """Return a message that says why a row cannot be read, with the remedy."""
-        return (
-            f"a stored {self.group} row cannot be read: must be complete and have feature hash {self.tag.hex()}, got "
-            f"{len(row)} bytes with {bytes(row[:_HASH_BYTES]).hex()}; load the store again with the current definitions"
-        )
-
-    def _read(self, values: Sequence[Row | None]) -> tuple[list[Row], NDArray[Any], list[int]]:
-        """Return the rows, their records (B,), and the indices of unreadable rows, which become default rows."""
-        default, tag, head = self.default_row, self.tag, self._head_bytes
-        rows: list[Row] = [default if value is None else value for value in values]
-        bad = [i for i, row in enumerate(rows) if row[:_HASH_BYTES] != tag or len(row) < head]
-        for index in bad:
-            rows[index] = default
-        heads = self._records(b"".join([row[_HASH_BYTES:head] for row in rows]), len(rows))
-        expected = np.full(len(rows), head, dtype=np.int64)
-        for name, dtype in self._bodies.items():
-            expected += heads[name].astype(np.int64) * dtype.itemsize
-        wrong = np.flatnonzero(expected != np.array([len(row) for row in rows], dtype=np.int64)).tolist()
-        if not wrong:
-            return rows, heads, bad
-        for index in wrong:
-            rows[index] = default
-        rows, heads, _ = self._read(rows)
-        return rows, heads, sorted(bad + wrong)
-
-    def _bodies_of(
-        self, user: Mapping[str, NDArray[Any]], events: Mapping[str, NDArray[Any]]
-    ) -> dict[str, NDArray[Any]]:
-        bodies: dict[str, NDArray[Any]] = {}
-        for name, limit in self._limits.items():
-            dtype = self._bodies[f"#{name}"]
-            values = np.asarray(user.get(name, ()), dtype=dtype.base)
-            bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
-        for event, dtype in self.events.types.items():
-            records = events.get(event, np.empty(0, dtype=dtype))
-            bodies[f"!{event}"] = np.asarray(records, dtype=dtype)[-self.events.capacity[event] :]
-        return bodies
-
-    def _joined(self, record: NDArray[Any], bodies: Mapping[str, NDArray[Any]]) -> bytes:
-        for name, values in bodies.items():
-            record[name] = len(values)
-        return b"".join((self.tag, record.tobytes(), *[bodies[name].tobytes() for name in self._bodies]))
-
-    def _records(self, data: Row, count: int) -> NDArray[Any]:
-        """Return the records in ``data``, empty if the group has no stored features."""
-        if self._record.itemsize == 0:
-            return np.zeros(count, dtype=self._record)
-        return np.frombuffer(data, dtype=self._record)
-
-
-def _size(dtype: np.dtype[Any]) -> int:
-    return int(np.prod(dtype.shape, dtype=np.int64))
-
-
-def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
-    if feature.name not in at_s:
-        raise ValueError(
-            f"at_s: has no time for {feature.column}, whose fresh_for_s requires a time; add the time in epoch seconds"
-        )
-    return at_s[feature.name]
-
-
-def _fresh(feature: Feature, column: Column, age_s: NDArray[np.float64]) -> Column:
-    assert feature.fresh_for_s is not None
-    stale = age_s > feature.fresh_for_s
-    if not stale.any():
-        return column
-    if isinstance(column, RaggedArray):
-        lengths = np.where(stale, 0, np.diff(column.offsets))
-        return RaggedArray(column.values[np.repeat(~stale, np.diff(column.offsets))], offsets_of(lengths))
-    column[stale] = feature.default_value()
-    return column
+        return self._layout.refusal(row)
