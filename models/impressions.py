@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
+from models.features.sent_table import SentTable
 from models.npy_append import GrowingArray
 from models.ragged import Column, RaggedArray, RaggedBatch
 
@@ -26,7 +27,13 @@ class KeysToRows(Protocol):
 
 
 def write_impressions(
-    root: Path, batch: RaggedBatch, labels: NDArray[np.float32], *, feature_hash: str, keys: NDArray[np.int64]
+    root: Path,
+    batch: RaggedBatch,
+    labels: NDArray[np.float32],
+    *,
+    feature_hash: str,
+    keys: NDArray[np.int64],
+    sent: SentTable | None = None,
 ) -> None:
     """Write B impressions completely or not at all.
 
@@ -36,8 +43,9 @@ def write_impressions(
         labels: float32 (N,), relevance.
         feature_hash: content hash of the feature definitions.
         keys: int64 (N,), the candidates' item keys. Rows change between catalogue versions, keys do not.
+        sent: the items that were sent with their features. The batch then has the column ``SENT``.
     """
-    with impressions_writer(root, feature_hash=feature_hash) as write:
+    with impressions_writer(root, feature_hash=feature_hash, sent=sent) as write:
         write(batch, labels, keys)
 
 
@@ -50,7 +58,7 @@ class _Write(Protocol):
 
 
 @contextmanager
-def impressions_writer(root: Path, *, feature_hash: str) -> Iterator[_Write]:
+def impressions_writer(root: Path, *, feature_hash: str, sent: SentTable | None = None) -> Iterator[_Write]:
     """Yield a function that appends impressions, at least once, so that their number is not bounded by memory.
 
     The impressions are written completely or not at all.
@@ -93,6 +101,8 @@ def impressions_writer(root: Path, *, feature_hash: str) -> Iterator[_Write]:
 
         yield write
         files.close()
+        if sent is not None:
+            sent.write(staging)
         (staging / _INDEX).write_text(json.dumps(index))
 
 

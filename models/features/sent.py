@@ -7,6 +7,9 @@ A batch with such items has three kinds of further candidate columns, one value 
 - ``UNKNOWN``: whether the item is outside the catalogue. Its row is then ``FIRST_UNKNOWN_ROW`` or more.
 
 Other batches have none of these columns. Their item features are read from the catalogue by row.
+
+Training lists with such items also have ``SENT``: the index into their ``SentTable``, or -1 if the candidate was not
+sent with features.
 """
 
 from collections.abc import Sequence
@@ -18,8 +21,10 @@ from numpy.typing import NDArray
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 
-KEYS, UNKNOWN = "item:key", "item:unknown"
+KEYS, UNKNOWN, SENT = "item:key", "item:unknown", "item:sent"
 """A colon is in no name of a column or feature."""
+ITEM_COLUMNS = ("item.", "item:")
+"""How the names of these columns begin."""
 FIRST_UNKNOWN_ROW = 1 << 30
 """Above the rows of every catalogue, also after deltas. Row numbers are sent between units as int32."""
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
-from models.features.sent import item_values
+from models.features.sent import FIRST_UNKNOWN_ROW, SENT, item_values
 from models.features.transforms import NOW
 from models.ragged import RaggedBatch
 
@@ -158,10 +158,12 @@ class ItemTimelines:
         Raises:
             ArtifactError: the lists have no times.
         """
-        sent = batch.candidates.get(f"item.{column}")
-        if sent is not None:
-            return sent
-        return self.values(column, batch.rows, self.times_of(batch)[request_of])
+        own, index = batch.candidates.get(f"item.{column}"), batch.candidates.get(SENT)
+        if own is not None and index is None:
+            return own
+        rows = np.where(batch.rows < FIRST_UNKNOWN_ROW, batch.rows, -1)
+        then = self.values(column, rows, self.times_of(batch)[request_of])
+        return then if own is None or index is None else np.where(index >= 0, own, then)
 
     def times_of(self, batch: RaggedBatch) -> NDArray[np.float64]:
         """Return the time of each list, float64 (B,).

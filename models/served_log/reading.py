@@ -14,16 +14,19 @@ from models.errors import ArtifactError, FeatureMismatch
 from models.features.definition import FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.served_log.kinds import FeedbackConfig
+from models.served_log.relevance import relevance_of, strings
 from models.served_log.schema import (
     FEATURE_HASH,
     FEEDBACK,
     KIND,
     LISTS,
     PER_CANDIDATE_SOURCES,
+    SENT,
     feedback_schema,
     lists_schema,
     logged,
 )
+from models.served_log.sent import expect_sent, sent_of
 from models.served_log.writing import ShownLists
 
 
@@ -52,7 +55,7 @@ def read_log(
         _expect_known(path, table, feedback)
     shown = _shown_lists(paths, lists, features)
     tables = [feedback_schema().empty_table(), *(table for _, table in events)]
-    return shown, _relevance(shown, pa.concat_tables(tables), feedback)
+    return shown, relevance_of(shown, pa.concat_tables(tables), feedback)
 
 
 def read_lists(paths: Sequence[Path], features: FeatureSet) -> ShownLists:
@@ -81,7 +84,7 @@ def _shown_lists(paths: Sequence[Path], lists: Sequence[pa.Table], features: Fea
             f"no shown lists in {', '.join(map(str, paths))}; name files or folders that a service has logged"
         )
     table = pa.concat_tables(lists)
-    first = np.unique(_strings(table["request_id"]), return_index=True)[1]
+    first = np.unique(strings(table["request_id"]), return_index=True)[1]
     order = first[np.argsort(table["at_s"].to_numpy()[first], kind="stable")]
     return _shown(table.take(order), features)
 
@@ -107,6 +110,8 @@ def _read(path: Path, features: FeatureSet) -> tuple[bytes, pa.Table]:
         kind = metadata.get(KIND, b"")
         if kind == LISTS:
             _expect_features(path, metadata.get(FEATURE_HASH, b"").decode(), features)
+            if SENT not in table.column_names:  # the log of an older version
+                table = table.append_column(SENT, pa.nulls(len(table), pa.large_binary()))
             table = table.select(lists_schema(features).names).cast(lists_schema(features))
         elif kind == FEEDBACK:
             table = table.select(feedback_schema().names).cast(feedback_schema())
@@ -118,6 +123,8 @@ def _read(path: Path, features: FeatureSet) -> tuple[bytes, pa.Table]:
         raise ArtifactError(
             f"{path} is neither shown lists nor feedback; name files that a service has logged"
         )
+    if kind == LISTS:
+        expect_sent(path, table)
     return kind, table
 
 
@@ -155,6 +162,7 @@ def _shown(table: pa.Table, features: FeatureSet) -> ShownLists:
         request_ids=table["request_id"].to_pylist(),
         user_ids=table["user_id"].to_pylist(),
         at_s=table["at_s"].to_numpy(),
+        sent=sent_of(table[SENT]),
     )
 
 
@@ -170,10 +178,6 @@ def _flat(array: pa.Array) -> NDArray[Any]:
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
-def _strings(column: pa.ChunkedArray) -> NDArray[np.object_]:
-    return np.asarray(column.to_pylist(), dtype=object)
-
-
 def _expect_known(path: Path, feedback: pa.Table, config: FeedbackConfig) -> None:
     kinds = pc.unique(feedback["event"]).to_pylist()
     unknown = sorted(set(kinds) - set(config.kinds))
@@ -183,31 +187,3 @@ def _expect_known(path: Path, feedback: pa.Table, config: FeedbackConfig) -> Non
             f"{path}: row {row} has a kind of feedback that the pipeline does not declare, got {unknown[0]!r}; add it "
             f"to feedback.kinds ({', '.join(config.kinds) or 'empty'}), with the relevance 0 to ignore it"
         )
-
-
-def _relevance(shown: ShownLists, feedback: pa.Table, config: FeedbackConfig) -> NDArray[np.float32]:
-    events, values = _strings(feedback["event"]), feedback["value"].to_numpy()
-    relevance = np.zeros(len(events))
-    for kind in set(events.tolist()):
-        of_kind = events == kind
-        relevance[of_kind] = config.relevance(kind, values[of_kind])
-    # The code for an item in a list combines the list number and the key number.
-    known_keys = np.unique(shown.keys)
-    request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))
-    request_of = request.fill_null(-1).to_numpy()
-    keys = feedback["key"].to_numpy()
-    key_of = np.searchsorted(known_keys, keys).clip(max=max(len(known_keys) - 1, 0))
-    valid = (
-        (request_of >= 0) & (known_keys[key_of] == keys)
-        if len(known_keys)
-        else np.zeros(len(keys), dtype=bool)
-    )
-    codes, index = np.unique((request_of * len(known_keys) + key_of)[valid], return_inverse=True)
-    highest = np.zeros(len(codes))
-    np.maximum.at(highest, index, relevance[valid])
-    shown_codes = shown.batch.request_of() * len(known_keys) + np.searchsorted(known_keys, shown.keys)
-    labels = np.zeros(len(shown_codes), dtype=np.float32)
-    if len(codes):
-        position = np.searchsorted(codes, shown_codes).clip(max=len(codes) - 1)
-        labels = np.where(codes[position] == shown_codes, highest[position], 0.0).astype(np.float32)
-    return labels

@@ -6,6 +6,8 @@ A lists file has one row per shown list, with the models' exact inputs and the o
 
 - request_id, at_s (epoch seconds), release and user_id.
 - keys, scores and positions: one list each, in answer order. Positions count from 0.
+- sent: null, except if the request sent some of these items with their features. Then it has their ids and the values
+  with which they were scored, as ``models/served_log/sent.py`` encodes them.
 - One column per feature, named by its source. user.*, realtime.*, context.* and global.* have one value or list per
   row. cell.* and live.* have a list with one value per candidate.
 
@@ -25,6 +27,7 @@ from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
 
 KIND, FEATURE_HASH = b"rankway.kind", b"rankway.feature_hash"
 LISTS, FEEDBACK = b"lists", b"feedback"
+SENT = "sent"
 PER_CANDIDATE_SOURCES = tuple(f"{group}." for group in PER_CANDIDATE)
 
 IDENTITY = [
@@ -37,6 +40,7 @@ SHOWN = [
     pa.field("keys", pa.large_list(pa.int64()), nullable=False),
     pa.field("scores", pa.large_list(pa.float32()), nullable=False),
     pa.field("positions", pa.large_list(pa.int32()), nullable=False),
+    pa.field(SENT, pa.large_binary()),
 ]
 _OF_FEEDBACK = [
     pa.field("request_id", pa.string(), nullable=False),

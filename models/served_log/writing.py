@@ -14,8 +14,10 @@ from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
+from models.features.sent_table import SentValues
 from models.ragged import RaggedArray, RaggedBatch
-from models.served_log.schema import PER_CANDIDATE_SOURCES, feedback_schema, lists_schema, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, SENT, feedback_schema, lists_schema, logged
+from models.served_log.sent import encode_sent
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class ShownLists:
         request_ids: B ids.
         user_ids: B ids.
         at_s: float64 (B,), epoch seconds.
+        sent: the items of each list that were sent with their features. Empty if there are none in any list.
     """
 
     batch: RaggedBatch
@@ -39,6 +42,7 @@ class ShownLists:
     request_ids: Sequence[str]
     user_ids: Sequence[str]
     at_s: NDArray[np.float64]
+    sent: Sequence[SentValues | None] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def lists_table(shown: ShownLists, features: FeatureSet, schema: pa.Schema | Non
         "keys": _lists(batch.offsets, shown.keys, pa.int64()),
         "scores": _lists(batch.offsets, shown.scores, pa.float32()),
         "positions": _lists(batch.offsets, shown.positions, pa.int32()),
+        SENT: _sent(shown),
     }
     for name in logged(features):
         kind = schema.field(name).type
@@ -121,6 +126,13 @@ def write_log_file(table: pa.Table, path: Path | str, filesystem: AbstractFileSy
         with suppress(OSError):
             target.rm(staging)
         raise
+
+
+def _sent(shown: ShownLists) -> pa.Array:
+    if not shown.sent:
+        return pa.nulls(len(shown.batch), pa.large_binary())
+    encoded = [None if sent is None else encode_sent(sent) for sent in shown.sent]
+    return pa.array(encoded, pa.large_binary())
 
 
 def _lists(offsets: NDArray[np.int64], values: NDArray[Any], kind: pa.DataType) -> pa.Array:

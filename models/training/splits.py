@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from models.architectures import build_architecture
 from models.artifact import Artifact
 from models.assembly import InputAssembler
+from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.overlay import Overlay
+from models.features.sent_table import SentTable
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
@@ -23,6 +25,7 @@ from models.training.examples.negative_sampling import over_catalogue
 from models.training.examples.usable_lists import (
     expect_numbers,
     in_memory,
+    of_catalogue,
     thinned,
     without_unknown_items,
 )
@@ -119,7 +122,12 @@ class Splits:
         batch, labels = thinned(in_memory(batch), labels, limits[name])
         over = config.over_catalogue
         if over is None:
-            return without_unknown_items(batch, labels)
+            sent = SentTable.read(settled(self._data / name))
+            if sent is None:
+                return without_unknown_items(batch, labels)
+            batch, labels = without_unknown_items(sent.with_rows(batch), labels)
+            return sent.laid_over(batch, self._catalogue), labels
+        batch, labels = of_catalogue(batch, labels)
         if name == "train":
             return batch, labels  # negatives are drawn at each step
         return over_catalogue(

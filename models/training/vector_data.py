@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atomic_directory import settled
 from models.errors import TrainingError
+from models.features.sent_table import SentTable
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
 from models.training.config import OverCatalogueConfig
 from models.training.examples.negative_sampling import LABEL, NegativeSampler, over_catalogue
-from models.training.examples.usable_lists import in_memory, thinned, without_unknown_items
+from models.training.examples.usable_lists import in_memory, of_catalogue, thinned, without_unknown_items
 from models.vectors import VectorBuilder
 
 SPLITS = ("train", "valid")
@@ -33,6 +35,7 @@ class VectorLists:
         labels: float32 (N,).
         vectors: float32 (N, F).
         reference: (N,), the scores of a reference order. None: there is no reference.
+        sent: has the ids of items outside the catalogue. None: there are none.
     """
 
     first: int
@@ -42,6 +45,7 @@ class VectorLists:
     labels: NDArray[np.float32]
     vectors: NDArray[np.float32]
     reference: NDArray[Any] | None = None
+    sent: SentTable | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,10 @@ class VectorData:
             keys_to_rows=catalogue.rows_of_keys,
         )
         batch, labels = thinned(in_memory(batch), labels, count)
-        if self.over is None:
-            batch, labels = without_unknown_items(batch, labels)
+        sent = SentTable.read(settled(self.folder / split)) if self.over is None else None
+        if sent is not None:
+            batch = sent.with_rows(batch)
+        batch, labels = (without_unknown_items if self.over is None else of_catalogue)(batch, labels)
         if not len(batch):
             raise TrainingError(f"{split} impressions: no lists in {self.folder}; build the data set again")
         if not (np.isfinite(labels) & (labels >= 0)).all():
@@ -100,7 +106,7 @@ class VectorData:
             part = batch.adding(candidates={LABEL: labels}).take(
                 np.arange(first, min(first + at_once, len(batch)))
             )
-            yield self._vectors(first, len(batch), *self._extended(split, first, part))
+            yield self._vectors(first, len(batch), *self._extended(split, first, part), sent)
 
     def _extended(self, split: str, first: int, part: RaggedBatch) -> tuple[RaggedBatch, NDArray[np.float32]]:
         if self.over is None:
@@ -119,15 +125,22 @@ class VectorData:
         )
 
     def _vectors(
-        self, first: int, total: int, batch: RaggedBatch, labels: NDArray[np.float32]
+        self,
+        first: int,
+        total: int,
+        batch: RaggedBatch,
+        labels: NDArray[np.float32],
+        sent: SentTable | None,
     ) -> VectorLists:
         columns = {name: column for name, column in batch.candidates.items() if name != LABEL}
-        completed = self.view.completed(
-            RaggedBatch(offsets=batch.offsets, rows=batch.rows, requests=batch.requests, candidates=columns)
+        lists = RaggedBatch(
+            offsets=batch.offsets, rows=batch.rows, requests=batch.requests, candidates=columns
         )
+        completed = self.view.completed(lists if sent is None else sent.laid_over(lists, self.view.catalogue))
         vectors = self.build(completed, self.width)
         reference = None if self.reference is None else self.reference(completed)
-        return VectorLists(first, total, np.diff(batch.offsets), batch.rows, labels, vectors, reference)
+        sizes = np.diff(batch.offsets)
+        return VectorLists(first, total, sizes, batch.rows, labels, vectors, reference, sent)
 
     def _lists_at_once(self, split: str, batch: RaggedBatch) -> int:
         longest = int(np.diff(batch.offsets).max(initial=1))

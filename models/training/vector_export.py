@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
+from models.features.sent import FIRST_UNKNOWN_ROW
 from models.training.vector_data import SPLITS, VectorData, VectorLists
 from models.vectors import VectorSpec
 
@@ -99,12 +100,18 @@ def read_manifest(root: Path, *, feature_hash: str) -> VectorSpec:
 
 
 def _table(part: VectorLists, data: VectorData, schema: pa.Schema) -> pa.Table:
-    ids = data.view.catalogue.ids
     request = np.repeat(np.arange(part.first, part.first + len(part.sizes)), part.sizes)
     columns = [
         pa.array(request),
-        pa.array([ids[row] if row >= 0 else None for row in part.rows], pa.string()),
+        pa.array(_item_ids(part, data), pa.string()),
         pa.array(part.labels),
         *(pa.array(np.ascontiguousarray(column)) for column in part.vectors.T),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _item_ids(part: VectorLists, data: VectorData) -> list[str]:
+    ids, sent = data.view.catalogue.ids, part.sent
+    if sent is None:
+        return [ids[row] for row in part.rows]
+    return [ids[row] if row < FIRST_UNKNOWN_ROW else sent.id_of(row) for row in part.rows.tolist()]

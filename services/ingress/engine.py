@@ -94,7 +94,8 @@ class Engine:
             if self.log is not None:
                 # The candidates may have been found after a delta. A row stands for the same item in every state.
                 keys = loaded.release.catalogue.keys
-                self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
+                sent = work.payload.sent
+                self.log.shown(answer, request_id, request.user_id, release.definitions, keys, sent)
             return rank_response(request, request_id, answer, release, new_ids=work.payload.new_ids)
         finally:
             self.live.leave(loaded)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.features.sent import item_keys
+from models.features.sent_table import SentValues
 from models.ragged import RaggedBatch, gather_positions
 from models.served_log.schema import PER_CANDIDATE_SOURCES, lists_schema, logged
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table
+from services.stages.sent_items import SentItems
 
 
 class ShownRow(NamedTuple):
@@ -23,6 +25,7 @@ class ShownRow(NamedTuple):
         request: the index of the list's request in the batch.
         at_s: when the request was answered, in seconds since 1970.
         keys: (N,) int64, the keys of all catalogue items.
+        sent: the request's candidates that came with features. None if there are none.
     """
 
     batch: RaggedBatch
@@ -32,6 +35,7 @@ class ShownRow(NamedTuple):
     at_s: float
     features: FeatureSet
     keys: NDArray[np.int64]
+    sent: SentItems | None = None
 
     def is_empty(self) -> bool:
         """Return whether the list has no items."""
@@ -79,14 +83,16 @@ class ListsMaker:
             keys.append(part_keys)
         batch = RaggedBatch.concatenate(parts)
         positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+        all_keys = np.concatenate(keys)
         shown = ShownLists(
             batch=batch,
-            keys=np.concatenate(keys),
+            keys=all_keys,
             scores=batch.candidates["score"],
             positions=positions.astype(np.int32),
             request_ids=[row.request_id for row in rows],
             user_ids=[row.user_id for row in rows],
             at_s=np.array([row.at_s for row in rows]),
+            sent=_sent(rows, batch.offsets, all_keys),
         )
         return lists_table(shown, self._features, self._schema)
 
@@ -105,6 +111,20 @@ class ListsMaker:
             return logged_batch, keys
         picked = np.array(requests, dtype=np.int64)
         return logged_batch.take(picked), keys[gather_positions(batch.offsets, picked)[0]]
+
+
+def _sent(
+    rows: Sequence[ShownRow], offsets: NDArray[np.int64], keys: NDArray[np.int64]
+) -> list[SentValues | None]:
+    """Return the sent items that each list shows. An empty list: no request sent any."""
+    if all(row.sent is None for row in rows):
+        return []
+    return [
+        None
+        if row.sent is None
+        else SentValues(row.sent.ids, row.sent.values).picked(row.sent.keys, keys[first:last])
+        for row, first, last in zip(rows, offsets[:-1], offsets[1:], strict=True)
+    ]
 
 
 def feedback_rows_table(rows: Sequence[FeedbackRow]) -> pa.Table:

@@ -20,6 +20,7 @@ from services.logs.rows import FeedbackRow, ShownRow
 from services.logs.writer import LogConfig, LogWriter, RowCounts
 from services.periodic import PeriodicThread
 from services.scheduling.job import Answer
+from services.stages.sent_items import SentItems
 
 _DRAIN_PERIOD_S = 0.25
 _ROWS_AT_ONCE = 64
@@ -60,6 +61,7 @@ class ServedLog:
         user_id: str,
         features: FeatureSet,
         keys: NDArray[np.int64],
+        sent: SentItems | None = None,
     ) -> None:
         """Record an answered list.
 
@@ -69,13 +71,14 @@ class ServedLog:
             user_id: the user's id.
             features: the feature definitions in the answer's release.
             keys: (N,) int64, the keys of all items in that release's catalogue.
+            sent: the request's candidates that came with features. None if there are none.
         """
         if not is_sampled(request_id, self._config.sample):
             return
         if len(self._waiting) >= self._config.max_rows_waiting:
             self._counts.dropped("waiting", 1)
             return
-        row = ShownRow(answer.batch, answer.first, request_id, user_id, self._clock(), features, keys)
+        row = ShownRow(answer.batch, answer.first, request_id, user_id, self._clock(), features, keys, sent)
         self._waiting.append(row)
 
     def feedback(self, request_id: str, key: int, event: str, value: float) -> None:

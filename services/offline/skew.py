@@ -21,6 +21,8 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.deltas.folder import open_grown
+from models.features.sent import ITEM_COLUMNS, SENT
+from models.features.sent_table import SentTable
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.served_log.reading import read_lists
 from models.served_log.schema import PER_CANDIDATE_SOURCES, logged
@@ -138,19 +140,26 @@ def _is_sent(feature: Feature) -> bool:
 
 def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatch, list[bytes]]]:
     whole = replace(shown.batch, rows=catalogue.rows_of_keys(shown.keys))
+    sent = SentTable.of(shown.sent, whole.offsets, shown.keys)
+    if sent is not None:
+        whole = sent[0].with_rows(whole.adding(candidates={SENT: sent[1]}))
     for first in range(0, len(whole), _LISTS_AT_ONCE):
         last = min(first + _LISTS_AT_ONCE, len(whole))
         users = [user.encode() for user in shown.user_ids[first:last]]
-        yield whole.take(np.arange(first, last)), users
+        part = whole.take(np.arange(first, last))
+        yield part if sent is None else sent[0].laid_over(part, catalogue), users
 
 
 def _as_received(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
-    """Return the batch as it arrived, with only its context."""
+    """Return the batch as it arrived, with only its context and its sent items."""
     sent = [feature.column for feature in definitions.supplied("context")]
     return RaggedBatch(
         offsets=served.offsets,
         rows=served.rows,
         requests={name: served.requests[name] for name in sent},
+        candidates={
+            name: column for name, column in served.candidates.items() if name.startswith(ITEM_COLUMNS)
+        },
         user_keys=users,
     )
 

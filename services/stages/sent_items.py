@@ -26,6 +26,7 @@ class SentItems:
     Attributes:
         layout: the layout that has read them.
         places: int64 (S,), their places among the request's candidates.
+        ids: their S ids.
         keys: int64 (S,).
         values: (S, ...) by catalogue column.
         new_ids: the ids of those outside the catalogue. Their rows count from ``FIRST_UNKNOWN_ROW``.
@@ -33,6 +34,7 @@ class SentItems:
 
     layout: "ItemLayout"
     places: NDArray[np.int64]
+    ids: Sequence[str]
     keys: NDArray[np.int64]
     values: Mapping[str, NDArray[Any]]
     new_ids: Sequence[str]
@@ -108,6 +110,7 @@ class ItemLayout:
         return row_array, SentItems(
             layout=self,
             places=places,
+            ids=list(objects),
             keys=np.array([item_key(item_id) for item_id in objects], dtype=np.int64),
             values=self._values(list(objects.values()), row_array[places]),
             new_ids=new_ids,

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.atomic_directory import written_whole
 from models.errors import TrainingError
 from models.features.definition import FeatureSet
+from models.features.sent import SENT
+from models.features.sent_table import SentTable
 from models.impressions import write_impressions
 from models.served_log.kinds import FeedbackConfig
 from models.served_log.reading import read_log
@@ -38,16 +42,21 @@ def impressions_from_log(
         raise TrainingError(
             f"the log: too few lists to train and validate, got {count}; serve more requests, or name more log files"
         )
-    batch = shown.batch.adding(candidates={"label": labels, "key": shown.keys})
+    columns: dict[str, NDArray[Any]] = {"label": labels, "key": shown.keys}
+    table = None
+    if (sent := SentTable.of(shown.sent, shown.batch.offsets, shown.keys)) is not None:
+        table, columns[SENT] = sent
+    batch = shown.batch.adding(candidates=columns)
     with written_whole(root) as staging:
         for name, first, last in (("train", 0, count - valid), ("valid", count - valid, count)):
             part = batch.take(np.arange(first, last))
-            columns = dict(part.candidates)
-            part_labels, keys = columns.pop("label"), columns.pop("key")
+            part_columns = dict(part.candidates)
+            part_labels, keys = part_columns.pop("label"), part_columns.pop("key")
             write_impressions(
                 staging / name,
-                replace(part, candidates=columns),
+                replace(part, candidates=part_columns),
                 part_labels,
                 feature_hash=features.content_hash,
                 keys=keys,
+                sent=table,
             )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
+from models.features.sent import ITEM_COLUMNS, SENT
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 
 _HALVES = {
@@ -27,6 +28,20 @@ def without_unknown_items(
         batch = batch.adding(candidates={"label": labels}).take(np.flatnonzero(counts > 1))
         batch, labels = _split_labels(batch)
     return batch, labels
+
+
+def of_catalogue(batch: RaggedBatch, labels: NDArray[np.float32]) -> tuple[RaggedBatch, NDArray[np.float32]]:
+    """Drop candidates that are not in the catalogue, and the values that were sent with the others.
+
+    For lists that will be extended to the catalogue. Lists without candidates are dropped.
+    """
+    known = batch.rows >= 0
+    if not known.all():
+        batch = batch.keep(np.flatnonzero(known), offsets_of(known)[batch.offsets])
+        batch = batch.adding(candidates={"label": labels[known]})
+        batch, labels = _split_labels(batch.take(np.flatnonzero(np.diff(batch.offsets))))
+    columns = {name: column for name, column in batch.candidates.items() if name != SENT}
+    return replace(batch, candidates=columns), labels
 
 
 def thinned(
@@ -79,7 +94,7 @@ def expect_labels(**parts: NDArray[np.float32]) -> None:
 
 
 def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -> None:
-    """Check that all columns and labels are finite.
+    """Check that all columns and labels are finite, except item columns, which may miss values as in the catalogue.
 
     Args:
         what: name of the data in errors.
@@ -93,7 +108,10 @@ def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -
         name: column.values if isinstance(column, RaggedArray) else column
         for name, column in batch.requests.items()
     }
-    for name, values in {**columns, **batch.candidates, "labels": labels}.items():
+    supplied = {
+        name: column for name, column in batch.candidates.items() if not name.startswith(ITEM_COLUMNS)
+    }
+    for name, values in {**columns, **supplied, "labels": labels}.items():
         not_finite = ~np.isfinite(values)
         if not_finite.any():
             raise TrainingError(
