@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from models.errors import ArtifactError
 from models.features.catalogue import Catalogue, item_key
 from models.features.catalogue_writer import write_catalogue
 from models.features.definition import Feature, FeatureSet
+from models.features.sent import FIRST_UNKNOWN_ROW, SENT
 from models.features.timelines import INDEX, ItemTimelines, item_column, write_timelines
 from models.features.transforms import NOW
 from models.ragged import RaggedBatch
@@ -70,6 +72,17 @@ def test_a_value_that_came_with_the_item_stays(catalogue: Catalogue, folder: Pat
     lists = lists_at(catalogue, 0.0).adding(candidates={"item.popularity": sent})
     timelines = ItemTimelines.open(folder, catalogue)
     assert item_column("popularity", lists, catalogue, timelines).tolist() == sent.tolist()
+
+
+def test_only_the_candidates_that_were_sent_keep_their_values_in_training_lists(
+    catalogue: Catalogue, folder: Path
+) -> None:
+    lists = lists_at(catalogue, 99.0)
+    lists = replace(lists, rows=np.array([FIRST_UNKNOWN_ROW, *lists.rows[1:]]))
+    values = np.array([7.0, -1.0, 9.0], dtype=np.float32)
+    lists = lists.adding(candidates={"item.popularity": values, SENT: np.array([0, -1, 1])})
+    timelines = ItemTimelines.open(folder, catalogue)
+    assert item_column("popularity", lists, catalogue, timelines) == pytest.approx([7.0, np.log1p(1), 9.0])
 
 
 def test_lists_without_times_are_refused(catalogue: Catalogue, folder: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.services.stores.servers import needs_redis, redis_server
 ITEMS = tuple(f"item-{number}" for number in range(CELLS + 1))
 
 
-def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Sequence[str] = ITEMS) -> Path:
+def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Sequence[Any] = ITEMS) -> Path:
     """Serve and log a few lists, and return the folder of the log."""
     config = load_config(path).model_copy(update={"log": LogConfig(path="served")})
 
@@ -111,6 +112,15 @@ def test_command_prints_table_and_json(
     refused = CliRunner().invoke(root(gone), gone)
     assert refused.exit_code == 2
     assert "no log at" in refused.output
+
+
+def test_items_that_were_sent_with_features_have_no_skew(pipeline: Path, tmp_path: Path) -> None:
+    moved = {"id": ITEMS[0], "features": {"cell": 2}}
+    sent: list[Any] = [*ITEMS[1:], moved, {"id": "new", "features": {"cell": 1}}, {"id": "nowhere"}]
+    result, features = report(pipeline, tmp_path, logged(pipeline, tmp_path, items=sent))
+    assert (result.lists, result.unread) == (20, 0)
+    assert [each.differing for each in features.values()] == [0] * 5
+    assert features["cell.crowd"].values == 20 * len(sent)
 
 
 @needs_redis

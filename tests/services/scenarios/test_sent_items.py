@@ -138,6 +138,22 @@ def test_new_items_are_logged_by_their_keys(tmp_path: Path) -> None:
     assert shown.keys.tolist() == [item_key("new-1"), item_key("item-0003"), item_key("item-0003")]
 
 
+def test_log_has_the_sent_values_of_the_items_that_were_shown(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        named: list[Any] = [{"id": "item-0003", "features": {"value": 2.5}}, new(1, 500.0), new(2, 1.0)]
+        await engine.rank(RankRequest(user_id="u1", candidates=named, k=2), "r1")
+        await engine.rank(RankRequest(user_id="u1", candidates=["item-0009", new(1, 1.0)], k=1), "r2")
+        await engine.rank(RankRequest(user_id="u2", candidates=["item-0003"]), "r3")
+
+    with_engine(tmp_path, LOGGED, scenario)
+    first, *others = read_lists([tmp_path / "served"], FEATURES).sent
+    assert first is not None
+    assert list(first.ids) == ["item-0003", "new-1"]
+    assert first.values["value"].tolist() == [2.5, 500.0]
+    assert first.values["embedding"][1].tolist() == [0.0] * 8
+    assert others == [None, None]
+
+
 def test_feedback_about_new_items_is_logged_with_their_lists(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, LOGGED)
 
