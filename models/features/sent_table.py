@@ -132,8 +132,17 @@ class SentTable:
             ) from error
 
     def with_rows(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return the lists with rows for sent items outside the catalogue: ``FIRST_UNKNOWN_ROW`` plus the index."""
-        index = batch.candidates[SENT]
+        """Return the lists with rows for sent items outside the catalogue: ``FIRST_UNKNOWN_ROW`` plus the index.
+
+        Raises:
+            ArtifactError: the lists do not belong to this table.
+        """
+        index = batch.candidates.get(SENT)
+        if index is None or index.dtype.kind not in "iu" or index.max(initial=-1) >= len(self.ids):
+            raise ArtifactError(
+                f"sent items: the lists must have indices into the table of {len(self.ids)} items; build the data set "
+                f"again"
+            )
         is_new = (batch.rows < 0) & (index >= 0)
         return replace(batch, rows=np.where(is_new, FIRST_UNKNOWN_ROW + index, batch.rows))
 

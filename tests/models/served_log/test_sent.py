@@ -15,7 +15,9 @@ from hypothesis.extra import numpy as arrays
 
 from models.errors import ArtifactError
 from models.features.catalogue import item_key
+from models.features.sent import SENT
 from models.features.sent_table import SentTable, SentValues
+from models.ragged import RaggedBatch
 from models.served_log.reading import read_lists
 from models.served_log.sent import decode_sent, encode_sent
 from models.served_log.writing import ShownLists, lists_table, write_log_file
@@ -107,6 +109,20 @@ def table_of(*values: Any) -> Any:
     lists = [SentValues([f"i{number}"], {"x": np.array([value])}) for number, value in enumerate(values)]
     keys = np.array([item_key(f"i{number}") for number in range(len(values))], dtype=np.int64)
     return SentTable.of(lists, np.arange(len(values) + 1), keys)
+
+
+def test_lists_of_another_table_are_refused(tmp_path: Path) -> None:
+    found = table_of(1.0, 2.0)
+    batch = RaggedBatch(offsets=np.array([0, 1]), rows=np.array([-1]))
+    for columns in ({}, {SENT: np.array([2])}, {SENT: np.array([0.5])}):
+        with pytest.raises(
+            ArtifactError, match="indices into the table of 2 items; build the data set again"
+        ):
+            found[0].with_rows(batch.adding(candidates=columns))
+    found[0].write(tmp_path)
+    np.save(tmp_path / "sent.0.npy", np.zeros(1))
+    with pytest.raises(ArtifactError, match="x has 1 values, expected 2; build the data set again"):
+        SentTable.read(tmp_path)
 
 
 def test_lists_with_several_types_of_a_column_are_refused() -> None:
