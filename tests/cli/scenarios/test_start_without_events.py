@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -86,7 +87,10 @@ def test_the_log_of_popular_lists_trains_a_ranker_that_is_served(folder: Path) -
     assert "log.path: no shown lists yet" in errors
     with http_server(StandaloneApp(Path("shop.yaml"))) as port:
         for number in range(40):
-            request = {"user_id": f"u{number}", "context": {"now_s": time.time()}, "k": 20}
+            request: dict[str, Any] = {"user_id": f"u{number}", "context": {"now_s": time.time()}, "k": 20}
+            if number % 4 == 0:
+                new_item = {"id": f"n{number}", "features": {"popularity": 50.0}}
+                request["candidates"] = [*ITEMS[:18], {"id": "i20", "features": {"third": 1}}, new_item]
             answer = ask(port, rank_request(request)).json
             assert answer["degraded"] is None
             shown = [item["id"] for item in answer["items"]]
@@ -103,7 +107,9 @@ def test_the_log_of_popular_lists_trains_a_ranker_that_is_served(folder: Path) -
     assert "popularity" in errors
     arguments = ["features", "export", "shop-ranked.yaml", "vectors"]
     assert CliRunner().invoke(root(arguments), arguments).exit_code == 0
-    assert (folder / "vectors/train.parquet").is_file()
+    exported = pq.read_table(folder / "vectors/train.parquet").to_pydict()
+    values = set(zip(exported["item"], exported["item.popularity"], strict=True))
+    assert ("n4", 50.0) in values
     with http_server(StandaloneApp(Path("shop-ranked.yaml"))) as port:
         answer = ask(port, rank_request({"user_id": "u1", "k": 5})).json
     assert answer["degraded"] is None

@@ -108,7 +108,10 @@ def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.Monk
     with served(path, tmp_path) as port:
         for user in range(60):
             context = {"position": [60.05, 60.05], "hour": user % 24}
-            named = [f"item-{number}" for number in random.choice(60, 20, replace=False)]
+            named: list[Any] = [f"item-{number}" for number in random.choice(60, 20, replace=False)]
+            if user % 3 == 0:  # a document of another system, and another value of an item
+                named[0] = {"id": f"new-{user}", "features": {"popularity": 2.0, "attributes": [1, -1, 0, 3]}}
+                named[1] = {"id": named[1], "features": {"popularity": 1.5}}
             request = {"user_id": f"u{user}", "context": context, "candidates": named, "k": 8}
             answer = ask(port, rank_request(request)).json
             event = {
@@ -126,6 +129,7 @@ def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.Monk
     assert after.version != before.version
     lists = after.lineage["training"]["lists"]
     assert sum(lists.values()) == 60
+    assert any(sent is not None for sent in batch.sent)
     with served(path, tmp_path) as port:
         answer = ask(port, rank_request({"user_id": "u1", "k": 8})).json
         assert answer["models"]["ranker"] == after.version
