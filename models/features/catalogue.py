@@ -26,6 +26,8 @@ from models.errors import ArtifactError
 from models.features.mapped_file import MappedFile
 
 MANIFEST, KEYS = "catalogue.yaml", "keys"
+_IDS_AT_ONCE = 10_000
+"""Other threads can run after each conversion of so many ids."""
 
 
 class CatalogueManifest(BaseModel):
@@ -74,7 +76,10 @@ class Catalogue:
         self.keys: NDArray[np.int64] = np.load(root / "keys.npy", mmap_mode="r")
         self._details = np.load(root / "details.npy", mmap_mode="r")
         self._detail_offsets = np.load(root / "details_offsets.npy", mmap_mode="r")
-        self.ids: list[str] = np.load(root / "ids.npy").astype(str).tolist()
+        ids = np.load(root / "ids.npy")
+        self.ids: list[str] = []
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            self.ids += ids[start : start + _IDS_AT_ONCE].astype(str).tolist()
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -143,6 +148,10 @@ class Catalogue:
         """Row number by item id."""
         ids = islice(self.ids, len(self))  # later states append to the same list
         return {item_id: row for row, item_id in enumerate(ids)}
+
+    def index_ids(self) -> None:
+        """Make ``row_by_id`` now. Otherwise the first caller waits for it: about half a second for a million items."""
+        _ = self.row_by_id
 
     def rows_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the int64 row of each key, -1 for items that this version does not have."""

@@ -107,6 +107,9 @@ def release_steps(
     yield
     catalogue = shared.catalogue(settled(home / config.catalogue), home / config.deltas_folder)
     yield
+    if "features" in stages:  # this unit looks up the ids in requests
+        catalogue.index_ids()
+        yield
     refuse_other_features(catalogue, definitions)
     return (yield from _composed(Origin(config, home, definitions, catalogue, shared), stages))
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
@@ -28,9 +27,12 @@ class Extent:
     @classmethod
     def of(cls, positions: NDArray[Any]) -> "Extent":
         """Return the extent of latitudes and longitudes (items, 2)."""
-        (south, west), (north, east) = np.min(positions, axis=0), np.max(positions, axis=0)
+        latitudes, longitudes = positions[:, 0], positions[:, 1]  # much faster than both at once
         return cls(
-            float(south) - _MARGIN, float(north) + _MARGIN, float(west) - _MARGIN, float(east) + _MARGIN
+            south=float(latitudes.min()) - _MARGIN,
+            north=float(latitudes.max()) + _MARGIN,
+            west=float(longitudes.min()) - _MARGIN,
+            east=float(longitudes.max()) + _MARGIN,
         )
 
     @property

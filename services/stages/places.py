@@ -114,11 +114,16 @@ class Places:
             ranks = np.arange(1, min(wanted, size) + 1)
             distances, places = self._index.tree.query(points, k=ranks)
             rows = self._rows(places)
-            is_dead = np.isin(rows, self._dead)
+            is_dead = self._is_dead(rows)
             most = int(is_dead.sum(axis=1).max(initial=0))
             if wanted >= min(size, count + most):
                 return np.where(is_dead, np.inf, distances), rows
             wanted = count + 2 * most
+
+    def _is_dead(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if not len(self._dead):
+            return np.zeros(rows.shape, dtype=np.bool_)
+        return self._dead[np.searchsorted(self._dead, rows).clip(max=len(self._dead) - 1)] == rows
 
     def _rows(self, places: NDArray[Any]) -> NDArray[np.int64]:
         rows = np.asarray(places, dtype=np.int64)

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.features.catalogue import Catalogue
-from models.features.definition import CELL
 from models.features.sent import known_rows
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
+from services.stages.popularity_order import PopularityOrder
 
 
 class PopularConfig(BaseModel):
@@ -36,24 +36,16 @@ class PopularItems:
         """
         self._popularity = popularity(config, catalogue, "fallback.popular.column")
         self._column = config.column
-        order = np.argsort(-self._popularity, kind="stable").astype(np.int64)
-        if len(catalogue.dead):
-            order = order[catalogue.living(order)]
-        column = catalogue.columns.get(CELL)
-        cells = np.full(len(catalogue), -1) if column is None else np.asarray(column)
-        cell_values = np.unique(cells[order])
-        by_cell = order[np.argsort(cells[order], kind="stable")]
-        starts = np.searchsorted(cells[by_cell], cell_values)
-        width = min(count, len(order))
-        self._lists = np.empty((len(cell_values), width), dtype=np.int64)
-        for index, cell_items in enumerate(np.split(by_cell, starts[1:])):
-            best = cell_items[:width]
-            # Twice the width is enough, because at most ``width`` of these items are in the cell's own list.
-            others = order[: 2 * width]
-            others = others[~np.isin(others, best)][: width - len(best)]
-            self._lists[index] = np.concatenate([best, others])
-        self._everywhere = order[:width]
-        self._list_of_row = np.searchsorted(cell_values, cells)
+        self._order = order = PopularityOrder(catalogue, config.column, self._popularity)
+        width = min(count, catalogue.item_count)
+        # Twice the width is enough, because at most ``width`` of these items are in a cell's own list.
+        most_popular = order.best(2 * width)
+        self._lists = np.empty((len(order.cells), width), dtype=np.int64)
+        for place in range(len(order.cells)):
+            best = order.best_of_cell(place, width)
+            others = most_popular[~np.isin(most_popular, best)][: width - len(best)]
+            self._lists[place] = np.concatenate([best, others])
+        self._everywhere = most_popular[:width]
 
     def scores(self, batch: RaggedBatch) -> NDArray[np.float32]:
         """Return the candidates' popularity, float32 (N,). An unknown popularity is -inf."""
@@ -61,7 +53,7 @@ class PopularItems:
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return B lists, int64 (B, count), one for the cell of each catalogue row in ``rows``, (B,)."""
-        return self._lists[self._list_of_row[rows]]
+        return self._lists[self._order.places(rows)]
 
     def anywhere(self, requests: int) -> NDArray[np.int64]:
         """Return the whole catalogue's list for requests from an unknown cell, int64 (requests, count)."""

@@ -16,6 +16,8 @@ from models.features.catalogue import KEYS, Catalogue, item_key
 from models.features.deltas.delta import Delta, DeltaManifest
 from models.features.deltas.growing import GrowingArray
 
+_NONE: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
 
 class RowsById(Mapping[str, int]):
     """Row numbers by id: those of a base, except for some ids that have other rows or none."""
@@ -64,6 +66,7 @@ class GrownCatalogue(Catalogue):
         self._added_details: list[bytes] = [] if older is None else older._added_details
         self._changed: dict[str, int | None] = {} if older is None else dict(older._changed)
         self._states: dict[str, None] = {"": None} if older is None else dict(older._states)
+        self._changed_keys, self._changed_rows = (_NONE, _NONE) if older is None else older._changes
         self.state, self._rows = previous.state, len(previous)
         dead: list[int] = []
         for delta, manifest in deltas:
@@ -72,9 +75,6 @@ class GrownCatalogue(Catalogue):
             self.state = manifest.state
             self._states[self.state] = None
         self.dead = np.union1d(previous.dead, np.array(dead, dtype=np.int64))
-        changed = sorted((item_key(i), -1 if row is None else row) for i, row in self._changed.items())
-        self._changed_keys = np.array([key for key, _ in changed], dtype=np.int64)
-        self._changed_rows = np.array([row for _, row in changed], dtype=np.int64)
 
     def _add(self, delta: Delta) -> list[int]:
         """Add the rows of a delta. Return the rows that are dead now."""
@@ -86,13 +86,23 @@ class GrownCatalogue(Catalogue):
             row = self._changed.get(item_id, None if base_row < 0 else base_row)
             dead += [] if row is None else [row]
             self._changed[item_id] = first + offset if offset < len(delta.ids) else None
-        self.keys = self._growing[KEYS].after(first, keys[: len(delta.ids)])
+        added = len(delta.ids)
+        rows = np.where(np.arange(len(ids)) < added, first + np.arange(len(ids)), -1)
+        newest_first = np.concatenate([keys, self._changed_keys])
+        self._changed_keys, firsts = np.unique(newest_first, return_index=True)
+        self._changed_rows = np.concatenate([rows, self._changed_rows])[firsts]
+        self.keys = self._growing[KEYS].after(first, keys[:added])
         for name in self.columns:
             self.columns[name] = self._growing[name].after(first, delta.columns[name])
         self.ids = _extended(self.ids, first, delta.ids)
         self._added_details = _extended(self._added_details, first - len(self.base), delta.details)
-        self._rows = first + len(delta.ids)
+        self._rows = first + added
         return dead
+
+    @property
+    def _changes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The keys of changed items, ascending, and their rows. -1: the item was removed."""
+        return self._changed_keys, self._changed_rows
 
     @property
     def base(self) -> Catalogue:
