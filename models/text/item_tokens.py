@@ -35,7 +35,7 @@ class _Details(msgspec.Struct):
 
 
 def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: int) -> RaggedArray:
-    """Return the tokens of every item's text, int32, from the cache if it has them.
+    """Return the tokens of every item's text, int32, from the cache if it has them. Deltas are left out.
 
     Args:
         catalogue: the items, one text per row.
@@ -65,22 +65,7 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, max_tokens: 
         buffer = io.BytesIO()
         lengths = _tokenise(base, source, reader, max_tokens, buffer)
         tokens = RaggedArray(np.frombuffer(buffer.getbuffer(), dtype="<i4"), offsets_of(lengths))
-    return extended_tokens(tokens, catalogue, source, reader, max_tokens)
-
-
-def extended_tokens(
-    tokens: RaggedArray, catalogue: Catalogue, source: str, reader: PairTokenizer, max_tokens: int
-) -> RaggedArray:
-    """Return the tokens of the first rows, followed by those of the rows that deltas have added. It copies both.
-
-    Raises:
-        SignatureError: an item has no such text.
-    """
-    rows = range(len(tokens), len(catalogue))
-    if not rows:
-        return tokens
-    added = reader.tokens(list(item_texts(catalogue, source, rows)), max_tokens)
-    return RaggedArray.concatenate([tokens, RaggedArray(added.values.astype("<i4"), added.offsets)])
+    return tokens
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:

@@ -13,7 +13,8 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes.base import Runtime
 from models.signature import PairSpec, Signature
-from models.text.item_tokens import extended_tokens, item_texts, item_tokens
+from models.text.grown_tokens import GrownTokens
+from models.text.item_tokens import item_texts, item_tokens
 from models.text.pairs import PairBatcher
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 
@@ -51,9 +52,8 @@ class PairScorer:
                 f"pair.max_length: must be above {self._tokenizer.template.added}, the number of tokens that the "
                 f"tokenizer adds to a pair, got {signature.pair.max_length}; raise pair.max_length"
             )
-        self._texts = item_tokens(
-            catalogue, signature.pair.text, root / TOKENIZER, self._batcher.max_text_tokens
-        )
+        base = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.max_text_tokens)
+        self._texts = self._tokens_over(GrownTokens(base), catalogue)
 
     def over(self, catalogue: Catalogue) -> Self:
         """Return a scorer for a later state of the catalogue.
@@ -62,9 +62,7 @@ class PairScorer:
             SignatureError: an added item has no such text.
         """
         other = copy(self)
-        other._texts = extended_tokens(
-            self._texts, catalogue, self._pair.text, self._tokenizer, self._batcher.max_text_tokens
-        )
+        other._texts = self._tokens_over(self._texts, catalogue)
         return other
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
@@ -81,7 +79,8 @@ class PairScorer:
         queries = self._queries(batch)
         query_of = batch.request_of()
         with_query = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
-        for micro in self._batcher(queries, query_of[with_query], self._texts, batch.rows[with_query]):
+        texts, text_of = self._texts.of(batch.rows[with_query])
+        for micro in self._batcher(queries, query_of[with_query], texts, text_of):
             result = runtime.run(micro.inputs)[output]
             if result.size != len(micro.positions):
                 raise RuntimeFailure(
@@ -90,6 +89,9 @@ class PairScorer:
                 )
             scores[with_query[micro.positions]] = result.reshape(-1)
         return scores
+
+    def _tokens_over(self, tokens: GrownTokens, catalogue: Catalogue) -> GrownTokens:
+        return tokens.over(catalogue, self._pair.text, self._tokenizer, self._batcher.max_text_tokens)
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:
         """Return the tokens of each request's query, none for a request without a query."""

@@ -123,7 +123,9 @@ class Places:
     def _is_dead(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         if not len(self._dead):
             return np.zeros(rows.shape, dtype=np.bool_)
-        return self._dead[np.searchsorted(self._dead, rows).clip(max=len(self._dead) - 1)] == rows
+        places = np.searchsorted(self._dead, rows).clip(max=len(self._dead) - 1)
+        is_dead: NDArray[np.bool_] = self._dead[places] == rows
+        return is_dead
 
     def _rows(self, places: NDArray[Any]) -> NDArray[np.int64]:
         rows = np.asarray(places, dtype=np.int64)
