@@ -25,13 +25,13 @@ from services.deployment.trial import tried
 from services.errors import ConfigError, with_field
 from services.logs.folder import LogFolder
 from services.stages.candidates import candidate_source
-from services.stages.fallback import read_lists
 from services.stages.features import load_definitions, open_view, refuse_other_features
 from services.stages.popular import PopularItems
 from services.stages.reranker import diversity_vectors
 from services.stages.selection.rules import Rules
 from services.stages.unranked import unranked_stage
 from services.stages.updates.live_folder import LiveFolder
+from services.stages.user_lists import read_lists
 from services.stores import check_store
 
 _SHOWN = 200  # characters of a path that an error repeats

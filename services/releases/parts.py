@@ -17,7 +17,7 @@ from services.releases.steps import Steps
 from services.stages.base import Stage
 from services.stages.candidates import CandidateSource
 from services.stages.context import ContextLayout
-from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
+from services.stages.fallback import FallbackConfig, MemoryAnswers
 from services.stages.features import FeaturesStage
 from services.stages.popular import PopularItems
 from services.stages.ranker import RankerConfig, RankerStage
@@ -26,6 +26,7 @@ from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.rules import Rules
 from services.stages.sent_items import ItemLayout
+from services.stages.user_lists import UserLists, read_lists
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class PartsLoader:
             rules = Rules(config.reranker.rules, catalogue, self.origin.definitions)
             order = RuledStage(rules, has_user_features=False)
             rungs["reranker"] = ((order.name, RuledStage(rules)),)
-        lists = {} if fallback.lists is None else read_lists(self.origin.home / fallback.lists, catalogue)
+        lists = self._lists(fallback)
+        yield
         popular = PopularItems(fallback.popular, catalogue, 2 * config.requests.max_k)
         return rungs, MemoryAnswers(lists, popular, source, layout, self.view, order, items)
 
@@ -122,6 +124,15 @@ class PartsLoader:
         }
         versions = {name: artifact.version for name, artifact in artifacts.items()}
         return versions, catalogue_only(origin.config, artifacts)
+
+    def _lists(self, fallback: FallbackConfig) -> UserLists:
+        catalogue, previous = self.origin.catalogue, self.origin.previous
+        if fallback.lists is None:
+            return UserLists.none(catalogue)
+        path = self.origin.home / fallback.lists
+        if previous is not None and previous.memory is not None:
+            return previous.memory.lists.over(catalogue, path)
+        return read_lists(path, catalogue)
 
     def _features(self) -> FeaturesStage:
         config, previous, shared = self.origin.config, self.origin.previous, self.origin.shared

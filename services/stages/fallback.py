@@ -6,26 +6,22 @@ model or a store. The rules that are the same for every user apply: closed items
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from models.features.catalogue import Catalogue
 from models.features.sent import KEYS
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
-from services.errors import ConfigError
 from services.stages.base import Stage, Why
 from services.stages.candidates import CandidateSource, NearSource
 from services.stages.context import ContextLayout
 from services.stages.popular import PopularConfig, PopularItems
 from services.stages.query import Query, merge_queries
 from services.stages.sent_items import ItemLayout
+from services.stages.user_lists import UserLists
 
 
 class FallbackConfig(BaseModel):
@@ -60,7 +56,7 @@ class MemoryAnswers:
 
     def __init__(
         self,
-        lists: Mapping[bytes, NDArray[np.int64]],
+        lists: UserLists,
         popular: PopularItems,
         source: CandidateSource,
         layout: ContextLayout,
@@ -71,7 +67,7 @@ class MemoryAnswers:
         """Prepare the answers.
 
         Args:
-            lists: catalogue rows by user, best first.
+            lists: precomputed lists for some users.
             popular: the popular items in every cell.
             source: finds the cell of a request without candidates, if the source is a ``NearSource``.
             layout: the layout of the context features.
@@ -80,7 +76,7 @@ class MemoryAnswers:
             items: the catalogue's items.
         """
         self._items = items
-        self._lists = lists
+        self.lists = lists
         self._popular = popular
         self._nearest = source.nearest if isinstance(source, NearSource) else None
         self._layout = layout
@@ -89,15 +85,15 @@ class MemoryAnswers:
 
     def __call__(self, queries: Sequence[Query], release: str, why: Why) -> RaggedBatch:
         """Answer the queries. Candidates that a caller named are ordered by their popularity."""
-        listed = [
-            i for i, query in enumerate(queries) if query.rows is None and query.user_key in self._lists
-        ]
+        own = {i: self.lists.of(query.user_key) for i, query in enumerate(queries) if query.rows is None}
+        listed = [i for i, rows in own.items() if rows is not None]
         answered = list(queries)
         if listed:
             # Popular items follow the user's own list, which may be short or consist of closed items only.
             context = self._layout.columns([queries[i].context for i in listed])
             for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
-                own_rows = self._lists[queries[i].user_key]
+                own_rows = own[i]
+                assert own_rows is not None
                 rows = np.concatenate([own_rows, popular[~np.isin(popular, own_rows)]])
                 answered[i] = replace(queries[i], rows=rows)
         batch = self._with_columns(merge_queries(answered, release, self._layout, self, self._items))
@@ -127,45 +123,3 @@ class MemoryAnswers:
         if self._nearest is None:
             return self._popular.anywhere(requests)
         return self._popular.near(self._nearest(context))
-
-
-def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64]]:
-    """Return catalogue rows by user, each item once.
-
-    Items that are not in the catalogue and users without any item are left out.
-
-    Raises:
-        ConfigError: the file cannot be read, or its columns have other types.
-    """
-    try:
-        table = pq.read_table(path, columns=["user_id", "items"])
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error}); use a Parquet file with user_id, and items as a list of ids",
-            field="fallback.lists",
-        ) from error
-    users, items = table["user_id"], table["items"]
-    if not (_is_text(users.type) and _is_list(items.type) and _is_text(items.type.value_type)):
-        raise ConfigError(
-            f"{path}: wrong column types, got user_id {users.type} and items {items.type}; use text for user_id and "
-            f"lists of text for items",
-            field="fallback.lists",
-        )
-    row_by_id = catalogue.row_by_id
-    rows = (
-        [row_by_id[item] for item in dict.fromkeys(item_ids or ()) if item in row_by_id]
-        for item_ids in items.to_pylist()
-    )
-    return {
-        user.encode(): np.array(user_rows, dtype=np.int64)
-        for user, user_rows in zip(users.to_pylist(), rows, strict=True)
-        if user_rows and user is not None
-    }
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
