@@ -17,6 +17,7 @@ from services.deployment.check import Preflight
 from services.deployment.example_request import example_request
 from services.stores.lmdb import LmdbStore
 from tests.pipelines import FEATURES, USERS, make_pipeline
+from tests.texts import write_text_model
 
 
 def example(home: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -73,8 +74,14 @@ def test_position_is_that_of_the_first_item_that_has_one(tmp_path: Path) -> None
     assert "context" not in json.loads(example_request(config, tmp_path, catalogue, FEATURES))
 
 
-def test_shows_where_a_text_belongs(tmp_path: Path) -> None:
+def test_shows_where_a_text_belongs_if_a_model_reads_it(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
-    query = Feature(name="query", group="context", dtype="text", max_length=64)
-    document = json.loads(example_request(config, tmp_path, None, FeatureSet(features=(query,))))
+    texts = FeatureSet(
+        features=tuple(
+            Feature(name=name, group="context", dtype="text", max_length=64) for name in ("query", "remark")
+        )
+    )
+    assert "context" not in json.loads(example_request(config, tmp_path, None, texts))
+    write_text_model(tmp_path / config.models["ranker"].artifact)
+    document = json.loads(example_request(config, tmp_path, None, texts))
     assert document["context"] == {"query": "your text"}
