@@ -85,7 +85,9 @@ def test_the_command_line_uses_its_own_packages(project: Project, tiny_home: Pat
 
 def test_an_error_names_the_extra_that_is_missing(project: Project, tmp_path: Path) -> None:
     command = project.python.with_name("rankway")
-    torch = make_pipeline(tmp_path, {"models": {"ranker": {"runtime": {"kind": "torch"}}}})
+    training = {"data": "impressions", "ranker": {"items": ["popularity"]}}
+    changes = {"models": {"ranker": {"runtime": {"kind": "torch"}}}, "training": training}
+    torch = make_pipeline(tmp_path, changes)
     output = " ".join(project.run(command, "check", torch, home=tmp_path).split())
     assert "torch is not installed; pip install 'rankway[torch]'" in output
     output = " ".join(project.run(command, "serve", torch, home=tmp_path, status=2).split())
