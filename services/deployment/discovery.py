@@ -15,7 +15,7 @@ from ray import serve
 from models.durable import write_file
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
-from services.ray_internals.cluster import use_local_token
+from services.ray_internals.cluster import join_ray, use_local_token
 
 _ADDRESS_FILE = "cluster.txt"
 
@@ -58,7 +58,7 @@ def connect_to_service(config: PipelineConfig, home: Path) -> Iterator[bool]:
         use_local_token()
     os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # because a command waits for the results of its calls
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        join_ray(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ServiceError(
             f"no Ray cluster answers at {address}, where {config.name} was served ({error}); start the service again, "

@@ -1,16 +1,18 @@
 """Internals of Ray clusters: a local node, its token, the key-value store, node labels and node draining."""
 
+import ipaddress
 import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 Gcs: TypeAlias = Any
 """A client for Ray's global control store."""
 Node: TypeAlias = Any
 """A node's id, in the format that this client uses."""
+_LOOPBACK = "127.0.0.1"
 
 
 def start_local_ray(cpus: int, metrics_port: int) -> None:
@@ -28,9 +30,29 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
             include_dashboard=False,
             configure_logging=True,
             log_to_driver=False,
-            _node_ip_address="127.0.0.1",
+            _node_ip_address=_LOOPBACK,
             _metrics_export_port=metrics_port,
         )
+
+
+def join_ray(address: str) -> None:
+    """Join the running cluster at ``address``, host and port.
+
+    Raises:
+        ConnectionError, RuntimeError, ValueError: no cluster answers there.
+    """
+    import ray
+
+    is_loopback = _is_loopback(address.rpartition(":")[0])
+    with _loopback_kept() if is_loopback else nullcontext():
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 @contextmanager
