@@ -3,7 +3,7 @@
 The model thread draws the rows for a whole batch at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
@@ -176,10 +176,20 @@ class SampleSource:
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return random rows. The context does not matter."""
-        rows = np.empty((requests, self._count), dtype=np.int64)
-        for request in range(requests):
+        rows = self._random.integers(0, self._item_count, (requests, self._count))
+        for request in self._to_draw_again(rows):
             rows[request] = self._random.choice(self._item_count, self._count, replace=False)
         return rows + np.searchsorted(self._skips, rows, side="right") if len(self._skips) else rows
+
+    def _to_draw_again(self, rows: NDArray[np.int64]) -> Iterable[int]:
+        """Return the requests that may have an item twice.
+
+        A draw without repeats takes 4 us for each request. Of a large catalogue, few requests need it.
+        """
+        if self._count**2 > self._item_count:
+            return range(len(rows))
+        ordered = np.sort(rows, axis=1)
+        return np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)).tolist()
 
 
 class NearSource:
