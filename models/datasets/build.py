@@ -111,7 +111,7 @@ def write_event_data(
             features=features,
             ids=log.item_ids,
             columns=columns,
-            details=_details(log),
+            details=_details(log) if log.item_texts else None,
             position_column=log.position,
             attribution=log.licence,
         )
@@ -154,9 +154,7 @@ def write_event_data(
 
 
 def _details(log: EventLog) -> list[bytes]:
-    """Return each item's details: its id, and its texts if it has some."""
-    if not log.item_texts:
-        return [json.dumps({"id": item}).encode() for item in log.item_ids]
+    """Return each item's details: its id and its texts."""
     texts = [
         dict(zip(log.item_texts, row, strict=True)) for row in zip(*log.item_texts.values(), strict=True)
     ]

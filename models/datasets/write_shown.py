@@ -8,17 +8,14 @@ from numpy.typing import NDArray
 
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments
-from models.datasets.features import histories
 from models.datasets.files.progress import Progress
 from models.datasets.shown import ShownLists
+from models.datasets.write_lists import FEWEST_LISTS, Candidates, evenly_spaced, write_lists
 from models.errors import ArtifactError
-from models.impressions import impressions_writer
-from models.ragged import RaggedBatch, offsets_of
+from models.ragged import offsets_of
 
 POSITION = "position"
 """The candidate column with the place in the shown list. No model reads it."""
-FEWEST_LISTS = 2
-_CHUNK = 4096
 
 
 def write_shown_lists(
@@ -50,32 +47,22 @@ def write_shown_lists(
         ArtifactError: too few lists have a reaction. The test split may have none.
     """
     lists = np.flatnonzero(period)
-    if config.max_lists is not None and len(lists) > config.max_lists:
-        lists = lists[np.linspace(0, len(lists) - 1, config.max_lists).astype(np.int64)]
+    lists = lists[evenly_spaced(len(lists), config.max_lists)]
     positive = int(shown.positive[lists].sum())
     if root.name != "test" and positive < FEWEST_LISTS:
         raise ArtifactError(
             f"training.events: the split {root.name} must have at least {FEWEST_LISTS} shown lists with a label "
             f"above 0, got {positive} in {len(lists):,} lists; add impressions, or change train_share and valid_share"
         )
-    moments = moments_before(log, shown.user[lists], shown.at_s[lists])
-    with impressions_writer(root, feature_hash=feature_hash) as write:
-        for begin in range(0, max(1, len(lists)), _CHUNK):
-            part = lists[begin : begin + _CHUNK]
-            offsets, rows = shown.candidates(part)
-            chosen = keys[shown.item[rows]]
-            batch = RaggedBatch(
-                offsets=offsets,
-                rows=np.zeros(len(chosen), dtype=np.int64),
-                requests=histories(
-                    log, moments.take(np.arange(begin, begin + len(part))), keys, config.history
-                ),
-                candidates={POSITION: shown.position[rows]},
-            )
-            write(batch, shown.relevance[rows], chosen)
-            progress(f"writing the {root.name} lists", begin + len(part), len(lists))
-    np.save(root / "user.npy", shown.user[lists])
-    np.save(root / "at_s.npy", shown.at_s[lists])
+
+    def candidates(indices: NDArray[np.int64]) -> Candidates:
+        offsets, rows = shown.candidates(lists[indices])
+        return Candidates(offsets, shown.item[rows], shown.relevance[rows], {POSITION: shown.position[rows]})
+
+    write_lists(
+        root, log, moments_before(log, shown.user[lists], shown.at_s[lists]), candidates, keys,
+        history=config.history, feature_hash=feature_hash, progress=progress,
+    )  # fmt: skip
     return {
         "items": int(np.diff(shown.offsets)[period].sum()),
         "moments": len(lists),
