@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.datasets.attribute_config import AttributeConfig
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.tables import Table
-from models.datasets.files.values import numbers_of, texts_of
+from models.datasets.files.values import degrees_of, numbers_of, texts_of
 from models.errors import ArtifactError
 
 
@@ -77,16 +77,8 @@ def read_position(
     part: Part, names: tuple[str, str], bad: BadRows
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return latitude and longitude in degrees, float32 (rows, 2), and a mask of the good rows."""
-    both, good = [], np.ones(part.data.num_rows, dtype=np.bool_)
-    for name, limit in zip(names, (90.0, 180.0), strict=True):
-        numbers, fits = numbers_of(part, name, bad)
-        wrong = fits & ~(np.abs(numbers) <= limit)
-        bad.report(
-            part, wrong, name, f"must be in degrees, at most {limit:g}", "correct it", part.data.column(name)
-        )
-        good &= fits & ~wrong
-        both.append(np.nan_to_num(numbers).astype(np.float32))
-    return np.stack(both, axis=1), good
+    degrees, _, good = degrees_of(part, names, bad, may_be_empty=False)
+    return degrees.astype(np.float32), good
 
 
 def filled(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:

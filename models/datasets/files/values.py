@@ -1,5 +1,7 @@
 """Columns of a part as texts, ids and numbers. Each value that does not fit is reported with its row."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +11,7 @@ from models.datasets.files.problems import BadRows, Part
 from models.errors import ArtifactError
 
 MAX_ID_BYTES = 256
+_LARGEST_DEGREES = (90.0, 180.0)
 
 
 def texts_of(part: Part, column: str, bad: BadRows) -> pa.Array:
@@ -100,6 +103,34 @@ def numbers_of(part: Part, column: str, bad: BadRows) -> tuple[NDArray[np.float6
         part, ~finite & ~empty, column, "must be a finite number", "correct it, or leave it empty", values
     )
     return np.where(finite, numbers, np.nan), finite | empty
+
+
+def degrees_of(
+    part: Part, columns: Sequence[str], bad: BadRows, *, may_be_empty: bool
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return two columns as latitude and longitude in degrees, float64 (rows, 2), with 0 for empty values.
+
+    Args:
+        part: the rows.
+        columns: the columns with latitude and longitude.
+        bad: collects the bad rows.
+        may_be_empty: whether a row without a position is good.
+
+    Returns:
+        The positions, a mask of the rows that have one, and a mask of the good rows.
+    """
+    both, known = [], np.ones(part.data.num_rows, dtype=np.bool_)
+    good = known.copy()
+    for column, limit in zip(columns, _LARGEST_DEGREES, strict=True):
+        numbers, fits = numbers_of(part, column, bad)
+        has = np.isfinite(numbers)
+        wrong = (has if may_be_empty else fits) & ~(np.abs(numbers) <= limit)
+        problem = f"must be in degrees, at most {limit:g}"
+        bad.report(part, wrong, column, problem, "correct it", part.data.column(column))
+        known &= has
+        good &= fits & ~wrong
+        both.append(np.nan_to_num(numbers))
+    return np.stack(both, axis=1), known, good
 
 
 def parsed_numbers(texts: pa.Array) -> NDArray[np.float64]:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from models.datasets.files.problems import BadRows, Part
 from models.datasets.files.progress import Progress
 from models.datasets.files.tables import Table
-from models.datasets.files.values import ids_of, numbers_of, texts_of
+from models.datasets.files.values import degrees_of, ids_of, numbers_of, texts_of
 from models.errors import ArtifactError
 
-_DEGREES = (90.0, 180.0)
 _Read = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]
 """Values, whether each row has a value, and whether each row is good."""
 
@@ -103,7 +102,8 @@ def item_rows(table: Table, choice: TableChoice, bad: BadRows, progress: Progres
 
 def _column(part: Part, column: ColumnSpec, bad: BadRows) -> _Read:
     if len(column.sources) == 2:
-        return _position(part, column, bad)
+        degrees, given, good = degrees_of(part, column.sources, bad, may_be_empty=True)
+        return degrees.astype(column.dtype), given, good
     source = column.sources[0]
     if column.shape:
         return _vectors(part, source, column, bad)
@@ -153,24 +153,6 @@ def _vectors(part: Part, source: str, column: ColumnSpec, bad: BadRows) -> _Read
     )
     numbers[misfit] = 0
     return numbers.astype(column.dtype).reshape(-1, *column.shape), given, ~(wrong | misfit)
-
-
-def _position(part: Part, column: ColumnSpec, bad: BadRows) -> _Read:
-    both, given, good = (
-        [],
-        np.ones(part.data.num_rows, dtype=np.bool_),
-        np.ones(part.data.num_rows, dtype=np.bool_),
-    )
-    for source, limit in zip(column.sources, _DEGREES, strict=True):
-        numbers, fits = numbers_of(part, source, bad)
-        has = np.isfinite(numbers)
-        outside = has & ~(np.abs(numbers) <= limit)
-        shown = part.data.column(source)
-        bad.report(part, outside, source, f"must be in degrees, at most {limit:g}", "correct it", shown)
-        given &= has
-        good &= fits & ~outside
-        both.append(np.nan_to_num(numbers))
-    return np.stack(both, axis=1).astype(column.dtype), given, good
 
 
 def _details(part: Part, source: str, bad: BadRows) -> pa.Array:
