@@ -105,7 +105,8 @@ class PartsLoader:
             rungs["reranker"] = ((order.name, RuledStage(rules)),)
         lists = self._lists(fallback)
         yield
-        popular = PopularItems(fallback.popular, catalogue, 2 * config.requests.max_k)
+        count, orders = 2 * config.requests.max_k, self.origin.shared.orders
+        popular = PopularItems(fallback.popular, catalogue, count, orders)
         return rungs, MemoryAnswers(lists, popular, source, layout, self.view, order, items)
 
     def versions(self) -> tuple[dict[str, str], str | None]:

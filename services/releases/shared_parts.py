@@ -15,6 +15,7 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.deltas.folder import DeltaFolder
 from models.runtimes import load_runtime
+from services.stages.popularity_order import BaseOrders
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
 from services.stores.shared import SharedStores
@@ -44,6 +45,7 @@ class SharedParts:
     Attributes:
         row_metrics: counts stored rows that cannot be read, and refreshed folders.
         histories: counts look-ups in the history cache.
+        orders: the items of the catalogues in the order of their popularity.
         stores: the open feature stores.
     """
 
@@ -63,6 +65,7 @@ class SharedParts:
         self._load = load
         self.row_metrics = row_metrics
         self.histories = histories or NoCounts()
+        self.orders = BaseOrders()
         self.stores = SharedStores()
         self._catalogues: _LoadedParts[Catalogue] = _LoadedParts()
         # A grown catalogue refers to its base. While it lives, no other catalogue can have the base's id.

@@ -52,7 +52,12 @@ class OrderStage(Stage, Protocol):
 
 
 class MemoryAnswers:
-    """Finished answers from memory: the user's own list if there is one, then the popular items nearby."""
+    """Finished answers from memory: the user's own list if there is one, then the popular items nearby.
+
+    Attributes:
+        lists: precomputed lists for some users.
+        popular: the popular items in every cell.
+    """
 
     def __init__(
         self,
@@ -77,7 +82,7 @@ class MemoryAnswers:
         """
         self._items = items
         self.lists = lists
-        self._popular = popular
+        self.popular = popular
         self._nearest = source.nearest if isinstance(source, NearSource) else None
         self._layout = layout
         self._view = view
@@ -97,7 +102,7 @@ class MemoryAnswers:
                 rows = np.concatenate([own_rows, popular[~np.isin(popular, own_rows)]])
                 answered[i] = replace(queries[i], rows=rows)
         batch = self._with_columns(merge_queries(answered, release, self._layout, self, self._items))
-        scores = self._popular.scores(batch)
+        scores = self.popular.scores(batch)
         for i in listed:
             first, last = batch.offsets[i], batch.offsets[i + 1]
             scores[first:last] = 1.0 / np.arange(1, last - first + 1)
@@ -121,5 +126,5 @@ class MemoryAnswers:
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Return the popular items of each request's cell, as a ``CandidateSource`` does."""
         if self._nearest is None:
-            return self._popular.anywhere(requests)
-        return self._popular.near(self._nearest(context))
+            return self.popular.anywhere(requests)
+        return self.popular.near(self._nearest(context))

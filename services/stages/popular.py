@@ -10,7 +10,7 @@ from models.features.catalogue import Catalogue
 from models.features.sent import known_rows
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
-from services.stages.popularity_order import PopularityOrder
+from services.stages.popularity_order import BaseOrders, PopularityOrder
 
 
 class PopularConfig(BaseModel):
@@ -26,17 +26,30 @@ class PopularConfig(BaseModel):
 
 
 class PopularItems:
-    """Each cell's most popular items, followed by the catalogue's most popular ones. The lists are computed once."""
+    """Each cell's most popular items, followed by the catalogue's most popular ones. The lists are computed once.
 
-    def __init__(self, config: PopularConfig, catalogue: Catalogue, count: int) -> None:
+    Attributes:
+        order: the order of the items.
+    """
+
+    def __init__(
+        self, config: PopularConfig, catalogue: Catalogue, count: int, orders: BaseOrders | None = None
+    ) -> None:
         """Build lists of ``count`` items. A catalogue without the column "cell" has one list.
+
+        Args:
+            config: how to find the popular items.
+            catalogue: the items.
+            count: the length of each list.
+            orders: the orders of catalogues that are in use. None: the catalogue is sorted.
 
         Raises:
             ConfigError: there is no such column with one number per item.
         """
         self._popularity = popularity(config, catalogue, "fallback.popular.column")
         self._column = config.column
-        self._order = order = PopularityOrder(catalogue, config.column, self._popularity)
+        base = (orders or BaseOrders()).of(catalogue, config.column, self._popularity)
+        self.order = order = PopularityOrder(catalogue, base, self._popularity)
         width = min(count, catalogue.item_count)
         # Twice the width is enough, because at most ``width`` of these items are in a cell's own list.
         most_popular = order.best(2 * width)
@@ -53,7 +66,7 @@ class PopularItems:
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return B lists, int64 (B, count), one for the cell of each catalogue row in ``rows``, (B,)."""
-        return self._lists[self._order.places(rows)]
+        return self._lists[self.order.places(rows)]
 
     def anywhere(self, requests: int) -> NDArray[np.int64]:
         """Return the whole catalogue's list for requests from an unknown cell, int64 (requests, count)."""

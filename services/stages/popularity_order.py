@@ -35,22 +35,25 @@ class BaseOrder:
     starts: NDArray[np.int64]
 
 
-_orders: MutableMapping[Catalogue, dict[str | None, BaseOrder]] = weakref.WeakKeyDictionary()
-"""The orders of each catalogue without deltas that is open, by the column with the popularity."""
+class BaseOrders:
+    """The orders of all catalogues without deltas that are in use. Only one thread at a time may use this object."""
 
+    def __init__(self) -> None:
+        """Start without any order."""
+        self._orders: MutableMapping[Catalogue, dict[str | None, BaseOrder]] = weakref.WeakKeyDictionary()
 
-def base_order(catalogue: Catalogue, column: str | None, popularity: NDArray[np.float32]) -> BaseOrder:
-    """Return the order of the rows that a catalogue has without its deltas, and make it if necessary.
+    def of(self, catalogue: Catalogue, column: str | None, popularity: NDArray[np.float32]) -> BaseOrder:
+        """Return the order of the rows that a catalogue has without its deltas, and make it if necessary.
 
-    Args:
-        catalogue: the items.
-        column: the item column with the popularity.
-        popularity: (rows,) of every row.
-    """
-    orders = _orders.setdefault(catalogue.base, {})
-    if column not in orders:
-        orders[column] = _sorted(len(catalogue.base), cells_of(catalogue), popularity)
-    return orders[column]
+        Args:
+            catalogue: the items.
+            column: the item column with the popularity.
+            popularity: (rows,) of every row.
+        """
+        orders = self._orders.setdefault(catalogue.base, {})
+        if column not in orders:
+            orders[column] = _sorted(len(catalogue.base), cells_of(catalogue), popularity)
+        return orders[column]
 
 
 def cells_of(catalogue: Catalogue, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
@@ -75,33 +78,40 @@ class PopularityOrder:
     """The most popular items of one state of a catalogue.
 
     Attributes:
+        base: the order of the catalogue without its deltas.
         cells: (C,) the cells, ascending.
     """
 
-    def __init__(self, catalogue: Catalogue, column: str | None, popularity: NDArray[np.float32]) -> None:
-        """Merge the catalogue's deltas into its order. Arguments are as for ``base_order``."""
-        self._base = base_order(catalogue, column, popularity)
+    def __init__(self, catalogue: Catalogue, base: BaseOrder, popularity: NDArray[np.float32]) -> None:
+        """Merge the catalogue's deltas into its order.
+
+        Args:
+            catalogue: the items.
+            base: the order of the catalogue without its deltas.
+            popularity: (rows,) of every row.
+        """
+        self.base = base
         self._catalogue, self._popularity = catalogue, popularity
         base_rows = len(catalogue.base)
         added = np.arange(base_rows, len(catalogue))
         self._added = added[catalogue.living(added)]
         added_cells, dead = self._cells(self._added), catalogue.dead[catalogue.dead < base_rows]
         self._dead = len(dead)
-        self.cells = np.union1d(self._base.cells, added_cells)
-        self._base_places = np.searchsorted(self._base.cells, self.cells)
-        dead_places = np.searchsorted(self._base.cells, self._cells(dead))
-        self._dead_by_place = np.bincount(dead_places, minlength=len(self._base.cells))
+        self.cells = np.union1d(self.base.cells, added_cells)
+        self._base_places = np.searchsorted(self.base.cells, self.cells)
+        dead_places = np.searchsorted(self.base.cells, self._cells(dead))
+        self._dead_by_place = np.bincount(dead_places, minlength=len(self.base.cells))
         by_cell = np.argsort(added_cells, kind="stable")
         self._added_by_cell = self._added[by_cell]
         self._added_starts = np.searchsorted(added_cells[by_cell], np.append(self.cells, self.cells[-1:] + 1))
 
     def best(self, count: int) -> NDArray[np.int64]:
         """Return the first ``count`` items of the catalogue."""
-        return self._merged(self._base.overall[: count + self._dead], self._added)[:count]
+        return self._merged(self.base.overall[: count + self._dead], self._added)[:count]
 
     def best_of_cell(self, place: int, count: int) -> NDArray[np.int64]:
         """Return the first ``count`` items of the cell at a place in ``cells``."""
-        base, own = self._base, int(self._base_places[place])
+        base, own = self.base, int(self._base_places[place])
         first = end = 0
         if own < len(base.cells) and base.cells[own] == self.cells[place]:
             first, end = int(base.starts[own]), int(base.starts[own + 1])

@@ -16,7 +16,7 @@ from services.config.pipeline import PipelineConfig
 from services.errors import Unprocessable
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest, RankResponse
-from services.stages.popularity_order import base_order
+from services.stages.popularity_order import BaseOrder
 from services.units.ingress_replica import build_engine
 from tests.pipelines import WITH_DIVERSITY, WITH_RERANKER, make_pipeline, merged
 
@@ -162,17 +162,22 @@ def test_a_damaged_delta_changes_nothing_until_it_is_replaced(
     with_engine(tmp_path, {}, scenario)
 
 
+def order_of(engine: Engine) -> BaseOrder:
+    memory = engine.release.memory
+    assert memory is not None
+    return memory.popular.order.base
+
+
 def test_nothing_is_made_again_for_the_items_that_a_delta_does_not_change(tmp_path: Path) -> None:
     async def scenario(engine: Engine, config: PipelineConfig) -> None:
         base = engine.release.catalogue.base
         assert "row_by_id" in vars(base)  # no request waits until the ids are indexed
-        none = np.zeros(0, dtype=np.float32)  # is not read if there is an order
-        row_by_id, order = base.row_by_id, base_order(base, "value", none)
+        row_by_id, order = base.row_by_id, order_of(engine)
         for number in range(3):
             await until_taken(engine, put(config, tmp_path, {f"new-{number}": 1.0, "item-0001": 2.0}))
             assert engine.release.catalogue.base is base
             assert base.row_by_id is row_by_id
-            assert base_order(engine.release.catalogue, "value", none) is order
+            assert order_of(engine) is order
 
     with_engine(tmp_path, FALLBACK, scenario)
 
