@@ -8,15 +8,15 @@ import numpy as np
 from models.errors import TrainingError
 from models.training.config import TrainingConfig
 from models.training.ranker_config import LambdaMartTraining
-from models.training.vector_lists import Progress, VectorLists
+from models.training.vector_lists import ListsInMemory, Progress
 
 _GRADES = 20
 """Grades for labels from 0 to the largest, because lambdarank needs whole numbers. Their gain stays linear."""
 
 
 def fit_trees(
-    train: VectorLists,
-    select: VectorLists,
+    train: ListsInMemory,
+    select: ListsInMemory,
     ranker: LambdaMartTraining,
     config: TrainingConfig,
     names: list[str],
@@ -42,7 +42,7 @@ def fit_trees(
 
     highest = float(train.labels.max())
 
-    def dataset(split: VectorLists, reference: Any = None) -> Any:
+    def dataset(split: ListsInMemory, reference: Any = None) -> Any:
         grades = np.rint(np.minimum(split.labels / highest, 1.0) * _GRADES).astype(np.int32)
         return lgb.Dataset(
             split.vectors, grades, group=np.diff(split.offsets), feature_name=names, reference=reference

@@ -31,7 +31,7 @@ from models.training.lineage import already_trained, hash_of, hash_of_data, hash
 from models.training.metrics import quality
 from models.training.ranker_config import LambdaMartTraining
 from models.training.vector_data import VectorData
-from models.training.vector_lists import Progress, VectorLists, read_lists
+from models.training.vector_lists import ListsInMemory, Progress, read_lists
 from models.vectors import VectorBuilder, VectorSpec
 
 TEXT = "model.txt"
@@ -136,7 +136,7 @@ def _written(
     text: str,
     spec: VectorSpec,
     width: int,
-    report: VectorLists,
+    report: ListsInMemory,
     config: TrainingConfig,
     features: FeatureSet,
     root: Path,
@@ -175,7 +175,7 @@ def _written(
     )
 
 
-def _metrics(scores: NDArray[np.float32], report: VectorLists, config: TrainingConfig) -> dict[str, float]:
+def _metrics(scores: NDArray[np.float32], report: ListsInMemory, config: TrainingConfig) -> dict[str, float]:
     orders = {
         "": scores,
         "random_": np.random.default_rng(config.seed).random(len(scores), dtype=np.float32),

@@ -16,7 +16,7 @@ Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)
-class VectorLists:
+class ListsInMemory:
     """Lists in memory: the reference's scores (N,), vectors (N, F), labels (N,), and offsets (B + 1,)."""
 
     reference: NDArray[Any] | None
@@ -24,10 +24,10 @@ class VectorLists:
     labels: NDArray[np.float32]
     offsets: NDArray[np.int64]
 
-    def part(self, first: int, last: int) -> "VectorLists":
+    def part(self, first: int, last: int) -> "ListsInMemory":
         """Return the lists [first, last)."""
         start, end = self.offsets[first], self.offsets[last]
-        return VectorLists(
+        return ListsInMemory(
             None if self.reference is None else self.reference[start:end],
             self.vectors[start:end],
             self.labels[start:end],
@@ -35,7 +35,7 @@ class VectorLists:
         )
 
 
-def read_lists(data: VectorData, split: str, count: int | None, progress: Progress) -> VectorLists:
+def read_lists(data: VectorData, split: str, count: int | None, progress: Progress) -> ListsInMemory:
     """Read a split, at most ``count`` lists of it.
 
     Raises:
@@ -49,7 +49,7 @@ def read_lists(data: VectorData, split: str, count: int | None, progress: Progre
     sizes = np.concatenate([part.sizes for part in parts])
     if len(sizes) < 2:
         raise TrainingError(f"{split} impressions: expected at least 2 lists, got {len(sizes)}; add data")
-    return VectorLists(
+    return ListsInMemory(
         reference=np.concatenate(references) if references else None,
         vectors=np.concatenate([part.vectors for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
