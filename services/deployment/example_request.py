@@ -34,7 +34,7 @@ def example_request(
     user = None if store is None else any_user(store, home)
     body: dict[str, Any] = {"user_id": user if user and len(user) <= MAX_USER_ID else _UNKNOWN_USER}
     if definitions is not None:
-        read = _queries(config, home)
+        read = _queries(config, home) if definitions.texts else ()
         context: dict[str, Any] = {
             feature.name: _TEXT[: feature.max_length] for feature in definitions.texts if feature.name in read
         }
