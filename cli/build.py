@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.errors import FAILED, exit_on_error, print_warning
+from cli.errors import FAILED, exit_on_error, print_left_out, print_warning
 from cli.progress import Report, shown_progress
 from models.datasets.config import EventsConfig
 from services.config.loading import load_config
@@ -142,8 +142,7 @@ def _load_users(pipeline: PipelineConfig, users: Path, stamp: str, home: Path, r
 def _warn(pipeline: PipelineConfig, manifest: dict[str, Any], skipped: Path, console: Console) -> None:
     for note in manifest.get("notes", ()):
         print_warning(console, note)
-    for problem, count in manifest.get("skipped", {}).items():
-        print_warning(console, f"{count:,} rows were left out: {problem}")
+    print_left_out(console, manifest.get("skipped", {}))
     if skipped.is_file():
         print_warning(console, f"the rows that were left out are listed in {skipped}")
     training = pipeline.training

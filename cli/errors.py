@@ -8,7 +8,7 @@
 - **130**: Ctrl-C ended ``rankway serve`` before it was ready.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -54,6 +54,12 @@ def print_error(console: Console, text: str) -> None:
 def print_warning(console: Console, text: str) -> None:
     """Print a warning on one line. Its text is not interpreted as markup."""
     console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_left_out(console: Console, counts: Mapping[str, int]) -> None:
+    """Print a warning for each problem of rows that were left out. ``counts`` has the rows by problem."""
+    for problem, count in counts.items():
+        print_warning(console, f"{count:,} rows were left out: {problem}")
 
 
 def _exit_code(error: Exception) -> int:

@@ -16,7 +16,7 @@ from cli.catalogue.options import (
     position_columns,
     renamed_columns,
 )
-from cli.errors import BAD_INPUT, exit_on_error, print_warning
+from cli.errors import BAD_INPUT, exit_on_error, print_left_out, print_warning
 from cli.progress import shown_progress
 from models.errors import ArtifactError
 
@@ -94,8 +94,7 @@ def build(
                 out.resolve(), table, choice, definitions, bad, progress, name=name or out.resolve().name,
                 version=version, position_column=where,
             )  # fmt: skip
-    for problem, count in bad.counts.items():
-        print_warning(console, f"{count:,} rows were left out: {problem}")
+    print_left_out(console, bad.counts)
     unused = [column for column in table.columns if column not in choice.sources]
     if unused:
         console.print(f"columns that are not read: {', '.join(unused)}", markup=False, highlight=False)

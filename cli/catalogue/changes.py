@@ -17,7 +17,7 @@ from cli.catalogue.options import (
     position_columns,
     renamed_columns,
 )
-from cli.errors import BAD_INPUT, exit_on_error, print_warning
+from cli.errors import BAD_INPUT, exit_on_error, print_left_out, print_warning
 from cli.progress import shown_progress
 from models.errors import ArtifactError
 
@@ -71,8 +71,7 @@ def add(
                 return delta_from(table, choice, catalogue, served.definitions, bad, progress)
 
         _write(served, make, console)
-    for problem, count in bad.counts.items():
-        print_warning(console, f"{count:,} rows were left out: {problem}")
+    print_left_out(console, bad.counts)
     for line in bad.listed[:5]:
         print_warning(console, line)
 
