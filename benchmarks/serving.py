@@ -12,17 +12,17 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.cases import bare_model, dlrm
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.cells import Cell, Load, measure_cell
 from benchmarks.harness.meters.machine import machine
-from benchmarks.harness.meters.processes import machine_busy_s
+from benchmarks.harness.quiet import measure_quietly, say, wait_for_quiet
 from benchmarks.harness.report import Measured, as_json, as_text, growth
 from benchmarks.harness.servers import Server, control, service
 from models.runtimes.kinds.onnx import OnnxConfig
@@ -34,7 +34,6 @@ _CLOSED = tuple(Load(clients=clients) for clients in (1, 10, 32, 100))
 _OPEN = (Load(share=0.5), Load(share=0.8))
 _WARM = Load(clients=8)
 _WARM_S = 2.0
-_DISTURBED_CORES = 0.15
 Side = Callable[[Path], AbstractContextManager[Server]]
 
 
@@ -70,8 +69,8 @@ def run(workload: Workload, plan: Plan) -> Measured:
     model = pipeline.models[pipeline.required_ranker().model].runtime
     if not isinstance(model, OnnxConfig | TorchConfig):
         raise RuntimeError(f"{workload.name}: the bare model needs a one-process runtime, got {model.kind}")
-    _say(f"{workload.name}: bare model")
-    _wait_for_quiet(plan.wait_s)
+    say(f"{workload.name}: bare model")
+    wait_for_quiet(plan.wait_s)
     cells = bare_model.measure(workload, home, seconds=plan.bare_seconds)
     if not cells:
         raise RuntimeError(
@@ -83,7 +82,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
     replicas = sum(unit.replicas for unit in pipeline.units.values())
     with workload.config_file() as config:
         for repeat in range(plan.repeats):
-            _wait_for_quiet(plan.wait_s)
+            wait_for_quiet(plan.wait_s)
             again = bare_model.measure(
                 workload,
                 home,
@@ -102,25 +101,11 @@ def run(workload: Workload, plan: Plan) -> Measured:
                 ("control", lambda path: control(path, replicas)),
             ]
             for name, start in sides if repeat % 2 == 0 else reversed(sides):
-                _say(f"{workload.name}: repeat {repeat + 1} of {plan.repeats}: {name}")
-                _wait_for_quiet(plan.wait_s)
+                say(f"{workload.name}: repeat {repeat + 1} of {plan.repeats}: {name}")
+                wait_for_quiet(plan.wait_s)
                 with start(config) as server:
                     _measure_side(measured, name, server, workload.bodies(), plan)
     return measured
-
-
-def _wait_for_quiet(limit_s: float) -> None:
-    """Wait until other processes leave the cores idle. After ``limit_s``, report the busy cores and return."""
-    end_s = time.monotonic() + limit_s
-    while limit_s > 0:
-        busy_s, started_s = machine_busy_s(), time.monotonic()
-        time.sleep(1.0)
-        cores = (machine_busy_s() - busy_s) / (time.monotonic() - started_s)
-        if cores < _DISTURBED_CORES:
-            return
-        if time.monotonic() > end_s:
-            _say(f"other processes keep {cores:.1f} cores busy after {limit_s:.0f} s; measuring anyway")
-            return
 
 
 def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequence[bytes], plan: Plan) -> None:
@@ -128,41 +113,27 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
     measured.health[name] = server.health()
     peak_rps = 0.0
     for load in _CLOSED:
-        cell = _measure_quietly(server, load, bodies, plan.seconds, 0.0, plan.attempts)
+        measure = partial(measure_cell, server, load, bodies, plan.seconds, 0.0)
+        cell = measure_quietly(measure, plan.attempts, plan.seconds / 2)
         measured.add(name, load, cell)
         peak_rps = max(peak_rps, cell.load.rps)
         _say_cell(name, load, cell)
     # Service and control get the same load: a share of the service's peak in the first repeat.
     measured.peak_rps = measured.peak_rps or peak_rps
     for load in _OPEN:
-        cell = _measure_quietly(server, load, bodies, plan.seconds, measured.peak_rps, plan.attempts)
+        measure = partial(measure_cell, server, load, bodies, plan.seconds, measured.peak_rps)
+        cell = measure_quietly(measure, plan.attempts, plan.seconds / 2)
         measured.add(name, load, cell)
         _say_cell(name, load, cell)
 
 
-def _measure_quietly(
-    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float, attempts: int
-) -> Cell:
-    """Measure windows until other processes do not disturb one, at most ``attempts``. Return the least disturbed."""
-    cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
-    while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < attempts:
-        time.sleep(seconds / 2)
-        cells.append(measure_cell(server, load, bodies, seconds, peak_rps))
-    return min(cells, key=lambda cell: cell.foreign_cores)
-
-
 def _say_cell(name: str, load: Load, cell: Cell) -> None:
     result = cell.load
-    _say(
+    say(
         f"  {name} {load.label}: {result.rps:.0f} requests/s, p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms, "
         f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}, "
         f"{cell.batches.mean_requests:.1f} per batch, others' cores {cell.foreign_cores:.2f}"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,14 +168,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.workload or ["dlrm"]
     home = home_directory()
     if any(name in dlrm.PIPELINES for name in names) and not dlrm.is_built(home):
-        _say(f"building the DLRM pipelines under {home}")
+        say(f"building the DLRM pipelines under {home}")
         dlrm.build(home, rows=100_000, items=20_000, users=20_000)
     results = []
     for name in names:
         try:
             measured = run(WORKLOADS[name], plan)
         except RuntimeError as error:
-            _say(f"error: {error}")
+            say(f"error: {error}")
             return 1
         results.append(as_json(measured, cores=os.cpu_count() or 1))
         if not options.json:

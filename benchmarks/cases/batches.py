@@ -34,9 +34,7 @@ class BatchMaker:
         self.catalogue = Catalogue.open(home / config.catalogue)
         self._layout = ContextLayout(definitions)
         self._source = candidate_source(config.candidates, self.catalogue, definitions)
-        store = config.features.store
-        view = open_view(config.features, definitions, self.catalogue, home)
-        self._features = FeaturesStage(view, None if store is None else open_store(store, home))
+        self._features = open_features(config, home, self.catalogue)
         self._random = np.random.default_rng(seed)
 
     def batch(self, requests: int) -> RaggedBatch:
@@ -51,6 +49,13 @@ class BatchMaker:
             user_keys=users,
         )
         return self._features(batch)
+
+
+def open_features(config: PipelineConfig, home: Path, catalogue: Catalogue) -> FeaturesStage:
+    """Return the pipeline's features stage, over its store."""
+    definitions, store = load_definitions(home / config.features.definitions), config.features.store
+    view = open_view(config.features, definitions, catalogue, home)
+    return FeaturesStage(view, None if store is None else open_store(store, home))
 
 
 class RuntimeLoader:

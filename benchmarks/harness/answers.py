@@ -1,7 +1,7 @@
 """Stage times that the service reports in its answers, and the batches that can be derived from them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,11 @@ class Batches:
         return sum(size * count for size, count in self.requests_by_batch.items()) / max(1, batches)
 
 
-def read_batches(answers: Sequence[Answered]) -> Batches:
+def read_batches(answers: Sequence[Answered], document_of: Callable[[bytes], bytes] | None = None) -> Batches:
     """Read a window's answers, in the order in which they came.
 
     Answers belong to the same batch if their stage times are equal, to the microsecond, and if all their requests were
-    sent before the first of these answers came.
+    sent before the first of these answers came. ``document_of`` takes the JSON document out of a body that has more.
     """
     decode = msgspec.json.Decoder(_Body).decode
     sizes: list[int] = []
@@ -53,7 +53,7 @@ def read_batches(answers: Sequence[Answered]) -> Batches:
         head, _, body = answer.data.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             continue
-        decoded = decode(body)
+        decoded = decode(body if document_of is None else document_of(body))
         read += 1
         degraded += decoded.degraded is not None
         queue_ms += decoded.timings_ms.pop("queue", 0.0)

@@ -1,7 +1,7 @@
 """A benchmark's cell: one server under one load, with each process's CPU."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +49,33 @@ class Cell:
     foreign_cores: float
 
 
+def rank_request(host: str, body: bytes) -> bytes:
+    """Return a request to Rankway as bytes."""
+    return http_request(host, _PATH, body)
+
+
 def measure_cell(
-    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float
+    server: Server,
+    load: Load,
+    bodies: Sequence[bytes],
+    seconds: float,
+    peak_rps: float,
+    *,
+    encode: Callable[[str, bytes], bytes] = rank_request,
+    document_of: Callable[[bytes], bytes] | None = None,
 ) -> Cell:
-    """Load the server for ``seconds``, and return the figures."""
-    requests = [http_request(f"{_HOST}:{server.port}", _PATH, body) for body in bodies]
+    """Load the server for ``seconds``, and return the figures.
+
+    Args:
+        server: the server.
+        load: the load.
+        bodies: the requests' bodies, sent in turn.
+        seconds: length of the window.
+        peak_rps: the rate of which an open loop sends a share.
+        encode: makes the HTTP request from the host and a body, for servers with another interface.
+        document_of: takes Rankway's JSON document out of another server's body.
+    """
+    requests = [encode(f"{_HOST}:{server.port}", body) for body in bodies]
     before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
     client_s = time.process_time()
     loop: ClosedLoop | OpenLoop
@@ -71,7 +93,7 @@ def measure_cell(
     return Cell(
         load=result,
         core_ms={role: spent_s * 1e3 / max(1, loop.answered) for role, spent_s in used_s.items() if spent_s},
-        batches=read_batches(loop.answers),
+        batches=read_batches(loop.answers, document_of),
         foreign_cores=max(0.0, busy_s - sum(used_s.values()) - client_s) / wall_s,
     )
 

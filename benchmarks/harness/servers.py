@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +46,20 @@ class Server:
         return health
 
 
+def _is_healthy(server: Server) -> bool:
+    try:
+        server.health()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 @contextmanager
 def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run ``rankway serve`` with additional environment ``settings``. It is stopped by SIGINT, as with Ctrl-C."""
     port = free_port()
     command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
-    with _running(command, port, settings or {}) as server:
+    with running(command, port, settings or {}) as server:
         _wait_until_announced(server)
         yield server
 
@@ -61,7 +69,7 @@ def control(config: Path, processes: int) -> Iterator[Server]:
     """Run the control: the service's application on plain uvicorn."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.cases.control", str(config), "--port", str(port)]
-    with _running([*command, "--processes", str(processes)], port, {}) as server:
+    with running([*command, "--processes", str(processes)], port, {}) as server:
         yield server
 
 
@@ -74,7 +82,23 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, settings: Mapping[str, str]) -> Iterator[Server]:
+def running(
+    command: Sequence[str],
+    port: int,
+    settings: Mapping[str, str],
+    is_ready: Callable[[Server], bool] = _is_healthy,
+) -> Iterator[Server]:
+    """Run a server until it is ready, and stop it and all its processes afterwards.
+
+    Args:
+        command: starts the server, from the repository's root.
+        port: the port on which it will listen.
+        settings: additional environment variables.
+        is_ready: asked ten times a second until it returns True.
+
+    Raises:
+        RuntimeError: the server ended, or was not ready in time.
+    """
     mark = secrets.token_hex(8)
     meter = CpuMeter(f"{MARK}={mark}")
     with tempfile.NamedTemporaryFile(prefix="rankway-benchmark-", suffix=".log") as log:
@@ -88,23 +112,23 @@ def _running(command: Sequence[str], port: int, settings: Mapping[str, str]) -> 
         )
         try:
             server = Server(port, meter, Path(log.name))
-            _wait_until_ready(server, process)
+            _wait_until_ready(server, process, is_ready)
             yield server
         finally:
             _stop(process, meter)
 
 
-def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> None:
+def _wait_until_ready(
+    server: Server, process: "subprocess.Popen[bytes]", is_ready: Callable[[Server], bool]
+) -> None:
     limit_s = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < limit_s:
         if process.poll() is not None:
             log_end = server.log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"the server ended with {process.returncode} before it was ready: {log_end}")
-        try:
-            server.health()
+        if is_ready(server):
             return
-        except (OSError, ValueError):
-            time.sleep(_POLL_PERIOD_S)
+        time.sleep(_POLL_PERIOD_S)
     log_end = server.log.read_text(errors="replace")[-2000:]
     raise RuntimeError(f"the server was not ready within {_START_LIMIT_S:.0f} s: {log_end}")
 
