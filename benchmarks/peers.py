@@ -5,7 +5,7 @@
 
 Every side scores the same candidates' features with the same ONNX file, and answers with the same fields. In each round
 every side is started, warmed up, measured and stopped, in an order that alternates between the rounds. Each peer has
-its own environment, which is made on first use. Its settings are in ``benchmarks/cases/peers/settings.json``, and
+its own environment, which is made on first use. Its settings are in ``benchmarks/peer_servers/settings.json``, and
 ``--search`` finds them. A peer that cannot be installed or started is reported with the reason.
 """
 
@@ -16,20 +16,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.cases import dlrm
-from benchmarks.cases.peers.comparison import Plan, compare
-from benchmarks.cases.peers.registry import PEERS, RANKWAY
-from benchmarks.cases.peers.search import search
 from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.harness.environments import DEFAULT_FOLDER
 from benchmarks.harness.meters.machine import machine
 from benchmarks.harness.peer_report import as_json, as_text
 from benchmarks.harness.quiet import say
+from benchmarks.peer_servers.comparison import Plan, compare
+from benchmarks.peer_servers.registry import PEERS, RANKWAY
+from benchmarks.peer_servers.search import search
 from services.paths import home_directory
 
 _WORKLOADS = ("dlrm", "walks-200")
 
 
-def _counts(text: str) -> tuple[int, ...]:
+def parse_counts(text: str) -> tuple[int, ...]:
+    """Return the client counts in a text such as 1,10,100.
+
+    Raises:
+        argparse.ArgumentTypeError: the text has something else, or a count twice.
+    """
     try:
         counts = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -55,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="peer to compare Rankway with. May be repeated. Default: all",
     )
-    parser.add_argument("--clients", type=_counts, default=(1, 10, 32, 100), help="default: 1,10,32,100")
+    parser.add_argument("--clients", type=parse_counts, default=(1, 10, 32, 100), help="default: 1,10,32,100")
     parser.add_argument("--rounds", type=int, default=5, help="rounds with every side. Default: 5")
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds per cell. Default: 5")
     parser.add_argument(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases.peers.work.answers import Answers, RankRequest
-from benchmarks.cases.peers.work.session import open_session
+from benchmarks.peer_servers.work.answers import Answers, RankRequest
+from benchmarks.peer_servers.work.session import open_session
 
 
 class Dlrm:

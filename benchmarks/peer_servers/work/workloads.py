@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.answers import RankRequest, Work
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.answers import RankRequest, Work
 
 LOADED = "peer: the model is loaded"
 """Each process prints this line once. The benchmark counts them, because load may not begin with one process of two."""
@@ -15,11 +15,11 @@ def open_work(options: PeerOptions) -> Work:
     threads = options.settings.threads
     work: Work
     if options.workload == "dlrm":
-        from benchmarks.cases.peers.work.dlrm import Dlrm
+        from benchmarks.peer_servers.work.dlrm import Dlrm
 
         work = Dlrm(Path(options.data), options.candidates, threads)
     else:
-        from benchmarks.cases.peers.work.walks import Walks
+        from benchmarks.peer_servers.work.walks import Walks
 
         work = Walks(Path(options.data), Path(options.users), options.candidates, threads)
     work.rank([RankRequest("u-000000", 1)])

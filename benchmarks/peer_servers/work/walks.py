@@ -1,6 +1,6 @@
 """The pipeline of configs/walks.yaml: the nearest routes, scored with the user's history, reranked and diversified.
 
-The arrays come from ``benchmarks.cases.peers.walks_export``. Only what the measured requests need is here: each has a
+The arrays come from ``benchmarks.peer_servers.walks_export``. Only what the measured requests need is here: each has a
 user's id and k, and every other value has its default.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.cases.peers.work.answers import Answers, RankRequest
-from benchmarks.cases.peers.work.session import open_session
+from benchmarks.peer_servers.work.answers import Answers, RankRequest
+from benchmarks.peer_servers.work.session import open_session
 
 _KM_PER_DEGREE = 111.195
 _Arrays = dict[str, NDArray[Any]]
@@ -106,7 +106,7 @@ class Walks:
         return scores
 
     def _seen(self, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which candidates the user saw lately, (R, M). A user who saw all of them keeps them."""
+        """Return which candidates the user saw in the last days, (R, M). A user who saw all of them keeps them."""
         table = np.zeros((len(rows), self._nothing + 1), dtype=np.bool_)
         owner = np.arange(len(rows))[:, None]
         table[owner, np.where(self._recent[slots], self._rows[slots], self._nothing)] = True

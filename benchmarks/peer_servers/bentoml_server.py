@@ -12,9 +12,9 @@ from typing import Any
 import bentoml
 import msgspec
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.answers import RankRequest
-from benchmarks.cases.peers.work.workloads import open_work
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.answers import RankRequest
+from benchmarks.peer_servers.work.workloads import open_work
 
 _OPTIONS = PeerOptions.read()
 _SETTINGS = _OPTIONS.settings
@@ -48,7 +48,7 @@ class Ranker:
 
 def main() -> None:
     """Run ``bentoml serve`` in place of this process."""
-    target = "benchmarks.cases.peers.bentoml_server:Ranker"
+    target = "benchmarks.peer_servers.bentoml_server:Ranker"
     command = ["bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(_OPTIONS.port)]
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.execv(sys.executable, [sys.executable, "-m", *command])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.peer import Peer
-from benchmarks.cases.peers.work.answers import Answer
-from benchmarks.cases.peers.work.workloads import LOADED
 from benchmarks.harness.connections import answer_size
 from benchmarks.harness.environments import Unavailable
 from benchmarks.harness.servers import Server, running
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.peer import Peer
+from benchmarks.peer_servers.work.answers import Answer
+from benchmarks.peer_servers.work.workloads import LOADED
 from services.deployment.ray_settings import free_ports, local_settings, runtime_directory
 
 _ANSWER_LIMIT_S = 10.0
@@ -41,7 +41,7 @@ def peer_server(peer: Peer, python: Path, options: PeerOptions, body: bytes) -> 
     variables = {**options.environment(), **peer.variables, **_search_path(python)}
     if peer.environment == "ray-serve":  # two services on one machine must not use the same ports and files
         variables |= local_settings(free_ports(), runtime_directory())
-    command = [str(python), "-m", f"benchmarks.cases.peers.{peer.module}"]
+    command = [str(python), "-m", f"benchmarks.peer_servers.{peer.module}"]
     with running(command, options.port, variables, is_ready) as server:
         yield server
 

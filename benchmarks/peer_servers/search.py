@@ -11,15 +11,15 @@ from math import exp, log
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.cases.peers.bench import Bench
-from benchmarks.cases.peers.comparison import Plan
-from benchmarks.cases.peers.options import Settings
-from benchmarks.cases.peers.peer import Peer
-from benchmarks.cases.peers.registry import PEERS, best_settings, write_settings
 from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.harness.environments import Unavailable
 from benchmarks.harness.meters.machine import machine
 from benchmarks.harness.quiet import say, wait_for_quiet
+from benchmarks.peer_servers.bench import Bench
+from benchmarks.peer_servers.comparison import Plan
+from benchmarks.peer_servers.options import Settings
+from benchmarks.peer_servers.peer import Peer
+from benchmarks.peer_servers.registry import PEERS, best_settings, write_settings
 
 
 def search(names: Sequence[str], plan: Plan, environments: Path) -> int:

@@ -14,10 +14,10 @@ from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.answers import RankRequest
-from benchmarks.cases.peers.work.workloads import open_work
 from benchmarks.harness.servers import free_port
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.answers import RankRequest
+from benchmarks.peer_servers.work.workloads import open_work
 
 
 class Ranker:

@@ -10,9 +10,9 @@ import msgspec
 from mosec import Server, Worker
 from mosec.runtime import Runtime
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.answers import RankRequest
-from benchmarks.cases.peers.work.workloads import open_work
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.answers import RankRequest
+from benchmarks.peer_servers.work.workloads import open_work
 
 
 class Ranker(Worker):

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 
-from benchmarks.cases.peers.options import Settings
 from benchmarks.harness.cells import rank_request
+from benchmarks.peer_servers.options import Settings
 
 _REQUIREMENTS = Path(__file__).with_name("requirements")
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from ray import serve
 
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.dlrm import Dlrm
-from benchmarks.cases.peers.work.workloads import LOADED
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.dlrm import Dlrm
+from benchmarks.peer_servers.work.workloads import LOADED
 
 _OPTIONS = PeerOptions.read()
 _SETTINGS = _OPTIONS.settings

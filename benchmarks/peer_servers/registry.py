@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.cases.peers.options import Settings
-from benchmarks.cases.peers.peer import Peer
-from benchmarks.cases.peers.requests import document_of, list_request, triton_request
+from benchmarks.peer_servers.options import Settings
+from benchmarks.peer_servers.peer import Peer
+from benchmarks.peer_servers.requests import document_of, list_request, triton_request
 
 RANKWAY = "rankway"
 SETTINGS = Path(__file__).with_name("settings.json")
