@@ -34,17 +34,21 @@ def environment(requirements: Path, folder: Path = DEFAULT_FOLDER) -> Path:
         Unavailable: the packages cannot be installed.
     """
     identity = f"{sys.version_info[:2]}\n{requirements.read_text()}"
-    root = folder / f"{requirements.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    # The servers run in another working directory.
+    root = folder.resolve() / f"{requirements.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     python = root / "bin" / "python"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{root}.lock"):
-        if (root / _COMPLETE).exists():
-            return python
-        shutil.rmtree(root, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(root)])
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "-r", str(requirements)])
-        (root / _COMPLETE).write_text(requirements.read_text())
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{root}.lock"):
+            if (root / _COMPLETE).exists():
+                return python
+            shutil.rmtree(root, ignore_errors=True)
+            _run([sys.executable, "-m", "venv", str(root)])
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "-r", str(requirements)])
+            (root / _COMPLETE).write_text(requirements.read_text())
+    except OSError as error:
+        raise Unavailable(f"its environment cannot be written: {error}") from error
     return python
 
 

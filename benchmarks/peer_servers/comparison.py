@@ -16,6 +16,8 @@ from benchmarks.peer_servers.peer import Peer
 from benchmarks.peer_servers.registry import RANKWAY, best_settings
 
 _STARTS = 3
+# The server did not start, refused a connection, or sent an answer that cannot be read.
+_FAULTS = (RuntimeError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def compare(workload: Workload, peers: Sequence[Peer], plan: Plan, environments:
                 wait_for_quiet(plan.wait_s)
                 try:
                     cells = _measured(bench, side, plan, compared)
-                except (Unavailable, RuntimeError) as error:
+                except (Unavailable, *_FAULTS) as error:
                     if side is RANKWAY_SIDE:
                         raise RuntimeError(f"rankway: {error}") from error
                     compared.skipped[side.name] = f"round {number + 1}: {error}"
@@ -82,7 +84,7 @@ def _measured(bench: Bench, side: Peer, plan: Plan, compared: Compared) -> dict[
     for attempt in range(_STARTS):
         try:
             return _measure_side(bench, side, plan, compared)
-        except RuntimeError as error:
+        except _FAULTS as error:
             if attempt + 1 == _STARTS:
                 raise
             say(f"  {side.name} is started again, because {str(error)[-300:]}")

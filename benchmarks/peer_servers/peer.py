@@ -47,10 +47,14 @@ class Peer:
         """The pinned packages of its environment."""
         return _REQUIREMENTS / f"{self.environment}.txt"
 
-    def candidates(self, best: Settings) -> list[Settings]:
-        """Return all settings that the search tries. Settings outside the grid stay as in ``best``."""
+    def candidates(self, best: Settings, cores: int) -> list[Settings]:
+        """Return all settings that the search tries. Settings outside the grid stay as in ``best``.
+
+        More model threads than ``cores`` plus one are left out. They only compete for the cores.
+        """
         names = list(self.grid)
-        return [
+        tried = [
             Settings(**{**asdict(best), **dict(zip(names, values, strict=True))})
             for values in product(*self.grid.values())
         ]
+        return [settings for settings in tried if settings.workers * settings.threads <= cores + 1]

@@ -62,7 +62,7 @@ def score_of(rps: Sequence[float]) -> float:
 
 def _try_all(bench: Bench, peer: Peer, plan: Plan) -> list[tuple[float, Settings]]:
     tried: list[tuple[float, Settings]] = []
-    grid = peer.candidates(best_settings(peer.name))
+    grid = peer.candidates(best_settings(peer.name), os.cpu_count() or 1)
     for number, settings in enumerate(grid, 1):
         wait_for_quiet(plan.wait_s)
         try:

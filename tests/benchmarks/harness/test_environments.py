@@ -24,3 +24,10 @@ def test_an_environment_is_made_once_and_a_failed_installation_is_reported(
         environment(requirements, folder)
     # Without its mark, the next call makes the failed environment again.
     assert len(list(folder.glob("*/complete.txt"))) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    requirements = tmp_path / "nothing.txt"
+    requirements.write_text("")
+    with pytest.raises(Unavailable, match="its environment cannot be written"):
+        environment(requirements, requirements / "below a file")
