@@ -82,7 +82,8 @@ def goals(rows: Sequence[Mapping[str, Any]], ours: str) -> list[dict[str, Any]]:
         if side == ours or clients not in own:
             continue
         if side not in _AT_LEAST:
-            goal = f"more requests/s than {side} at {clients} clients, in every round"
+            counted = "1 client" if clients == 1 else f"{clients} clients"
+            goal = f"more requests/s than {side} at {counted}, in every round"
             found.append(_goal(goal, row["ours_over_it"], row["ours"] == "ahead"))
             continue
         if clients in _RATIO_CLIENTS:
