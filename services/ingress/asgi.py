@@ -7,7 +7,7 @@ the cycle. Behind another server there is no cycle, and plain ASGI is used.
 
 from asyncio import WriteTransport
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,7 +15,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 FAST_PATH = "rankway.fast_path"
-"""A key of the ASGI scope. Its value tells whether the request came by the fast path."""
+"""A key of the ASGI scope. Its value tells whether ranking requests on this connection take the fast path."""
+
+
+class Response(NamedTuple):
+    """A complete answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 def request_cycle(channel: Receive | Send) -> Any:

@@ -35,6 +35,16 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         ) from error
 
 
+def check_size(body: bytes, max_bytes: int) -> None:
+    """Check the size of a body that was read at once.
+
+    Raises:
+        BodyTooLarge: the body is larger than ``max_bytes``.
+    """
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+
+
 async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > max_bytes:

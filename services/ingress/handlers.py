@@ -4,12 +4,13 @@ To add a route, add one line to ``ROUTES`` and one method to ``Handlers``. The m
 """
 
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from services.errors import Overloaded
 from services.ingress.asgi import FAST_PATH, Receive, Scope, request_cycle
-from services.ingress.body import Disconnected, read_body
+from services.ingress.body import Disconnected, check_size, read_body
 from services.ingress.engine import Engine
 from services.ingress.feedback import FeedbackRequest, log_feedback
 from services.ingress.items import item_row, media_type
@@ -17,6 +18,7 @@ from services.ingress.misses import Misses
 from services.ingress.routes import Reply, Route
 from services.ingress.schema import RankRequest, RankResponse, parse_rank_request, read_urgency
 
+RANK = "/v1/rank"
 _JSON = b"application/json"
 
 
@@ -33,6 +35,15 @@ class Handlers:
     async def rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         """Rank candidates for a user."""
         body = await read_body(scope, receive, self._max_body_bytes)
+        cycle = request_cycle(receive)
+        is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
+        return await self.rank_body(body, request_id, is_abandoned)
+
+    async def rank_body(
+        self, body: bytes, request_id: str, is_abandoned: Callable[[], bool] | None = None
+    ) -> Reply:
+        """Answer the body of a request for a ranking."""
+        check_size(body, self._max_body_bytes)
         started_s = time.perf_counter()
         try:
             self._engine.shed(body)
@@ -41,8 +52,6 @@ class Handlers:
             self._misses.refused(urgency.deadline_ms if urgency is not None else None)
             raise
         request = parse_rank_request(body)
-        cycle = request_cycle(receive)
-        is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
         try:
             answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
         except Overloaded as error:
@@ -81,7 +90,7 @@ class Handlers:
 
 
 ROUTES = (
-    Route("POST", "/v1/rank", Handlers.rank, body=RankRequest, answer=RankResponse),
+    Route("POST", RANK, Handlers.rank, body=RankRequest, answer=RankResponse),
     Route("POST", "/v1/feedback", Handlers.feedback, body=FeedbackRequest),
     Route("GET", "/v1/items/{id}", Handlers.item),
     Route("GET", "/healthz", Handlers.health),

@@ -7,15 +7,15 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from types import MethodType
 
 from services.errors import BodyTooSlow, MethodNotAllowed, ServiceError
-from services.ingress.asgi import Receive, Scope, Send, send_at_once
+from services.ingress.asgi import Receive, Response, Scope, Send, send_at_once
 from services.ingress.body import Disconnected
 from services.ingress.engine import Engine
-from services.ingress.handlers import ROUTES, Handlers
+from services.ingress.handlers import RANK, ROUTES, Handlers
 from services.ingress.routes import Answer, Reply, Route, RouteTable
 
 _PROBLEM = b"application/problem+json"
@@ -45,15 +45,47 @@ class RankApp:
             await send({"type": "websocket.close", "code": 1000})
             return
         started_s = time.perf_counter()
-        request_id = self._request_id(scope)
+        request_id = self._request_id(scope["headers"])
         try:
             endpoint = self._routes.find(scope)
-            status, content_type, body, degraded = await endpoint.answer(scope, receive, request_id)
-        except Disconnected:
-            return
         except ServiceError as error:
-            await self._refuse(scope, send, error, request_id, started_s)
-            return
+            response: Response | None = self._refused(
+                error, self._routes.label(scope), request_id, started_s, scope
+            )
+        else:
+            answer = endpoint.answer(scope, receive, request_id)
+            response = await self._response(answer, endpoint.label, request_id, started_s)
+        if response is not None:
+            await _send(send, response)
+
+    async def direct(
+        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
+    ) -> Response | None:
+        """Answer a request for a ranking whose body is complete. None if the client has left."""
+        started_s = time.perf_counter()
+        request_id = self._request_id(headers)
+        answer = self._handlers.rank_body(body, request_id, is_abandoned)
+        return await self._response(answer, RANK, request_id, started_s)
+
+    async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
+        """Answer an HTTP request with ``error``, without reading its body."""
+        label, request_id = self._routes.label(scope), self._request_id(scope["headers"])
+        await _send(send, self._refused(error, label, request_id, time.perf_counter(), scope))
+
+    def refused(self, headers: Sequence[tuple[bytes, bytes]], error: ServiceError) -> Response:
+        """Return the answer to a request for a ranking that is refused with ``error``."""
+        return self._refused(error, RANK, self._request_id(headers), time.perf_counter())
+
+    async def _response(
+        self, answer: Awaitable[Reply], label: str, request_id: str, started_s: float
+    ) -> Response | None:
+        """Wait for the answer and count it. None if the client has left."""
+        try:
+            status, content_type, body, degraded = await answer
+        except Disconnected:
+            return None
+        except ServiceError as error:
+            return self._refused(error, label, request_id, started_s)
         except (
             Exception
         ) as error:  # a bug: the caller gets a problem document, and the log gets the traceback
@@ -61,28 +93,24 @@ class RankApp:
             failure = ServiceError(
                 f"request {request_id}: unexpected {type(error).__name__}; search the replica's log for this id"
             )
-            await self._refuse(scope, send, failure, request_id, started_s)
-            return
-        await _send(send, status, content_type, body, request_id)
-        self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, endpoint.label, degraded)
+            return self._refused(failure, label, request_id, started_s)
+        self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, label, degraded)
+        return Response(status, _headers(content_type, body, request_id), body)
 
-    async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
-        """Answer an HTTP request with ``error``, without reading its body."""
-        await self._refuse(scope, send, error, self._request_id(scope), time.perf_counter())
-
-    async def _refuse(
-        self, scope: Scope, send: Send, error: ServiceError, request_id: str, started_s: float
-    ) -> None:
-        headers: list[tuple[bytes, bytes]] = []
+    def _refused(
+        self, error: ServiceError, label: str, request_id: str, started_s: float, scope: Scope | None = None
+    ) -> Response:
+        """Return an error's problem document, and count it. ``scope`` is needed for an error about the method."""
+        body = error.problem(request_id)
+        headers = _headers(_PROBLEM, body, request_id)
         if error.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % error.retry_after_s))
-        if isinstance(error, MethodNotAllowed):
+        if isinstance(error, MethodNotAllowed) and scope is not None:
             headers.append((b"allow", self._routes.allowed(scope).encode()))
         if isinstance(error, BodyTooSlow):
             headers.append((b"connection", b"close"))
-        await _send(send, error.status, _PROBLEM, error.problem(request_id), request_id, headers)
-        elapsed_ms = (time.perf_counter() - started_s) * 1e3
-        self._metrics.answered(error.status, elapsed_ms, self._routes.label(scope))
+        self._metrics.answered(error.status, (time.perf_counter() - started_s) * 1e3, label)
+        return Response(error.status, headers, body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -124,8 +152,8 @@ class RankApp:
             status = waiting_status
         return status, content_type, body, degraded
 
-    def _request_id(self, scope: Scope) -> str:
-        for name, value in scope.get("headers", ()):
+    def _request_id(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        for name, value in headers:
             if name == _REQUEST_ID and 0 < len(value) <= _MAX_REQUEST_ID_BYTES and value.isascii():
                 request_id = str(value, "ascii")
                 if request_id.isprintable():
@@ -133,19 +161,14 @@ class RankApp:
         return f"{self._id_prefix}-{next(self._id_counter):x}"
 
 
-async def _send(
-    send: Send,
-    status: int,
-    content_type: bytes,
-    body: bytes,
-    request_id: str,
-    extra: Sequence[tuple[bytes, bytes]] = (),
-) -> None:
-    headers = [
+def _headers(content_type: bytes, body: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
         (_REQUEST_ID, request_id.encode()),
-        *extra,
     ]
-    start = {"type": "http.response.start", "status": status, "headers": headers}
-    await send_at_once(send, start, {"type": "http.response.body", "body": body})
+
+
+async def _send(send: Send, response: Response) -> None:
+    start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
+    await send_at_once(send, start, {"type": "http.response.body", "body": response.body})

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 App = TypeVar("App")
 _MAX_LAYERS = 16
@@ -26,6 +27,16 @@ def find_replica(app: Any) -> Any | None:
 def served_application(replica: Any) -> Any:
     """Return the ASGI application in a replica from ``find_replica``."""
     return replica._user_callable_asgi_app
+
+
+def use_protocol(protocol: "type[HttpToolsProtocol]") -> None:
+    """Let the HTTP servers that this process starts later use ``protocol``.
+
+    Serve starts uvicorn in a replica with ``http="auto"`` and has no option for it, so its choice is replaced.
+    """
+    from uvicorn.protocols.http import auto
+
+    auto.AutoHTTPProtocol = protocol
 
 
 class ReplicaTarget(Generic[App]):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LIMIT_S = 20.0
 
@@ -40,12 +41,10 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def http_server(app: Any) -> Iterator[int]:
+def http_server(app: Any, protocol: type[HttpToolsProtocol] = HttpToolsProtocol) -> Iterator[int]:
     """Serve an ASGI application on a free loopback port. Yield the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(
-        uvicorn.Config(app, lifespan="on", http="httptools", log_level="warning", access_log=False)
-    )
+    server = _Server(uvicorn.Config(app, lifespan="on", http=protocol, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:

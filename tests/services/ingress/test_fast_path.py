@@ -1,13 +1,15 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 from starlette.middleware import Middleware
+from uvicorn.protocols.http import auto
 
 from services.errors import ServiceError
 from services.ingress import fast_path
-from services.ingress.asgi import FAST_PATH, Message, Receive, Scope, Send
+from services.ingress.asgi import FAST_PATH, Message, Receive, Response, Scope, Send
+from services.ingress.direct import DirectProtocol
 from services.ingress.fast_path import FastPath, find_target, middlewares
 from services.ingress.http import RankApp
 
@@ -27,6 +29,16 @@ class App(RankApp):
 
     async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
         await send({"type": "http.response.start", "status": error.status, "error": error})
+
+    async def direct(
+        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
+    ) -> Response | None:
+        if self.failure is not None:
+            raise self.failure
+        return Response(200, [], body)
+
+    def refused(self, headers: Sequence[tuple[bytes, bytes]], error: ServiceError) -> Response:
+        return Response(error.status, [], b"")
 
 
 class Counter:
@@ -98,7 +110,7 @@ def test_requests_bypass_serve_and_are_counted_as_in_flight() -> None:
     for _ in range(3):
         assert ask(path)[0]["status"] == 200
     assert (counter.entered, counter.ongoing, replica.served) == (3, 0, [])
-    assert all(scope[FAST_PATH] for scope in app.scopes)
+    assert all(FAST_PATH in scope for scope in app.scopes)
 
 
 def test_routes_of_serve_and_other_protocols_stay_with_serve() -> None:
@@ -127,6 +139,34 @@ def test_full_replica_refuses_at_once() -> None:
     (start,) = ask(path)
     assert (start["status"], start["error"].retry_after_s) == (429, 1)
     assert (counter.ongoing, len(app.scopes)) == (2, 1)
+
+
+def ask_directly(path: FastPath) -> Response | None:
+    direct = path.direct_target()
+    assert direct is not None
+    return asyncio.run(direct([], b"body", lambda: False))  # type: ignore[arg-type]
+
+
+def test_direct_requests_are_counted_as_in_flight_and_refused_if_the_replica_is_full() -> None:
+    counter = Counter()
+    path = wrapped(Replica(App(), counter, limit=1))
+    assert ask_directly(path) == (200, [], b"body")
+    assert (counter.entered, counter.ongoing) == (1, 0)
+    counter.ongoing = 1
+    assert ask_directly(path) == (429, [], b"")
+    assert (counter.entered, counter.ongoing) == (1, 1)
+
+
+def test_failed_direct_request_is_no_longer_in_flight() -> None:
+    counter = Counter()
+    path = wrapped(Replica(App(ValueError("bug")), counter))
+    with pytest.raises(ValueError, match="bug"):
+        ask_directly(path)
+    assert (counter.entered, counter.ongoing) == (1, 0)
+
+
+def test_there_is_no_direct_way_around_the_proxy_of_serve() -> None:
+    assert wrapped(Replica(object(), Counter())).direct_target() is None
 
 
 def without(name: str) -> type:
@@ -171,8 +211,10 @@ def test_stops_at_middleware_layers_that_form_a_circle() -> None:
     assert find_target(ring) is None
 
 
-def test_setting_names_the_function_that_returns_the_middleware() -> None:
+def test_setting_names_the_function_that_returns_the_middleware(monkeypatch: pytest.MonkeyPatch) -> None:
     module, _, name = fast_path.IMPORT_PATH.partition(":")
     assert (module, getattr(fast_path, name)) == (fast_path.__name__, middlewares)
+    monkeypatch.setattr(auto, "AutoHTTPProtocol", auto.AutoHTTPProtocol)
     assert [type(each) for each in middlewares()] == [Middleware]
     assert "FastPath" in repr(middlewares()[0])
+    assert auto.AutoHTTPProtocol is DirectProtocol

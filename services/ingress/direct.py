@@ -1,0 +1,153 @@
+"""A short way for ranking requests: from uvicorn's HTTP parser to the application, without ASGI.
+
+ASGI costs a scope, an event, several messages and a walk through uvicorn's and Serve's middleware for each request.
+``POST /v1/rank`` needs none of them if its body has arrived together with its head, as nearly every body does. Every
+other request takes uvicorn's own way: other routes, longer bodies, pipelined requests, ``Expect`` and upgrades.
+
+The protocol is uvicorn's, so connections, keep-alive, flow control and shutdown stay uvicorn's. ``DirectCycle`` stands
+in for its request cycle while a request is answered.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from services.ingress.asgi import Receive, Response, request_cycle
+
+_PATH = b"/v1/rank"
+_MAX_LAYERS = 16
+DirectAnswer = Callable[
+    [Sequence[tuple[bytes, bytes]], bytes, Callable[[], bool]], Awaitable[Response | None]
+]
+"""Answers a ranking request: headers, body, and whether the client has left. None if it has."""
+
+
+class _NoEvent:
+    """Replaces the event on which an ASGI application waits."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_NO_EVENT = _NoEvent()
+
+
+class DirectCycle:
+    """A request that is answered directly, with the attributes of a request cycle that uvicorn's protocol uses."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        """Begin a request. ``keep_alive`` tells whether the connection stays open after it."""
+        self.keep_alive = keep_alive
+        self.disconnected = self.response_complete = False
+        self.message_event = _NO_EVENT
+
+    def is_abandoned(self) -> bool:
+        """Return whether the client has left."""
+        return self.disconnected
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _direct: DirectAnswer | None = None
+    _body: bytes | None = None
+    """The body so far of a request that may be answered directly. Otherwise None."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse the data. A request whose body is not complete then takes uvicorn's way, which limits its time."""
+        super().data_received(data)
+        if self._body is not None:
+            body, self._body = self._body, None
+            if self.parser is not None and not self.transport.is_closing():
+                self._begin_asgi()
+                super().on_headers_complete()
+                super().on_body(body)
+
+    def on_message_begin(self) -> None:
+        """Begin a request. Its ASGI scope is not made before it is needed."""
+        self.url, self.headers, self.expect_100_continue, self._body = b"", [], False, None
+
+    def on_headers_complete(self) -> None:
+        """Choose the way of the request."""
+        if self._may_go_direct():
+            self._body = b""
+            return
+        self._begin_asgi()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """Answer the request."""
+        if self._body is None:
+            super().on_message_complete()
+            return
+        body, self._body = self._body, None
+        assert self._direct is not None
+        cycle = DirectCycle(keep_alive=self.parser.should_keep_alive())
+        self.cycle = cycle  # type: ignore[assignment]
+        answer = self._direct(self.headers, body, cycle.is_abandoned)
+        task = self.loop.create_task(self._answer(cycle, answer))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _may_go_direct(self) -> bool:
+        if self.url != _PATH or self.parser.get_method() != b"POST":
+            return False
+        if self.expect_100_continue or self.parser.should_upgrade() or self.root_path:
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # pipelined
+        if self._direct is None:
+            self._direct = find_direct(self.app)
+        return self._direct is not None
+
+    def _begin_asgi(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)  # the scope has this list
+
+    async def _answer(self, cycle: DirectCycle, answer: Awaitable[Response | None]) -> None:
+        response = await answer
+        cycle.response_complete = True
+        if response is None or cycle.disconnected:
+            return
+        parts = [STATUS_LINE[response.status]]
+        for name, value in (*self.server_state.default_headers, *response.headers):
+            parts += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", response.body)
+        # Flow control is not needed: a connection has one answer at a time, and it is in memory already.
+        self.transport.write(b"".join(parts))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+def find_direct(app: Any) -> DirectAnswer | None:
+    """Return the direct way into the application behind an ASGI application. None if it has none."""
+    for _ in range(_MAX_LAYERS):
+        if app is None:
+            return None
+        target = getattr(app, "direct_target", None)
+        if target is not None:
+            answer: DirectAnswer | None = target()
+            return answer
+        app = getattr(app, "app", None)
+    return None
+
+
+def is_direct(receive: Receive) -> bool:
+    """Return whether ranking requests on the connection of an ASGI request go directly."""
+    owner = getattr(getattr(request_cycle(receive), "on_response", None), "__self__", None)
+    return isinstance(owner, DirectProtocol)
