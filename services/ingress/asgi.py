@@ -6,13 +6,15 @@ the cycle. Behind another server there is no cycle, and plain ASGI is used.
 """
 
 from asyncio import WriteTransport
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
 
 FAST_PATH = "rankway.fast_path"
 """A key of the ASGI scope. Its value tells whether ranking requests on this connection take the fast path."""
@@ -24,6 +26,18 @@ class Response(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+
+class Exchange(Protocol):
+    """A request that is answered without ASGI."""
+
+    def is_abandoned(self) -> bool:
+        """Return whether the client has left."""
+        ...
+
+    def finish(self, response: Response | None) -> None:
+        """Send the answer. None: the client has left."""
+        ...
 
 
 def request_cycle(channel: Receive | Send) -> Any:

@@ -8,19 +8,17 @@ The protocol is uvicorn's, so connections, keep-alive, flow control and shutdown
 in for its request cycle while a request is answered.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from services.ingress.asgi import Receive, Response, request_cycle
+from services.ingress.asgi import Headers, Receive, Response, request_cycle
 
 _PATH = b"/v1/rank"
 _MAX_LAYERS = 16
-DirectAnswer = Callable[
-    [Sequence[tuple[bytes, bytes]], bytes, Callable[[], bool]], Awaitable[Response | None]
-]
-"""Answers a ranking request: headers, body, and whether the client has left. None if it has."""
+DirectAnswer = Callable[[Headers, bytes, "DirectCycle"], None]
+"""Answers a ranking request, given its headers and body. It calls the cycle's ``finish``, now or later."""
 
 
 class _NoEvent:
@@ -36,17 +34,34 @@ _NO_EVENT = _NoEvent()
 class DirectCycle:
     """A request that is answered directly, with the attributes of a request cycle that uvicorn's protocol uses."""
 
-    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = (
+        "_protocol",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "on_finish",
+        "response_complete",
+    )
 
-    def __init__(self, *, keep_alive: bool) -> None:
-        """Begin a request. ``keep_alive`` tells whether the connection stays open after it."""
-        self.keep_alive = keep_alive
+    def __init__(self, protocol: "DirectProtocol", *, keep_alive: bool) -> None:
+        """Begin a request on a connection, which stays open after it if ``keep_alive`` is true."""
+        self._protocol, self.keep_alive = protocol, keep_alive
         self.disconnected = self.response_complete = False
         self.message_event = _NO_EVENT
+        self.on_finish: Callable[[], None] | None = None
+        """Called when the request is finished."""
 
     def is_abandoned(self) -> bool:
         """Return whether the client has left."""
         return self.disconnected
+
+    def finish(self, response: Response | None) -> None:
+        """Send the answer, unless the client has left."""
+        self.response_complete = True
+        if self.on_finish is not None:
+            self.on_finish()
+        if response is not None and not self.disconnected:
+            self._protocol.send(response, keep_alive=self.keep_alive)
 
 
 class DirectProtocol(HttpToolsProtocol):
@@ -92,12 +107,23 @@ class DirectProtocol(HttpToolsProtocol):
             return
         body, self._body = self._body, None
         assert self._direct is not None
-        cycle = DirectCycle(keep_alive=self.parser.should_keep_alive())
+        cycle = DirectCycle(self, keep_alive=self.parser.should_keep_alive())
         self.cycle = cycle  # type: ignore[assignment]
-        answer = self._direct(self.headers, body, cycle.is_abandoned)
-        task = self.loop.create_task(self._answer(cycle, answer))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        self._direct(self.headers, body, cycle)
+
+    def send(self, response: Response, *, keep_alive: bool) -> None:
+        """Send an answer in one write."""
+        parts = [STATUS_LINE[response.status]]
+        for name, value in (*self.server_state.default_headers, *response.headers):
+            parts += (name, b": ", value, b"\r\n")
+        if not keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", response.body)
+        # Flow control is not needed: a connection has one answer at a time, and it is in memory already.
+        self.transport.write(b"".join(parts))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _may_go_direct(self) -> bool:
         if self.url != _PATH or self.parser.get_method() != b"POST":
@@ -115,23 +141,6 @@ class DirectProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)  # the scope has this list
-
-    async def _answer(self, cycle: DirectCycle, answer: Awaitable[Response | None]) -> None:
-        response = await answer
-        cycle.response_complete = True
-        if response is None or cycle.disconnected:
-            return
-        parts = [STATUS_LINE[response.status]]
-        for name, value in (*self.server_state.default_headers, *response.headers):
-            parts += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", response.body)
-        # Flow control is not needed: a connection has one answer at a time, and it is in memory already.
-        self.transport.write(b"".join(parts))
-        if not cycle.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
 
 
 def find_direct(app: Any) -> DirectAnswer | None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from services.config.pipeline import PipelineConfig
 from services.ingress.limits import check_limits
@@ -12,16 +13,33 @@ from services.ingress.response import rank_response
 from services.ingress.schema import RankRequest, RankResponse, read_urgency
 from services.logs.served import ServedLog
 from services.releases.live import LiveReleases
-from services.releases.release import Release
+from services.releases.release import LiveRelease, Release
 from services.releases.warmup import batch_shapes
 from services.scheduling.job import Answer
 from services.scheduling.response_cache import ResponseCache, key_of
 from services.scheduling.runner import Runner
+from services.scheduling.waiter import Waiter
 from services.scheduling.work import Work
 from services.stages.query import Query, named_candidates
 from services.telemetry.metrics import RequestMetrics, UnitMetrics
 
 _REHEARSED = RankRequest("")
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A request that has passed all checks. ``Engine.respond`` or ``Engine.leave`` must follow.
+
+    Attributes:
+        loaded: the release that the request uses, which is not unloaded meanwhile.
+        release: its data at the time of the admission. A later delta replaces the data of ``loaded``.
+    """
+
+    request: RankRequest
+    request_id: str
+    loaded: LiveRelease
+    release: Release
+    work: Work[Query]
 
 
 class Engine:
@@ -68,6 +86,11 @@ class Engine:
         closing.callback(self.rehearsal.close)
 
     @property
+    def has_cache(self) -> bool:
+        """Whether the pipeline has a response cache."""
+        return self._cache is not None
+
+    @property
     def release(self) -> Release:
         """The release that new requests get."""
         return self.live.active.release
@@ -86,30 +109,66 @@ class Engine:
             Overloaded: the request cannot be answered in time.
             StageFailed: a stage raised.
         """
+        admitted = self.admit(request, request_id, is_abandoned)
+        try:
+            answer = await self._answered(admitted)
+        except BaseException:
+            self.leave(admitted)
+            raise
+        return self.respond(admitted, answer)
+
+    def admit(
+        self, request: RankRequest, request_id: str, is_abandoned: Callable[[], bool] | None = None
+    ) -> Admitted:
+        """Check a request, and let it use the active release.
+
+        Raises:
+            Unprocessable: a value is out of range or unknown.
+        """
         loaded = self.live.enter()
         try:
             release = loaded.release
-            work = self._admit(request, release, is_abandoned)
-            answer = await self._answered(request, work, release)
+            return Admitted(request, request_id, loaded, release, self._work(request, release, is_abandoned))
+        except BaseException:
+            self.live.leave(loaded)
+            raise
+
+    def begin(self, admitted: Admitted, waiter: Waiter) -> None:
+        """Queue a request. The waiter gets its answer or error later. Not for pipelines with a cache.
+
+        Raises:
+            Overloaded: the request cannot be answered in time. The waiter gets nothing.
+        """
+        self.runner.begin(admitted.work, waiter)
+
+    def respond(self, admitted: Admitted, answer: Answer) -> RankResponse:
+        """Log the answer to a request, return it as a response, and stop using the release."""
+        work, loaded, release = admitted.work, admitted.loaded, admitted.release
+        try:
             if self.log is not None:
                 # The candidates may have been found after a delta. A row stands for the same item in every state.
                 keys = loaded.release.catalogue.keys
-                sent = work.payload.sent
-                self.log.shown(answer, request_id, request.user_id, release.definitions, keys, sent)
-            return rank_response(request, request_id, answer, release, new_ids=work.payload.new_ids)
+                user_id, sent = admitted.request.user_id, work.payload.sent
+                self.log.shown(answer, admitted.request_id, user_id, release.definitions, keys, sent)
+            new_ids = work.payload.new_ids
+            return rank_response(admitted.request, admitted.request_id, answer, release, new_ids=new_ids)
         finally:
             self.live.leave(loaded)
+
+    def leave(self, admitted: Admitted) -> None:
+        """Stop using the release of a request that gets no answer."""
+        self.live.leave(admitted.loaded)
 
     def shed(self, body: bytes) -> None:
         """Refuse a body without parsing it, if the queue alone shows that the answer would be late.
 
-        A pipeline with a cache does not refuse here, because the answer may be in the cache.
+        Only a queue that has refused a request lately is examined. A pipeline with a cache does not refuse here:
+        the answer may be in the cache.
 
         Raises:
             DeadlinePassed: the answer would be late.
         """
-        unit = self.config.units[self.config.ingress_unit]
-        if self._cache is not None or self.runner.waiting_candidates < unit.batching.max_candidates:
+        if self.has_cache or not self.runner.queue.has_refused_recently:
             return
         urgency, caps = read_urgency(body), self.config.requests
         if urgency is None:
@@ -130,7 +189,7 @@ class Engine:
         """Close all parts of the replica, in reverse order of their creation. A second call does nothing."""
         self._closing.close()
 
-    def _admit(
+    def _work(
         self, request: RankRequest, release: Release, is_abandoned: Callable[[], bool] | None
     ) -> "Work[Query]":
         config = self.config
@@ -163,10 +222,11 @@ class Engine:
             is_abandoned=is_abandoned,
         )
 
-    async def _answered(self, request: RankRequest, work: "Work[Query]", release: Release) -> Answer:
+    async def _answered(self, admitted: Admitted) -> Answer:
+        request, work = admitted.request, admitted.work
         if self._cache is None or work.payload.sent is not None:
             return await self.runner.submit(work)
-        key = key_of(work.payload, work.release, release.data_in_use)
+        key = key_of(work.payload, work.release, admitted.release.data_in_use)
         urgency = (request.deadline_ms, request.priority)
         return await self._cache.answer(
             key, work.deadline_s, lambda: self.runner.submit(work), urgency=urgency

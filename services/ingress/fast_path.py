@@ -13,14 +13,13 @@ requests take Serve's path, and ``/healthz`` reports it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.middleware import Middleware
 
 from services.errors import Overloaded
-from services.ingress.asgi import FAST_PATH, Receive, Response, Scope, Send
-from services.ingress.direct import DirectAnswer, DirectProtocol, is_direct
+from services.ingress.asgi import FAST_PATH, Headers, Receive, Scope, Send
+from services.ingress.direct import DirectAnswer, DirectCycle, DirectProtocol, is_direct
 from services.ingress.http import RankApp
 from services.ray_internals.serve import ReplicaTarget, find_replica, served_application, use_protocol
 
@@ -65,17 +64,14 @@ class FastPath:
         """Return the function that answers a ranking request directly. None around Serve's own proxy."""
         return None if self._find() is None else self._direct
 
-    async def _direct(
-        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
-    ) -> Response | None:
+    def _direct(self, headers: Headers, body: bytes, cycle: DirectCycle) -> None:
         target = self._target
         assert target is not None
         if not target.enter():
-            return target.app.refused(headers, _full())
-        try:
-            return await target.app.direct(headers, body, is_abandoned)
-        finally:
-            target.leave()
+            cycle.finish(target.app.refused(headers, _full()))
+            return
+        cycle.on_finish = target.leave
+        target.app.direct(headers, body, cycle)
 
     def _find(self) -> ReplicaTarget[RankApp] | None:
         if not self._is_resolved:

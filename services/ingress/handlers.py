@@ -3,32 +3,31 @@
 To add a route, add one line to ``ROUTES`` and one method to ``Handlers``. The method may call another class.
 """
 
-import time
-from collections.abc import Callable
-
 import msgspec
 
-from services.errors import Overloaded
 from services.ingress.asgi import FAST_PATH, Receive, Scope, request_cycle
-from services.ingress.body import Disconnected, check_size, read_body
+from services.ingress.body import read_body
 from services.ingress.engine import Engine
 from services.ingress.feedback import FeedbackRequest, log_feedback
 from services.ingress.items import item_row, media_type
-from services.ingress.misses import Misses
+from services.ingress.ranking import JSON, RankHandler
 from services.ingress.routes import Reply, Route
-from services.ingress.schema import RankRequest, RankResponse, parse_rank_request, read_urgency
+from services.ingress.schema import RankRequest, RankResponse
 
 RANK = "/v1/rank"
-_JSON = b"application/json"
 
 
 class Handlers:
-    """The handlers of one ingress replica."""
+    """The handlers of one ingress replica.
+
+    Attributes:
+        ranking: answers the bodies of ranking requests.
+    """
 
     def __init__(self, engine: Engine) -> None:
         """Answer requests with ``engine``."""
         self._engine = engine
-        self._misses = Misses(engine.config, engine.metrics)
+        self.ranking = RankHandler(engine)
         self._encode = msgspec.json.Encoder().encode
         self._max_body_bytes = engine.config.requests.max_body_bytes
 
@@ -37,38 +36,14 @@ class Handlers:
         body = await read_body(scope, receive, self._max_body_bytes)
         cycle = request_cycle(receive)
         is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
-        return await self.rank_body(body, request_id, is_abandoned)
-
-    async def rank_body(
-        self, body: bytes, request_id: str, is_abandoned: Callable[[], bool] | None = None
-    ) -> Reply:
-        """Answer the body of a request for a ranking."""
-        check_size(body, self._max_body_bytes)
-        started_s = time.perf_counter()
-        try:
-            self._engine.shed(body)
-        except Overloaded:
-            urgency = read_urgency(body)
-            self._misses.refused(urgency.deadline_ms if urgency is not None else None)
-            raise
-        request = parse_rank_request(body)
-        try:
-            answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
-        except Overloaded as error:
-            if is_abandoned is not None and is_abandoned():
-                raise Disconnected from error
-            self._misses.refused(request.deadline_ms)
-            raise
-        elapsed_ms = (time.perf_counter() - started_s) * 1e3
-        self._misses.answered(elapsed_ms, answer.degraded, request.deadline_ms)
-        return 200, _JSON, self._encode(answer), answer.degraded
+        return await self.ranking.answer(body, request_id, is_abandoned)
 
     async def feedback(self, scope: Scope, receive: Receive, _request_id: str) -> Reply:
         """Write an event about an item of an earlier answer to the served log."""
         engine = self._engine
         body = await read_body(scope, receive, self._max_body_bytes)
         log_feedback(body, engine.config.feedback, engine.release.items, engine.log)
-        return 202, _JSON, b"{}", None
+        return 202, JSON, b"{}", None
 
     async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
         """Return a catalogue item's details, which are GeoJSON if it is a place."""
@@ -86,7 +61,7 @@ class Handlers:
             "catalogue": self._engine.release.catalogue.label,
             "fast_path": bool(scope.get(FAST_PATH, False)),
         }
-        return 200, _JSON, self._encode(document), None
+        return 200, JSON, self._encode(document), None
 
 
 ROUTES = (

@@ -7,15 +7,16 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from types import MethodType
 
 from services.errors import BodyTooSlow, MethodNotAllowed, ServiceError
-from services.ingress.asgi import Receive, Response, Scope, Send, send_at_once
+from services.ingress.asgi import Exchange, Headers, Receive, Response, Scope, Send, send_at_once
 from services.ingress.body import Disconnected
 from services.ingress.engine import Engine
 from services.ingress.handlers import RANK, ROUTES, Handlers
+from services.ingress.ranking import Outcome
 from services.ingress.routes import Answer, Reply, Route, RouteTable
 
 _PROBLEM = b"application/problem+json"
@@ -58,44 +59,58 @@ class RankApp:
         if response is not None:
             await _send(send, response)
 
-    async def direct(
-        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
-    ) -> Response | None:
-        """Answer a request for a ranking whose body is complete. None if the client has left."""
+    def direct(self, headers: Headers, body: bytes, exchange: Exchange) -> None:
+        """Answer a request for a ranking whose body is complete, now or later."""
         started_s = time.perf_counter()
         request_id = self._request_id(headers)
-        answer = self._handlers.rank_body(body, request_id, is_abandoned)
-        return await self._response(answer, RANK, request_id, started_s)
+        done = partial(self._finish, exchange, request_id, started_s)
+        try:
+            self._handlers.ranking.begin(body, request_id, exchange.is_abandoned, done)
+        except Exception as error:
+            done(error)
 
     async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
         """Answer an HTTP request with ``error``, without reading its body."""
         label, request_id = self._routes.label(scope), self._request_id(scope["headers"])
         await _send(send, self._refused(error, label, request_id, time.perf_counter(), scope))
 
-    def refused(self, headers: Sequence[tuple[bytes, bytes]], error: ServiceError) -> Response:
+    def refused(self, headers: Headers, error: ServiceError) -> Response:
         """Return the answer to a request for a ranking that is refused with ``error``."""
         return self._refused(error, RANK, self._request_id(headers), time.perf_counter())
 
     async def _response(
         self, answer: Awaitable[Reply], label: str, request_id: str, started_s: float
     ) -> Response | None:
-        """Wait for the answer and count it. None if the client has left."""
+        """Wait for the answer. None if the client has left."""
+        outcome: Outcome
         try:
-            status, content_type, body, degraded = await answer
-        except Disconnected:
+            outcome = await answer
+        except Exception as error:
+            outcome = error
+        return self._counted(outcome, label, request_id, started_s)
+
+    def _finish(self, exchange: Exchange, request_id: str, started_s: float, outcome: Outcome) -> None:
+        try:
+            exchange.finish(self._counted(outcome, RANK, request_id, started_s))
+        except Exception:  # the other requests of the batch must get their answers
+            logger.exception("the answer to request %s cannot be sent", request_id)
+
+    def _counted(self, outcome: Outcome, label: str, request_id: str, started_s: float) -> Response | None:
+        """Count the outcome of a request, and return the answer. None if the client has left."""
+        if isinstance(outcome, tuple):
+            status, content_type, body, degraded = outcome
+            self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, label, degraded)
+            return Response(status, _headers(content_type, body, request_id), body)
+        if isinstance(outcome, Disconnected):
             return None
-        except ServiceError as error:
-            return self._refused(error, label, request_id, started_s)
-        except (
-            Exception
-        ) as error:  # a bug: the caller gets a problem document, and the log gets the traceback
-            logger.exception("request %s failed", request_id)
-            failure = ServiceError(
-                f"request {request_id}: unexpected {type(error).__name__}; search the replica's log for this id"
+        if not isinstance(
+            outcome, ServiceError
+        ):  # a bug: the caller gets a problem, and the log the traceback
+            logger.error("request %s failed", request_id, exc_info=outcome)
+            outcome = ServiceError(
+                f"request {request_id}: unexpected {type(outcome).__name__}; search the replica's log for this id"
             )
-            return self._refused(failure, label, request_id, started_s)
-        self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, label, degraded)
-        return Response(status, _headers(content_type, body, request_id), body)
+        return self._refused(outcome, label, request_id, started_s)
 
     def _refused(
         self, error: ServiceError, label: str, request_id: str, started_s: float, scope: Scope | None = None

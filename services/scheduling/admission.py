@@ -43,6 +43,8 @@ class Admission:
         self._max_candidates, self.max_in_flight = max_candidates, max_in_flight
         self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
+        self._refused_at_s = float("-inf")
+        """The time of the last refusal because of work ahead."""
         self._overloaded_at_s = float("-inf")
         """The time of the last refusal that shows an overload."""
 
@@ -77,6 +79,7 @@ class Admission:
             return None
         if not batches:
             return too_late()
+        self._refused_at_s = now_s
         if rules.shows_overload(priority, left_s, self._horizon_s):
             self._overloaded_at_s = now_s
         return DeadlinePassed(
@@ -84,6 +87,10 @@ class Admission:
             f"send again later, or send a longer deadline",
             retry_after_s=1,
         )
+
+    def has_refused_recently(self, now_s: float) -> bool:
+        """Return whether a request was refused lately because of the work ahead of it."""
+        return now_s - self._refused_at_s < rules.OVERLOAD_LASTS_S
 
     def share_s(self, priority: int, now_s: float) -> float:
         """Return the time that a batch of this priority may take: an equal part of the horizon for each waiting batch.

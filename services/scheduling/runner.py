@@ -1,7 +1,7 @@
-"""The runner is a unit's asyncio side. It offers work to the queue and keeps a future for each answer.
+"""The runner is a unit's asyncio side. It offers work to the queue and keeps a waiter for each answer.
 
-A request passes the modules in one direction: ``Runner.submit`` -> ``WorkQueue.offer`` -> ``Executor`` -> the stages
--> ``on_done``, which sets the future. If answers from memory exist, every admitted request is promised an answer. A
+A request passes the modules in one direction: ``Runner.begin`` -> ``WorkQueue.offer`` -> ``Executor`` -> the stages
+-> ``on_done``, which calls the waiter. If answers from memory exist, every admitted request is promised an answer. A
 request whose stages do not finish in time is answered from memory, on the event loop, shortly before its deadline.
 """
 
@@ -19,6 +19,7 @@ from services.scheduling.deadlines import last_moment_s, too_late
 from services.scheduling.executor import Executor, Memory
 from services.scheduling.job import Answer, Job, logger
 from services.scheduling.ladder import Ladder
+from services.scheduling.waiter import FutureWaiter, Waiter
 from services.scheduling.work import Work
 from services.scheduling.work_queue import WorkQueue
 from services.telemetry.metrics import UnitMetrics
@@ -58,7 +59,7 @@ class Runner(Generic[Payload]):
         """
         self._clock, self._metrics, self._memory = clock, metrics, memory
         self._loop = asyncio.get_running_loop()
-        self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
+        self._waiters: dict[Work[Payload], Waiter] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self.queue: WorkQueue[Payload] = WorkQueue(
             batching, promises=memory is not None, horizon_s=horizon_s, clock=clock
@@ -92,7 +93,7 @@ class Runner(Generic[Payload]):
     def is_idle(self) -> bool:
         """Whether no work is waiting or running, and no caller is waiting."""
         is_running = self.batches_in_flight or self.calls_in_flight
-        return self.queue.is_empty and not is_running and not self._futures
+        return self.queue.is_empty and not is_running and not self._waiters
 
     async def submit(self, work: Work[Payload]) -> Answer:
         """Queue the work and wait for its answer.
@@ -102,25 +103,31 @@ class Runner(Generic[Payload]):
             DeadlinePassed: the answer is late, or would be late.
             StageFailed: a stage raised on its batch, and there is no fallback.
         """
+        waiter = FutureWaiter(self._loop)
+        self.begin(work, waiter)
+        try:
+            return await waiter.future
+        finally:
+            self._take(work)  # it is still there if this task was cancelled
+
+    def begin(self, work: Work[Payload], waiter: Waiter) -> None:
+        """Queue the work. The waiter gets its answer or its error later.
+
+        Raises:
+            QueueFull: the queue's limit is reached. The waiter gets nothing.
+            DeadlinePassed: the answer would be late. The waiter gets nothing.
+        """
         self._metrics.arrived(work.request_count, work.candidate_count)
         try:
             displaced = self.queue.offer(work)
-            if displaced:
-                self._refuse(displaced, QueueFull(_DISPLACED, retry_after_s=1))
-            future: asyncio.Future[Answer] = self._loop.create_future()
-            self._futures[work] = future
-            if self._sweeper is None:
-                self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep)
-            try:
-                return await future
-            finally:
-                del self._futures[work]
-                # This removes work that was cancelled or answered while it waited. Work in a batch keeps its position
-                # there.
-                self.queue.cancel(work)
         except Overloaded:
             self._metrics.shed(work.request_count)
             raise
+        self._waiters[work] = waiter
+        if displaced:
+            self._refuse(displaced, QueueFull(_DISPLACED, retry_after_s=1))
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep)
 
     async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
         """Run the works as one batch, and wait for their answers.
@@ -130,14 +137,14 @@ class Runner(Generic[Payload]):
         Raises:
             ServiceError: a stage failed.
         """
-        futures: list[asyncio.Future[Answer]] = [self._loop.create_future() for _ in works]
-        self._futures |= dict(zip(works, futures, strict=True))
+        waiters = [FutureWaiter(self._loop) for _ in works]
+        self._waiters |= zip(works, waiters, strict=True)
         try:
             self._executor.run(Job(works, self._clock(), in_flight=False, rehearsed=rung))
-            return await asyncio.gather(*futures)
+            return await asyncio.gather(*[waiter.future for waiter in waiters])
         finally:
             for work in works:
-                del self._futures[work]
+                self._take(work)
 
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
         """Return the error for a request that would be late if it were submitted now. None if it may be in time."""
@@ -149,7 +156,7 @@ class Runner(Generic[Payload]):
         self._executor.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        self._refuse(list(self._futures), Overloaded("this replica is stopping; send again", retry_after_s=1))
+        self._refuse(list(self._waiters), Overloaded("this replica is stopping; send again", retry_after_s=1))
 
     def _on_done(self, job: Job[Payload], error: BaseException | None) -> None:
         if error is not None:
@@ -175,22 +182,31 @@ class Runner(Generic[Payload]):
     ) -> None:
         first = 0
         for work in works:
-            future = self._futures.get(work)
-            if future is not None and not future.done():
-                future.set_result(Answer(batch, first, (dispatched_s - work.arrived_s) * 1e3, timings_ms))
+            waiter = self._take(work)
+            if waiter is not None:
+                waiter.answered(Answer(batch, first, (dispatched_s - work.arrived_s) * 1e3, timings_ms))
             # A request whose client has left is counted too. Otherwise later requests would get wrong answers.
             first += work.request_count
 
     def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:
         for work in works:
-            future = self._futures.get(work)
-            if future is not None and not future.done():
-                future.set_exception(error)
+            waiter = self._take(work)
+            if waiter is not None:
+                if isinstance(error, Overloaded):
+                    self._metrics.shed(work.request_count)
+                waiter.failed(error)
+
+    def _take(self, work: Work[Payload]) -> Waiter | None:
+        """Remove the waiter, and the work if it still waits in the queue. Work in a batch keeps its place there."""
+        waiter = self._waiters.pop(work, None)
+        if waiter is not None and work.queued:
+            self.queue.cancel(work)
+        return waiter
 
     def _sweep(self) -> None:
         """Answer requests that are about to miss their deadlines or have missed them. One timer serves all requests."""
         now_s = self._clock()
-        waiting = [work for work, future in self._futures.items() if not future.done()]
+        waiting = list(self._waiters)
         if self._memory is None:
             due = [work for work in waiting if work.deadline_s <= now_s]
         else:
@@ -200,7 +216,7 @@ class Runner(Generic[Payload]):
                 self._rescue(self._memory, list(group), release)
         self._refuse(due, too_late())
         self._metrics.queue(self.queue.waiting_candidates)
-        self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep) if self._futures else None
+        self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep) if self._waiters else None
 
     def _rescue(self, memory: "Memory[Payload]", works: list[Work[Payload]], release: str) -> None:
         now_s = self._clock()

@@ -74,6 +74,11 @@ class WorkQueue(Generic[Payload]):
         return not (self._batcher.waiting_requests or self._batcher.waiting_candidates)
 
     @property
+    def has_refused_recently(self) -> bool:
+        """Whether work was refused lately because of the work ahead of it."""
+        return self.admission.has_refused_recently(self._clock())
+
+    @property
     def sleeping(self) -> int:
         """The number of sleeping executors."""
         return sum(consumer.is_asleep for consumer in self._consumers)

@@ -1,7 +1,7 @@
 """Ranking requests that skip ASGI: the bytes that reach the client, over real sockets."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
 from services.app import StandaloneApp
-from services.ingress.asgi import Receive, Response, Scope, Send
-from services.ingress.direct import DirectAnswer, DirectProtocol, find_direct
+from services.ingress.asgi import Headers, Receive, Scope, Send
+from services.ingress.direct import DirectAnswer, DirectCycle, DirectProtocol, find_direct
 from tests.pipelines import make_pipeline
 from tests.services.bad_input import BAD_BODIES, GOOD, MEBIBYTE
 from tests.services.servers import LIMIT_S, Connection, Reply, http_request, http_server, rank_request
@@ -57,16 +57,12 @@ class Service:
     def direct_target(self) -> DirectAnswer:
         return self._answer
 
-    async def _answer(
-        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
-    ) -> Response | None:
+    def _answer(self, headers: Headers, body: bytes, cycle: DirectCycle) -> None:
         self.direct += 1
-        self.abandoned.append(is_abandoned)
+        self.abandoned.append(cycle.is_abandoned)
         assert self.app.rank_app is not None
-        try:
-            return await self.app.rank_app.direct(headers, body, is_abandoned)
-        finally:
-            self.answered.set()
+        cycle.on_finish = self.answered.set
+        self.app.rank_app.direct(headers, body, cycle)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -8,8 +8,8 @@ from uvicorn.protocols.http import auto
 
 from services.errors import ServiceError
 from services.ingress import fast_path
-from services.ingress.asgi import FAST_PATH, Message, Receive, Response, Scope, Send
-from services.ingress.direct import DirectProtocol
+from services.ingress.asgi import FAST_PATH, Exchange, Headers, Message, Receive, Response, Scope, Send
+from services.ingress.direct import DirectCycle, DirectProtocol
 from services.ingress.fast_path import FastPath, find_target, middlewares
 from services.ingress.http import RankApp
 
@@ -20,6 +20,7 @@ class App(RankApp):
     def __init__(self, failure: BaseException | None = None) -> None:
         self.failure = failure
         self.scopes: list[Scope] = []
+        self.exchanges: list[Exchange] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scopes.append(scope)
@@ -30,14 +31,10 @@ class App(RankApp):
     async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
         await send({"type": "http.response.start", "status": error.status, "error": error})
 
-    async def direct(
-        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, is_abandoned: Callable[[], bool]
-    ) -> Response | None:
-        if self.failure is not None:
-            raise self.failure
-        return Response(200, [], body)
+    def direct(self, headers: Headers, body: bytes, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
 
-    def refused(self, headers: Sequence[tuple[bytes, bytes]], error: ServiceError) -> Response:
+    def refused(self, headers: Headers, error: ServiceError) -> Response:
         return Response(error.status, [], b"")
 
 
@@ -141,28 +138,41 @@ def test_full_replica_refuses_at_once() -> None:
     assert (counter.ongoing, len(app.scopes)) == (2, 1)
 
 
-def ask_directly(path: FastPath) -> Response | None:
-    direct = path.direct_target()
+class Connection:
+    """The part of a connection that a request needs to be answered."""
+
+    def __init__(self) -> None:
+        self.sent: list[Response] = []
+
+    def send(self, response: Response, *, keep_alive: bool) -> None:
+        self.sent.append(response)
+
+
+def ask_directly(path: FastPath) -> Connection:
+    direct, connection = path.direct_target(), Connection()
     assert direct is not None
-    return asyncio.run(direct([], b"body", lambda: False))  # type: ignore[arg-type]
+    direct([], b"body", DirectCycle(connection, keep_alive=True))  # type: ignore[arg-type]
+    return connection
 
 
-def test_direct_requests_are_counted_as_in_flight_and_refused_if_the_replica_is_full() -> None:
-    counter = Counter()
-    path = wrapped(Replica(App(), counter, limit=1))
-    assert ask_directly(path) == (200, [], b"body")
-    assert (counter.entered, counter.ongoing) == (1, 0)
-    counter.ongoing = 1
-    assert ask_directly(path) == (429, [], b"")
-    assert (counter.entered, counter.ongoing) == (1, 1)
+def test_direct_requests_are_counted_until_they_are_finished_and_refused_if_the_replica_is_full() -> None:
+    app, counter = App(), Counter()
+    path = wrapped(Replica(app, counter, limit=1))
+    waiting = ask_directly(path)
+    assert counter.ongoing == 1
+    assert ask_directly(path).sent == [(429, [], b"")]
+    assert waiting.sent == []
+    app.exchanges[0].finish(Response(200, [], b"answer"))
+    assert waiting.sent == [(200, [], b"answer")]
+    assert (counter.ongoing, counter.entered) == (0, 1)
 
 
-def test_failed_direct_request_is_no_longer_in_flight() -> None:
-    counter = Counter()
-    path = wrapped(Replica(App(ValueError("bug")), counter))
-    with pytest.raises(ValueError, match="bug"):
-        ask_directly(path)
-    assert (counter.entered, counter.ongoing) == (1, 0)
+def test_direct_request_of_a_client_that_has_left_is_finished_without_an_answer() -> None:
+    app, counter = App(), Counter()
+    path = wrapped(Replica(app, counter))
+    connection = ask_directly(path)
+    app.exchanges[0].finish(None)
+    assert (connection.sent, counter.ongoing) == ([], 0)
 
 
 def test_there_is_no_direct_way_around_the_proxy_of_serve() -> None:
