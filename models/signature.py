@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.features.definition import PER_CANDIDATE, DType
-from models.vectors import VectorSpec
+from models.vectors import VectorSpec, split_name
 
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks", "pairs"]
@@ -51,6 +51,12 @@ VECTOR_TYPES = frozenset({"float32", "float64", "float16"})
 """Types of inputs that read a vector. Its numbers are float32 first."""
 VECTOR = "vector."
 _PER_CANDIDATE = ("item.", "candidate.", VECTOR, *(f"{group}." for group in PER_CANDIDATE))
+
+
+def column_of(source: str) -> str:
+    """Return the column of a batch that a source reads: ``user.history`` for ``item.start@user.history:list``."""
+    base = source.partition(":")[0]
+    return base.partition("@")[2] or base
 
 
 class InputSpec(BaseModel):
@@ -131,6 +137,14 @@ class Signature(BaseModel):
     feature_hash: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
     pair: PairSpec | None = None
     vectors: dict[str, VectorSpec] | None = None
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a batch that the inputs and vectors read, "<group>.<name>"."""
+        of_vectors = [
+            ".".join(split_name(name)[:2]) for spec in (self.vectors or {}).values() for name in spec.features
+        ]
+        return frozenset([column_of(spec.source) for spec in self.inputs] + of_vectors)
 
     @model_validator(mode="after")
     def _pairs_are_of_texts(self) -> Self:

@@ -4,6 +4,7 @@ Training and serving run the same code, so both get the same bits. Training runs
 many users and times. Serving runs it on the newest events in a batch's stored rows.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -97,9 +98,14 @@ class AsOf:
         self._events = events
         self._now_s = now_s
         starts, ends = events.offsets[:-1], events.offsets[1:]
-        self._lengths = ends - starts if user is None else None
-        self._start, end = (starts, ends) if user is None else (starts[user], ends[user])
-        self._end = self._first_at_or_after(self._start, end, now_s)
+        self._lengths: NDArray[np.int64] | None = None
+        if user is None:
+            self._lengths = ends - starts
+            self._longest = int(self._lengths.max(initial=0))
+            if len(events.at_s):
+                self._first_s, self._last_s = events.at_s.min(), events.at_s.max()
+        self._start, self._last = (starts, ends) if user is None else (starts[user], ends[user])
+        self._end = self._first_at_or_after(self._start, self._last, now_s)
         self._slices: dict[tuple[float | None, int, float | None], _Slices] = {}
 
     def __call__(self, feature: Aggregated) -> Column:
@@ -116,40 +122,62 @@ class AsOf:
         start, end, at_s = self._start, self._end, self._events.at_s
         if window_s is not None:
             start = self._first_at_or_after(start, end, self._now_s - window_s)
-        start = np.maximum(start, end - limit)
+        if self._lengths is None or self._longest > limit:
+            start = np.maximum(start, end - limit)
         if fresh_for_s is not None and len(at_s):
             stale = (end > start) & (self._now_s - at_s[np.maximum(end - 1, 0)] > fresh_for_s)
             start = np.where(stale, end, start)
-        return _Slices(start, end, len(at_s))
+        if self._lengths is not None and start is self._start and end is self._last:
+            return _Slices(start, end, self._lengths, self._events.offsets, None)
+        return _Slices.of(start, end, len(at_s))
 
     def _first_at_or_after(
         self, start: NDArray[np.int64], end: NDArray[np.int64], moment_s: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         if self._lengths is None:
             return first_at_or_after(self._events.at_s, start, end, moment_s)
+        # Usually all events of a batch are past, and all or none are in the window. Two comparisons then replace the
+        # search, and the slices are not gathered: XX instead of XX us for a batch.
+        if not len(self._events.at_s) or self._last_s < moment_s.min():
+            return end
+        if self._first_s >= moment_s.max():
+            return start
         # A batch has few events, so counting earlier events is faster than bisection. The result is the same.
         offsets = self._events.offsets
         before = offsets_of(self._events.at_s < np.repeat(moment_s, self._lengths))[offsets]
         return np.asarray(np.minimum(np.maximum(offsets[:-1] + before[1:] - before[:-1], start), end))
 
 
+@dataclass(frozen=True, slots=True)
 class _Slices:
-    """Q slices [start, end) of a table with ``total`` events."""
+    """Q slices [start, end) of a table.
 
-    def __init__(self, start: NDArray[np.int64], end: NDArray[np.int64], total: int) -> None:
-        self.start, self.end = start, end
-        self.lengths = end - start
-        self.offsets = offsets_of(self.lengths)
-        count = int(self.offsets[-1])
-        nonempty = self.lengths > 0
-        covers_all = count == total and np.array_equal(self.offsets[:-1][nonempty], start[nonempty])
-        self._positions = (
-            None if covers_all else np.arange(count) + np.repeat(start - self.offsets[:-1], self.lengths)
-        )
+    Attributes:
+        lengths: int64 (Q,).
+        offsets: int64 (Q + 1,), the slices laid end to end.
+        positions: the events in the slices. None: the slices cover the table.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    positions: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, start: NDArray[np.int64], end: NDArray[np.int64], total: int) -> Self:
+        """Return slices of a table with ``total`` events."""
+        lengths = end - start
+        offsets = offsets_of(lengths)
+        count = int(offsets[-1])
+        nonempty = lengths > 0
+        covers_all = count == total and np.array_equal(offsets[:-1][nonempty], start[nonempty])
+        positions = None if covers_all else np.arange(count) + np.repeat(start - offsets[:-1], lengths)
+        return cls(start, end, lengths, offsets, positions)
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the slices of ``values`` end to end: ``values`` itself if the slices cover it."""
-        return values if self._positions is None else values.take(self._positions, axis=0)
+        return values if self.positions is None else values.take(self.positions, axis=0)
 
 
 def as_of(

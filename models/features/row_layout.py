@@ -13,7 +13,7 @@ Each part is ordered by name, because the hash does not depend on the declaratio
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,22 @@ from models.features.stored_events import StoredEvents
 
 HASH_BYTES = 8
 _NEVER_S = -np.inf
+
+
+class ReadRows(NamedTuple):
+    """B rows that can be decoded.
+
+    Attributes:
+        rows: the rows. Unreadable ones are replaced by the default row.
+        heads: their records (B,).
+        lengths: int64 (B, bodies), the number of values in each body.
+        unreadable: indices of unreadable rows.
+    """
+
+    rows: list[bytes | memoryview]
+    heads: NDArray[Any]
+    lengths: NDArray[np.int64]
+    unreadable: list[int]
 
 
 class RowLayout:
@@ -35,6 +51,7 @@ class RowLayout:
         timed: those of them with a freshness limit.
         events: the events that aggregates read.
         bodies: dtypes of the values after the record, by name in the record.
+        body_bytes: int64 (bodies,), their sizes.
         record: dtype of the record.
         head_bytes: length of hash and record together.
         default_row: the row of a user without values.
@@ -61,6 +78,7 @@ class RowLayout:
         fields += [(name, np.dtype("uint32")) for name in self.bodies]
         self.record = np.dtype(fields)
         self.head_bytes = HASH_BYTES + self.record.itemsize
+        self.body_bytes = np.array([dtype.itemsize for dtype in self.bodies.values()], dtype=np.int64)
         default = np.zeros(1, dtype=self.record)
         for feature in self.fixed:
             default[feature.name] = feature.default_value()
@@ -103,26 +121,23 @@ class RowLayout:
             start += count * dtype.itemsize
         return record, bodies
 
-    def read(
-        self, values: Sequence[bytes | memoryview | None]
-    ) -> tuple[list[bytes | memoryview], NDArray[Any], list[int]]:
-        """Return the rows, their records (B,), and the indices of unreadable rows, which become default rows."""
+    def read(self, values: Sequence[bytes | memoryview | None]) -> ReadRows:
+        """Read the heads of B rows."""
         default, tag, head = self.default_row, self.tag, self.head_bytes
         rows: list[bytes | memoryview] = [default if value is None else value for value in values]
         bad = [i for i, row in enumerate(rows) if row[:HASH_BYTES] != tag or len(row) < head]
         for index in bad:
             rows[index] = default
-        heads = self._records(b"".join([row[HASH_BYTES:head] for row in rows]), len(rows))
-        expected = np.full(len(rows), head, dtype=np.int64)
-        for name, dtype in self.bodies.items():
-            expected += heads[name].astype(np.int64) * dtype.itemsize
-        wrong = np.flatnonzero(expected != np.array([len(row) for row in rows], dtype=np.int64)).tolist()
+        data = b"".join([row[HASH_BYTES:head] for row in rows])
+        heads = self._records(data, len(rows))
+        lengths = self._lengths(data, len(rows))
+        expected = (lengths @ self.body_bytes + head).tolist()
+        wrong = [i for i, row in enumerate(rows) if len(row) != expected[i]]
         if not wrong:
-            return rows, heads, bad
+            return ReadRows(rows, heads, lengths, bad)
         for index in wrong:
             rows[index] = default
-        rows, heads, _ = self.read(rows)
-        return rows, heads, sorted(bad + wrong)
+        return self.read(rows)._replace(unreadable=sorted(bad + wrong))
 
     def refusal(self, row: bytes | memoryview) -> str:
         """Return a message that says why a row cannot be read, with the remedy."""
@@ -136,6 +151,14 @@ class RowLayout:
         if self.record.itemsize == 0:
             return np.zeros(count, dtype=self.record)
         return np.frombuffer(data, dtype=self.record)
+
+    def _lengths(self, data: bytes, count: int) -> NDArray[np.int64]:
+        """Return the lengths (count, bodies). They are the last fields of a record, side by side."""
+        if not self.bodies:
+            return np.empty((count, 0), dtype=np.int64)
+        columns = np.frombuffer(data, dtype=np.uint8).reshape(count, self.record.itemsize)
+        lengths = np.ascontiguousarray(columns[:, -4 * len(self.bodies) :]).view(np.uint32)
+        return lengths.astype(np.int64)
 
 
 def _size(dtype: np.dtype[Any]) -> int:

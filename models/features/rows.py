@@ -1,25 +1,22 @@
 """User rows: one user's stored features in one group, as one compact value in a key-value store.
 
-``row_layout`` describes the bytes. A whole batch is decoded without a Python object per feature.
+``row_layout`` describes the bytes, and ``row_decoder`` reads them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FeatureMismatch
-from models.features.aggregates import AsOf
 from models.features.definition import Feature, FeatureSet
-from models.features.events import AT_S, SEQUENCE, EventTable, inserted
-from models.features.freshness import time_of, without_stale
+from models.features.events import AT_S, SEQUENCE, inserted
+from models.features.freshness import time_of
+from models.features.row_decoder import Decoded, Row, RowDecoder
 from models.features.row_layout import RowLayout
-from models.ragged import Column, RaggedArray, offsets_of
 
 KeyedGroup = Literal["user", "realtime"]
-Row = bytes | memoryview
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
@@ -28,19 +25,6 @@ def row_key(group: KeyedGroup, user: bytes) -> bytes:
     The braces keep all rows of a user on one node of a Redis cluster.
     """
     return b"{" + user + b"}/" + group.encode()
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A batch's decoded rows.
-
-    Attributes:
-        columns: columns by name, "<group>.<name>".
-        unreadable: indices of rows that could not be read. Their features have the defaults.
-    """
-
-    columns: dict[str, Column]
-    unreadable: list[int]
 
 
 class UserRowCodec:
@@ -53,6 +37,7 @@ class UserRowCodec:
         self.tag = self._layout.tag
         self.events = self._layout.events
         self.default_row = self._layout.default_row
+        self.decoder = RowDecoder(self._layout)
 
     @property
     def stores_anything(self) -> bool:
@@ -134,7 +119,7 @@ class UserRowCodec:
             return bytes(self.default_row if row is None else row)
         if row is None:
             row = self.default_row
-        elif self._layout.read([row])[2]:
+        elif self._layout.read([row]).unreadable:
             raise FeatureMismatch(self.refusal(row))
         record, bodies = self._layout.split(row)
         new_event = np.zeros(1, dtype=self.events.types[event])
@@ -152,35 +137,12 @@ class UserRowCodec:
         return self._layout.joined(record, bodies)
 
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
-        """Decode B rows at the times ``now_s`` (B,), epoch seconds.
+        """Decode all features of B rows, as ``RowDecoder`` does."""
+        return self.decoder(values, now_s)
 
-        A row that is None or unreadable gets the defaults. ``now_s`` is required if the group has aggregates or
-        freshness limits.
-        """
-        layout = self._layout
-        rows, heads, unreadable = layout.read(values)
-        head, prefix = layout.head_bytes, f"{self.group}."
-        columns: dict[str, Column] = {prefix + f.name: heads[f.name].copy() for f in layout.fixed}
-        starts = [head] * len(rows)
-        for name, dtype in layout.bodies.items():
-            lengths = heads[name].astype(np.int64)
-            ends = [start + int(n) * dtype.itemsize for start, n in zip(starts, lengths, strict=True)]
-            body = b"".join([row[a:b] for row, a, b in zip(rows, starts, ends, strict=True)])
-            flat = np.frombuffer(body, dtype=dtype.base).reshape(-1, *dtype.shape)
-            offsets, starts = offsets_of(lengths), ends
-            if name[0] == "#":
-                columns[prefix + name[1:]] = RaggedArray(flat, offsets)
-                continue
-            assert now_s is not None, f"now_s: required for the aggregates in group {self.group}"
-            table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
-            evaluate = AsOf(table, None, now_s)
-            for feature in self.events.readers[name[1:]]:
-                columns[feature.column] = evaluate(feature)
-        for feature in layout.timed:
-            assert now_s is not None, f"now_s: required for {feature.column}, which has a freshness limit"
-            value_at_s = heads[f"@{feature.name}"]
-            columns[feature.column] = without_stale(feature, columns[feature.column], now_s - value_at_s)
-        return Decoded(columns, unreadable)
+    def decoder_of(self, columns: Container[str]) -> RowDecoder:
+        """Return a decoder for the features whose column is in ``columns``."""
+        return RowDecoder(self._layout, columns)
 
     def refusal(self, row: Row) -> str:
         """Return a message that says why a row cannot be read, with the remedy."""

@@ -46,7 +46,7 @@ class Age(_Transform):
         return (self.of, NOW)
 
     def apply(self, values: NDArray[Any], now_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ages. ``now_s`` has the leading axis of ``values``."""
+        """Return ages. ``now_s`` has the leading axis of ``values``, or length 1."""
         now_s = now_s.reshape(-1, *(1,) * (values.ndim - 1))
         return np.asarray(np.maximum(now_s - values, 0.0) / self.unit_s)
 
@@ -135,7 +135,7 @@ def transformed(
 ) -> NDArray[Any]:
     """Apply a transform to values (T, ...).
 
-    ``now_s`` (T,) is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so the
+    ``now_s``, (T,) or (1,), is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so the
     result does not depend on the values' memory layout.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)

@@ -3,7 +3,7 @@
 Training and serving both use the view, so they compute the same numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,25 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
-from models.features.definition import CELL, PER_CANDIDATE, Feature, FeatureSet
+from models.features.definition import CELL, Feature, FeatureSet
+from models.features.derived import Derived, with_sources
 from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import Overlay
+from models.features.overlay_columns import OverlayColumns
+from models.features.row_decoder import RowDecoder
 from models.features.rows import KeyedGroup, Row, UserRowCodec
-from models.features.sent import item_values, known_rows
-from models.features.transforms import NOW, Transform, transformed
-from models.ragged import Column, RaggedArray, RaggedBatch
+from models.features.sent import known_rows
+from models.features.transforms import NOW
+from models.ragged import Column, RaggedBatch
 
 
 class FeatureView:
-    """A pipeline's features over one catalogue, with the current overlay and live item features."""
+    """A pipeline's features over one catalogue, with the current overlay and live item features.
+
+    Attributes:
+        columns: the columns that are computed. None: all of them.
+        live: the live item features. A newer one may replace it at any time, because each batch reads it only once.
+    """
 
     def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
         """Prepare codecs and columns once.
@@ -37,25 +45,36 @@ class FeatureView:
         self.codecs: dict[KeyedGroup, UserRowCodec] = {
             group: UserRowCodec(features, group) for group in ("user", "realtime")
         }
-        self.overlay = Overlay.empty() if overlay is None else overlay
-        """It may be replaced by a newer overlay at any time, because each batch reads this attribute only once.
-
-        The same holds for ``live``.
-        """
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
-        self._live = features.supplied("live")
-        self._globals, self._cells = features.supplied("global"), features.supplied("cell")
+        self._cell_of_row = _cells(catalogue) if features.supplied("cell") else np.empty(0, dtype=np.int64)
+        self._overlay = Overlay.empty() if overlay is None else overlay
+        self.limit_to(None)
+
+    def limit_to(self, columns: Container[str] | None) -> None:
+        """Compute only these columns from now on, and the columns from which they are derived. None: all."""
+        features = self.features
+        wanted = None if columns is None else with_sources(columns, features)
+        self.columns = wanted
+        self._decoders: dict[KeyedGroup, RowDecoder] = {
+            group: codec.decoder if wanted is None else codec.decoder_of(wanted)
+            for group, codec in self.codecs.items()
+        }
+        self._live = _wanted(features.supplied("live"), wanted)
+        self._globals = _wanted(features.supplied("global"), wanted)
+        self._cells = _wanted(features.supplied("cell"), wanted)
         derived = [f for f in features.derived if f.group != "item"]  # item features are in the catalogue
-        self._derived = [(f, f.transform) for f in derived if f.transform is not None]
-        self._cell_of_row: NDArray[Any] | None = None
-        if self._cells:
-            column = catalogue.columns.get(CELL)
-            if column is None or column.dtype.kind != "i" or column.ndim != 1:
-                raise ArtifactError(
-                    f"catalogue {catalogue.manifest.name} has no integer column {CELL!r}, which the features in group "
-                    f"cell need; build it with this column, and use -1 for items in no cell"
-                )
-            self._cell_of_row = np.asarray(column)
+        self._derived = [Derived.of(feature) for feature in _wanted(derived, wanted)]
+        self.overlay = self._overlay
+
+    @property
+    def overlay(self) -> Overlay:
+        """The overlay. A newer one may replace it at any time, because each batch reads it only once."""
+        return self._overlay
+
+    @overlay.setter
+    def overlay(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        self._overlaid = OverlayColumns(overlay, (*self._globals, *self._cells))
 
     def decoded(
         self, batch: RaggedBatch, rows: Mapping[KeyedGroup, Sequence[Row | None]]
@@ -66,14 +85,14 @@ class FeatureView:
             The batch, and the indices of unreadable rows by group. These users' features have the defaults.
         """
         now_s = _request_times(batch)
-        columns: dict[str, Column] = {}
+        columns: dict[str, Column] = dict(batch.requests)
         unreadable: dict[KeyedGroup, list[int]] = {}
         for group, values in rows.items():
-            decoded = self.codecs[group].decode(values, now_s)
+            decoded = self._decoders[group](values, now_s)
             columns |= decoded.columns
             if decoded.unreadable:
                 unreadable[group] = decoded.unreadable
-        return self.completed(batch.adding(requests=columns)), unreadable
+        return self._completed(batch, columns), unreadable
 
     def of_unknown_users(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with all its features, for users without stored rows."""
@@ -85,38 +104,65 @@ class FeatureView:
         The batch must have the context and the users' stored features. A column that already exists, such as one from
         the served log, stays unchanged.
         """
-        if not (self._globals or self._cells or self._live or self._derived):
-            return batch
+        return self._completed(batch, dict(batch.requests))
+
+    def _completed(self, batch: RaggedBatch, requests: dict[str, Column]) -> RaggedBatch:
+        """Return the completed batch. ``requests`` has the columns so far, and gets the others."""
         now_s = _request_times(batch)
-        requests: dict[str, Column] = dict(batch.requests)
         candidates: dict[str, NDArray[Any]] = dict(batch.candidates)
-        request_of = batch.request_of() if self._cells else None
         if now_s is not None and (self._globals or self._cells):
-            overlay = self.overlay
-            requests |= overlay.global_columns(_absent(self._globals, requests), now_s)
-            if self._cell_of_row is not None and request_of is not None:
-                absent = _absent(self._cells, candidates)
-                cell = item_values(batch, "item.cell", self._cell_of_row).astype(np.int64)
-                candidates |= overlay.cell_columns(absent, now_s, cell, request_of)
+            self._add_overlaid(batch, now_s, requests, candidates)
         candidates |= self.live_columns(_absent(self._live, candidates), batch)
-        for feature, transform in self._derived:
-            if feature.group in PER_CANDIDATE:
-                if feature.column not in candidates:
-                    candidate_now_s = None if now_s is None or request_of is None else now_s[request_of]
-                    values = transformed(transform, candidates[transform.of], candidate_now_s)
-                    candidates[feature.column] = values.astype(feature.dtype)
-            elif feature.column not in requests:
-                requests[feature.column] = _derived(feature, transform, requests[transform.of], now_s)
+        for derived in self._derived:
+            if not derived.per_candidate:
+                if derived.column not in requests:
+                    requests[derived.column] = derived.of_requests(requests, now_s)
+            elif derived.column not in candidates:
+                candidates[derived.column] = derived.of_candidates(candidates, batch, now_s)
         return batch.adding(requests=requests, candidates=candidates)
+
+    def _add_overlaid(
+        self,
+        batch: RaggedBatch,
+        now_s: NDArray[np.float64],
+        requests: dict[str, Column],
+        candidates: dict[str, NDArray[Any]],
+    ) -> None:
+        overlaid = self._overlaid
+        moments = overlaid.at(now_s)
+        for column, values in overlaid.of_requests(moments).items():
+            requests.setdefault(column, values)
+        absent = _absent(self._cells, candidates)
+        if absent:
+            sent = candidates.get(f"item.{CELL}")
+            cell = self._cell_of_row.take(batch.rows) if sent is None else sent
+            lengths = np.diff(batch.offsets)
+            candidates |= overlaid.of_candidates([f.column for f in absent], moments, cell, lengths)
 
     def live_columns(self, features: Sequence[Feature], batch: RaggedBatch) -> dict[str, NDArray[Any]]:
         """Return live features of the candidates. Items outside the catalogue have the defaults."""
+        if not features:
+            return {}
         rows, unknown = known_rows(batch)
         columns = self.live.columns(features, rows)
         if unknown is not None:
             for feature in features:
                 columns[feature.column][unknown] = feature.default_value()
         return columns
+
+
+def _cells(catalogue: Catalogue) -> NDArray[Any]:
+    column = catalogue.columns.get(CELL)
+    if column is None or column.dtype.kind != "i" or column.ndim != 1:
+        raise ArtifactError(
+            f"catalogue {catalogue.manifest.name} has no integer column {CELL!r}, which the features in group "
+            f"cell need; build it with this column, and use -1 for items in no cell"
+        )
+    return np.asarray(column)
+
+
+def _wanted(features: Sequence[Feature], columns: Container[str] | None) -> list[Feature]:
+    return [feature for feature in features if columns is None or feature.column in columns]
 
 
 def _absent(features: Sequence[Feature], columns: Mapping[str, object]) -> list[Feature]:
@@ -126,13 +172,3 @@ def _absent(features: Sequence[Feature], columns: Mapping[str, object]) -> list[
 def _request_times(batch: RaggedBatch) -> NDArray[np.float64] | None:
     now_s = batch.requests.get(NOW)
     return now_s if isinstance(now_s, np.ndarray) else None
-
-
-def _derived(
-    feature: Feature, transform: Transform, source: Column, now_s: NDArray[np.float64] | None
-) -> Column:
-    if not isinstance(source, RaggedArray):
-        return transformed(transform, source, now_s).astype(feature.dtype)
-    if now_s is not None and NOW in transform.inputs:
-        now_s = np.repeat(now_s, np.diff(source.offsets))
-    return RaggedArray(transformed(transform, source.values, now_s).astype(feature.dtype), source.offsets)

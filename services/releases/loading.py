@@ -140,6 +140,7 @@ def _composed(origin: Origin, stages: Sequence[StageName]) -> Steps[Release]:
     memory: MemoryAnswers | None = None
     if config.fallback is not None and "features" in stages:
         fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout, items)
+    view.limit_to(loader.columns())
     watched = folders if "features" in stages else []
     return Release(
         config=config,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from models.artifact import Artifact
@@ -11,6 +12,7 @@ from models.features.view import FeatureView
 from services.config.pipeline import PipelineConfig
 from services.config.units import StageName
 from services.errors import ConfigError
+from services.releases.columns_read import columns_read
 from services.releases.release import Fallbacks, Release
 from services.releases.shared_parts import SharedParts
 from services.releases.steps import Steps
@@ -117,14 +119,25 @@ class PartsLoader:
         origin, previous = self.origin, self.origin.previous
         if previous is not None:
             return dict(previous.model_versions), previous.items.refused_by
-        artifacts = {
+        versions = {name: artifact.version for name, artifact in self._artifacts.items()}
+        return versions, catalogue_only(origin.config, self._artifacts)
+
+    def columns(self) -> frozenset[str] | None:
+        """Return the feature columns that the pipeline reads, as ``columns_read`` does."""
+        previous = self.origin.previous
+        return (
+            columns_read(self.origin.config, self._artifacts) if previous is None else previous.view.columns
+        )
+
+    @cached_property
+    def _artifacts(self) -> dict[str, Artifact]:
+        """All models of the pipeline by name. Call this after the stages and fallbacks of this unit are loaded."""
+        return {
             name: self.models[name].artifact
             if name in self.models
-            else Artifact.read(origin.home / model.artifact)
-            for name, model in origin.config.models.items()
+            else Artifact.read(self.origin.home / model.artifact)
+            for name, model in self.origin.config.models.items()
         }
-        versions = {name: artifact.version for name, artifact in artifacts.items()}
-        return versions, catalogue_only(origin.config, artifacts)
 
     def _lists(self, fallback: FallbackConfig) -> UserLists:
         catalogue, previous = self.origin.catalogue, self.origin.previous

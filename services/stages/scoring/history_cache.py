@@ -141,9 +141,3 @@ class HistoryKeys:
                 key += b"%d" % math.floor(moments[request] / self._max_age_s + phase)
             keys.append(key)
         return keys
-
-
-def column_of(source: str) -> str:
-    """Return the request column that an input reads: ``user.history`` for ``item.start@user.history:list``."""
-    base = source.partition(":")[0]
-    return base.partition("@")[2] or base

@@ -20,6 +20,7 @@ from models.features.definition import FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.runtimes import load_cut_runtime
 from models.runtimes.golden import check_golden
+from models.signature import column_of
 from services.errors import ConfigError
 from services.stages.scoring.history_cache import (
     FIELD,
@@ -27,7 +28,6 @@ from services.stages.scoring.history_cache import (
     HistoryKeys,
     LookupCounts,
     LruBytes,
-    column_of,
 )
 from services.stages.scoring.scorer import ModelConfig, scores_of
 

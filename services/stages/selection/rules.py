@@ -62,6 +62,12 @@ class RulesConfig(BaseModel):
     seen: SeenRule | None = None
     cap: CapRule | None = None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a batch that the rules read."""
+        seen = () if self.seen is None else (self.seen.history, self.seen.at_s, self.seen.now_s)
+        return frozenset(seen if self.closed is None else (*seen, self.closed))
+
 
 class Rules:
     """One release's rules."""
