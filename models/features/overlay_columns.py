@@ -59,6 +59,11 @@ class OverlayColumns:
             _stack([f for f in known if (f.dtype, f.shape, f.fresh_for_s) == kind], overlay) for kind in kinds
         ]
 
+    @property
+    def cell_count(self) -> int:
+        """Number of cells."""
+        return self._count
+
     def at(self, now_s: NDArray[np.float64]) -> Moments:
         """Find the snapshots for requests at ``now_s`` (B,), epoch seconds."""
         times_s = self._overlay.times_s

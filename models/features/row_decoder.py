@@ -2,16 +2,17 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.aggregates import AsOf
+from models.features.aggregates import AsOf, without_events
 from models.features.definition import Feature
 from models.features.events import AT_S, EventTable
 from models.features.freshness import without_stale
-from models.features.row_layout import RowLayout
+from models.features.row_layout import ReadRows, RowLayout
 from models.ragged import Column, RaggedArray
 
 Row = bytes | memoryview
@@ -30,18 +31,29 @@ class Decoded:
     unreadable: list[int]
 
 
-class _Events(NamedTuple):
+class _Events:
     """The aggregates over one type of events.
 
     Attributes:
         body: the index of the events among the bodies of a row.
-        fields: the fields that are read.
+        dtype: the type of a stored event.
     """
 
-    body: int
-    dtype: np.dtype[Any]
-    fields: tuple[str, ...]
-    features: tuple[Feature, ...]
+    def __init__(self, body: int, dtype: np.dtype[Any], features: Sequence[Feature]) -> None:
+        self.body, self.dtype, self._features = body, dtype, features
+        aggregates = [f.aggregate for f in features if f.aggregate is not None]
+        self._fields = {AT_S, *(aggregate.field for aggregate in aggregates)}
+        # Without a feature over all events, older events than this change nothing.
+        self._window_s = max(np.inf if a.window_s is None else a.window_s for a in aggregates)
+
+    def columns(self, events: RaggedArray, now_s: NDArray[np.float64]) -> dict[str, Column]:
+        """Return the features' columns from the events of B users at the times ``now_s`` (B,)."""
+        flat = events.values
+        if not len(flat) or flat[AT_S].max() < min(now_s.tolist()) - self._window_s:
+            return {feature.column: without_events(feature, len(events)) for feature in self._features}
+        table = EventTable(events.offsets, {name: flat[name] for name in self._fields})
+        evaluate = AsOf(table, None, now_s)
+        return {feature.column: evaluate(feature) for feature in self._features}
 
 
 class RowDecoder:
@@ -60,10 +72,8 @@ class RowDecoder:
         self._events: list[_Events] = []
         for event, readers in layout.events.readers.items():
             features = tuple(f for f in readers if columns is None or f.column in columns)
-            fields = dict.fromkeys(f.aggregate.field for f in features if f.aggregate is not None)
-            body = bodies.index(f"!{event}")
             if features:
-                self._events.append(_Events(body, layout.events.types[event], tuple(fields), features))
+                self._events.append(_Events(bodies.index(f"!{event}"), layout.events.types[event], features))
 
     def __call__(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
         """Decode B rows at the times ``now_s`` (B,), epoch seconds.
@@ -72,15 +82,15 @@ class RowDecoder:
         freshness limit are decoded.
         """
         read = self._layout.read(values)
-        heads = read.heads
-        columns: dict[str, Column] = {column: heads[name].copy() for name, column in self._fixed}
-        if self._lists or self._events:
-            bodies = _Bodies(read.rows, read.lengths, self._layout)
-            for column, body, dtype in self._lists:
-                columns[column] = RaggedArray(bodies.values(body, dtype), bodies.offsets[body])
-            for events in self._events:
-                assert now_s is not None, f"now_s: required for the aggregates in group {self._layout.group}"
-                columns |= _aggregated(events, bodies, now_s)
+        columns: dict[str, Column] = {}
+        if self._fixed or self._timed:
+            heads = self._layout.heads(read.rows)
+            columns |= {column: heads[name].copy() for name, column in self._fixed}
+        for column, body, dtype in self._lists:
+            columns[column] = _values(read, body, dtype)
+        for events in self._events:
+            assert now_s is not None, f"now_s: required for the aggregates in group {self._layout.group}"
+            columns |= events.columns(_values(read, events.body, events.dtype), now_s)
         for feature in self._timed:
             assert now_s is not None, f"now_s: required for {feature.column}, which has a freshness limit"
             value_at_s = heads[f"@{feature.name}"]
@@ -88,34 +98,12 @@ class RowDecoder:
         return Decoded(columns, read.unreadable)
 
 
-class _Bodies:
-    """The ragged values and events of B rows.
-
-    Attributes:
-        offsets: int64 (bodies, B + 1), the rows' values by body, laid end to end.
-    """
-
-    def __init__(self, rows: Sequence[Row], lengths: NDArray[np.int64], layout: RowLayout) -> None:
-        self._rows = rows
-        self.offsets = np.zeros((lengths.shape[1], len(rows) + 1), dtype=np.int64)
-        np.cumsum(lengths.T, axis=1, out=self.offsets[:, 1:])
-        self._counts = self.offsets[:, -1].tolist()
-        ends = np.cumsum(lengths * layout.body_bytes, axis=1) + layout.head_bytes
-        self._ends: list[list[int]] = ends.T.tolist()
-        self._head = [layout.head_bytes] * len(rows)
-
-    def values(self, body: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the values of all rows end to end, (T, ...)."""
-        if not self._counts[body]:
-            return np.empty((0, *dtype.shape), dtype=dtype.base)
-        starts = self._ends[body - 1] if body else self._head
-        parts = [row[a:b] for row, a, b in zip(self._rows, starts, self._ends[body], strict=True)]
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        return np.frombuffer(data, dtype=dtype.base).reshape(-1, *dtype.shape)
-
-
-def _aggregated(events: _Events, bodies: _Bodies, now_s: NDArray[np.float64]) -> dict[str, Column]:
-    flat = bodies.values(events.body, events.dtype)
-    fields = {AT_S: flat[AT_S]} | {name: flat[name].copy() for name in events.fields}
-    evaluate = AsOf(EventTable(bodies.offsets[events.body], fields), None, now_s)
-    return {feature.column: evaluate(feature) for feature in events.features}
+def _values(read: ReadRows, body: int, dtype: np.dtype[Any]) -> RaggedArray:
+    """Return the values of one body of B rows."""
+    parts = [row[ends[body] : ends[body + 1]] for row, ends in zip(read.rows, read.ends, strict=True)]
+    offsets = np.array(list(accumulate(map(len, parts), initial=0)), dtype=np.int64)
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    if not data:
+        return RaggedArray(np.empty((0, *dtype.shape), dtype=dtype.base), offsets)
+    values = np.frombuffer(data, dtype=dtype.base).reshape(-1, *dtype.shape)
+    return RaggedArray(values, offsets // dtype.itemsize)

@@ -13,6 +13,9 @@ Each part is ordered by name, because the hash does not depend on the declaratio
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from operator import mul
+from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,14 +33,12 @@ class ReadRows(NamedTuple):
 
     Attributes:
         rows: the rows. Unreadable ones are replaced by the default row.
-        heads: their records (B,).
-        lengths: int64 (B, bodies), the number of values in each body.
+        ends: for each row the position at which its head and each of its bodies end.
         unreadable: indices of unreadable rows.
     """
 
     rows: list[bytes | memoryview]
-    heads: NDArray[Any]
-    lengths: NDArray[np.int64]
+    ends: list[list[int]]
     unreadable: list[int]
 
 
@@ -51,7 +52,6 @@ class RowLayout:
         timed: those of them with a freshness limit.
         events: the events that aggregates read.
         bodies: dtypes of the values after the record, by name in the record.
-        body_bytes: int64 (bodies,), their sizes.
         record: dtype of the record.
         head_bytes: length of hash and record together.
         default_row: the row of a user without values.
@@ -78,7 +78,8 @@ class RowLayout:
         fields += [(name, np.dtype("uint32")) for name in self.bodies]
         self.record = np.dtype(fields)
         self.head_bytes = HASH_BYTES + self.record.itemsize
-        self.body_bytes = np.array([dtype.itemsize for dtype in self.bodies.values()], dtype=np.int64)
+        self._body_bytes = [dtype.itemsize for dtype in self.bodies.values()]
+        self._unpack = Struct(f"={len(self.bodies)}I").unpack_from  # the lengths are the record's last fields
         default = np.zeros(1, dtype=self.record)
         for feature in self.fixed:
             default[feature.name] = feature.default_value()
@@ -122,22 +123,30 @@ class RowLayout:
         return record, bodies
 
     def read(self, values: Sequence[bytes | memoryview | None]) -> ReadRows:
-        """Read the heads of B rows."""
+        """Read the heads of B rows.
+
+        The lengths are unpacked row by row, because numpy's fixed cost is higher for the few rows of a batch.
+        """
         default, tag, head = self.default_row, self.tag, self.head_bytes
-        rows: list[bytes | memoryview] = [default if value is None else value for value in values]
-        bad = [i for i, row in enumerate(rows) if row[:HASH_BYTES] != tag or len(row) < head]
-        for index in bad:
-            rows[index] = default
-        data = b"".join([row[HASH_BYTES:head] for row in rows])
-        heads = self._records(data, len(rows))
-        lengths = self._lengths(data, len(rows))
-        expected = (lengths @ self.body_bytes + head).tolist()
-        wrong = [i for i, row in enumerate(rows) if len(row) != expected[i]]
-        if not wrong:
-            return ReadRows(rows, heads, lengths, bad)
-        for index in wrong:
-            rows[index] = default
-        return self.read(rows)._replace(unreadable=sorted(bad + wrong))
+        unpack, first, sizes = self._unpack, head - 4 * len(self.bodies), self._body_bytes
+        rows: list[bytes | memoryview] = []
+        ends: list[list[int]] = []
+        unreadable: list[int] = []
+        for index, value in enumerate(values):
+            row = default if value is None else value
+            own_ends = None
+            if row[:HASH_BYTES] == tag and len(row) >= head:
+                own_ends = list(accumulate(map(mul, unpack(row, first), sizes), initial=head))
+            if own_ends is None or own_ends[-1] != len(row):
+                unreadable.append(index)
+                row, own_ends = default, [head] * (len(sizes) + 1)
+            rows.append(row)
+            ends.append(own_ends)
+        return ReadRows(rows, ends, unreadable)
+
+    def heads(self, rows: Sequence[bytes | memoryview]) -> NDArray[Any]:
+        """Return the records (B,) of readable rows."""
+        return self._records(b"".join([row[HASH_BYTES : self.head_bytes] for row in rows]), len(rows))
 
     def refusal(self, row: bytes | memoryview) -> str:
         """Return a message that says why a row cannot be read, with the remedy."""
@@ -151,14 +160,6 @@ class RowLayout:
         if self.record.itemsize == 0:
             return np.zeros(count, dtype=self.record)
         return np.frombuffer(data, dtype=self.record)
-
-    def _lengths(self, data: bytes, count: int) -> NDArray[np.int64]:
-        """Return the lengths (count, bodies). They are the last fields of a record, side by side."""
-        if not self.bodies:
-            return np.empty((count, 0), dtype=np.int64)
-        columns = np.frombuffer(data, dtype=np.uint8).reshape(count, self.record.itemsize)
-        lengths = np.ascontiguousarray(columns[:, -4 * len(self.bodies) :]).view(np.uint32)
-        return lengths.astype(np.int64)
 
 
 def _size(dtype: np.dtype[Any]) -> int:

@@ -47,6 +47,8 @@ class FeatureView:
         }
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
         self._cell_of_row = _cells(catalogue) if features.supplied("cell") else np.empty(0, dtype=np.int64)
+        cells = self._cell_of_row
+        self._cell_range = (int(cells.min()), int(cells.max())) if len(cells) else (0, -1)
         self._overlay = Overlay.empty() if overlay is None else overlay
         self.limit_to(None)
 
@@ -137,7 +139,11 @@ class FeatureView:
             sent = candidates.get(f"item.{CELL}")
             cell = self._cell_of_row.take(batch.rows) if sent is None else sent
             lengths = np.diff(batch.offsets)
-            candidates |= overlaid.of_candidates([f.column for f in absent], moments, cell, lengths)
+            low, high = self._cell_range
+            inside = sent is None and low >= 0 and high < overlaid.cell_count
+            candidates |= overlaid.of_candidates(
+                [f.column for f in absent], moments, cell, lengths, all_inside=inside
+            )
 
     def live_columns(self, features: Sequence[Feature], batch: RaggedBatch) -> dict[str, NDArray[Any]]:
         """Return live features of the candidates. Items outside the catalogue have the defaults."""
