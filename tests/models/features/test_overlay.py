@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.errors import ArtifactError, FeatureMismatch
 from models.features.definition import Feature, FeatureSet
 from models.features.overlay import INDEX, Overlay
+from models.features.overlay_columns import OverlayColumns
 
 RAIN = Feature(name="rain_mm", group="global", default=-1.0, fresh_for_s=100.0)
 WIND = Feature(name="wind", group="global", shape=(2,), default=(7.0, 8.0))
@@ -40,9 +41,12 @@ def test_each_time_has_the_newest_earlier_snapshot_or_the_default_if_none_is_fre
 ) -> None:
     overlay = overlay_at(*times_s)
     now_s, cell = np.array([moment for moment, _ in queries]), np.array([c for _, c in queries])
-    columns = overlay.global_columns((RAIN, WIND), now_s)
+    overlaid = OverlayColumns(overlay, (RAIN, WIND, CROWD))
+    moments = overlaid.at(now_s)
+    columns = overlaid.of_requests(moments)
     rain, wind = columns["global.rain_mm"], columns["global.wind"]
-    crowd = overlay.cell_columns((CROWD,), now_s, cell, np.arange(len(queries)))["cell.crowd"]
+    one_each = np.ones(len(queries), dtype=np.int64)
+    crowd = overlaid.of_candidates(["cell.crowd"], moments, cell, one_each)["cell.crowd"]
     for index, (moment, c) in enumerate(queries):
         past = [(at, number) for number, at in enumerate(times_s) if at <= moment]
         at, number = past[-1] if past else (-np.inf, -1)

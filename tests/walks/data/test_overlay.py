@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from models.features.overlay import Overlay
+from models.features.overlay_columns import OverlayColumns
 from tests.walks.conftest import Play
 from walks.data.features import FEATURES, NEWS_EMBEDDING, NO_NEWS_H
 from walks.data.overlay import conditions
@@ -35,11 +36,14 @@ def test_visit_reads_the_same_conditions_as_the_simulation(
 ) -> None:
     moment = play.visits.moment
     hour = moment.series_hour
-    columns = overlay.global_columns(FEATURES.group("global"), moment.at_s)
+    overlaid = OverlayColumns(overlay, FEATURES.features)
+    moments = overlaid.at(moment.at_s)
+    columns = overlaid.of_requests(moments)
     assert np.array_equal(columns["global.traffic"], moment.traffic)
     assert np.array_equal(columns["global.snow_day_h"], moment.snow_day_h)
     cell = np.full(len(hour), play.truth.cell[0])
-    heard = overlay.cell_columns(FEATURES.group("cell"), moment.at_s, cell, np.arange(len(hour)))
+    one_each = np.ones(len(hour), dtype=np.int64)
+    heard = overlaid.of_candidates(["cell.news", "cell.news_age_h"], moments, cell, one_each)
     number = play.news.newest[hour, cell]
     assert np.array_equal(heard["cell.news"][number >= 0], vectors[number[number >= 0]])
     assert (heard["cell.news"][number < 0] == 0).all()
