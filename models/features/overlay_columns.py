@@ -117,11 +117,11 @@ class OverlayColumns:
         if outside is not None and not outside.any():
             outside = None
         masks = {
-            limit: _either(None if mask is None else np.repeat(mask, lengths), outside)
+            limit: _either(None if mask is None else mask.repeat(lengths), outside)
             for limit, mask in moments.missing.items()
         }
         first = moments.snapshot * count
-        index = cell + (first if len(first) == 1 else np.repeat(first, lengths))
+        index = cell + (first if len(first) == 1 else first.repeat(lengths))
         result: dict[str, NDArray[Any]] = {}
         for column in columns:
             feature = self._cells[column]

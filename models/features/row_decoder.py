@@ -45,13 +45,27 @@ class _Events:
         self._fields = {AT_S, *(aggregate.field for aggregate in aggregates)}
         # Without a feature over all events, older events than this change nothing.
         self._window_s = max(np.inf if a.window_s is None else a.window_s for a in aggregates)
+        self._lists = [
+            (f.column, f.aggregate.field, np.dtype(f.dtype))
+            for f in features
+            if f.aggregate is not None
+            and (f.aggregate.kind, f.aggregate.window_s, f.fresh_for_s) == ("last_values", None, None)
+        ]
+        # If all features are such lists, short lists of past events are the lists of all stored events.
+        self._limit = min(f.event_limit for f in features) if len(self._lists) == len(features) else 0
 
     def columns(self, events: RaggedArray, now_s: NDArray[np.float64]) -> dict[str, Column]:
         """Return the features' columns from the events of B users at the times ``now_s`` (B,)."""
-        flat = events.values
-        if not len(flat) or flat[AT_S].max() < min(now_s.tolist()) - self._window_s:
+        flat, offsets = events.values, events.offsets
+        last_s, first_now_s = flat[AT_S].max(initial=-np.inf), min(now_s.tolist())
+        if not len(flat) or last_s < first_now_s - self._window_s:
             return {feature.column: without_events(feature, len(events)) for feature in self._features}
-        table = EventTable(events.offsets, {name: flat[name] for name in self._fields})
+        if last_s < first_now_s and max((offsets[1:] - offsets[:-1]).tolist()) <= self._limit:
+            return {
+                column: RaggedArray(np.ascontiguousarray(flat[field], dtype), offsets)
+                for column, field, dtype in self._lists
+            }
+        table = EventTable(offsets, {name: flat[name] for name in self._fields})
         evaluate = AsOf(table, None, now_s)
         return {feature.column: evaluate(feature) for feature in self._features}
 

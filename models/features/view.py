@@ -138,7 +138,7 @@ class FeatureView:
         if absent:
             sent = candidates.get(f"item.{CELL}")
             cell = self._cell_of_row.take(batch.rows) if sent is None else sent
-            lengths = np.diff(batch.offsets)
+            lengths = batch.offsets[1:] - batch.offsets[:-1]  # np.diff takes 1 us longer
             low, high = self._cell_range
             inside = sent is None and low >= 0 and high < overlaid.cell_count
             candidates |= overlaid.of_candidates(

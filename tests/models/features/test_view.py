@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ArtifactError
@@ -122,6 +124,37 @@ def test_keeps_columns_that_a_batch_already_has(catalogue: Catalogue) -> None:
     again = view.completed(served)
     np.testing.assert_array_equal(again.requests["global.rain_cm"], [9.0, 9.0])
     np.testing.assert_array_equal(again.candidates["cell.news_days"], np.arange(5.0))
+
+
+@given(wanted=st.sets(st.sampled_from([f.column for f in FEATURES.features if f.group != "item"])))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_limited_view_computes_the_wanted_columns_with_the_same_bits(
+    catalogue: Catalogue, wanted: set[str]
+) -> None:
+    view = FeatureView(FEATURES, catalogue, overlay())
+    everything = view.of_unknown_users(batch_of(catalogue))
+    view.limit_to(wanted)
+    limited = view.of_unknown_users(batch_of(catalogue))
+    assert {*limited.requests, *limited.candidates} >= wanted
+    for name, values in limited.candidates.items():
+        assert values.tobytes() == everything.candidates[name].tobytes()
+    for name, column in limited.requests.items():
+        other = everything.requests[name]
+        assert np.asarray(getattr(column, "values", column)).tobytes() == (
+            np.asarray(getattr(other, "values", other)).tobytes()
+        )
+
+
+def test_a_limited_view_computes_no_other_column(catalogue: Catalogue) -> None:
+    view = FeatureView(FEATURES, catalogue, overlay())
+    view.limit_to({"global.rain_cm", "item.length_m", "candidate.score"})
+    limited = view.of_unknown_users(batch_of(catalogue))
+    assert set(limited.requests) == {"context.now_s", "global.rain_mm", "global.rain_cm"}
+    assert set(limited.candidates) == set()
+    view.overlay = replace(overlay(), globals={"rain_mm": np.full(2, 30.0, dtype=np.float32)})
+    newer = view.of_unknown_users(batch_of(catalogue))
+    np.testing.assert_array_equal(newer.requests["global.rain_mm"], [30.0, 30.0])
+    assert newer.requests.keys() == limited.requests.keys()
 
 
 def test_newer_overlay_replaces_the_old_one(catalogue: Catalogue) -> None:
