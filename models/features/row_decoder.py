@@ -115,9 +115,10 @@ class RowDecoder:
 def _values(read: ReadRows, body: int, dtype: np.dtype[Any]) -> RaggedArray:
     """Return the values of one body of B rows."""
     parts = [row[ends[body] : ends[body + 1]] for row, ends in zip(read.rows, read.ends, strict=True)]
-    offsets = np.array(list(accumulate(map(len, parts), initial=0)), dtype=np.int64)
+    lengths = [len(part) // dtype.itemsize for part in parts]
+    offsets = np.array(list(accumulate(lengths, initial=0)), dtype=np.int64)
     data = parts[0] if len(parts) == 1 else b"".join(parts)
     if not data:
         return RaggedArray(np.empty((0, *dtype.shape), dtype=dtype.base), offsets)
     values = np.frombuffer(data, dtype=dtype.base).reshape(-1, *dtype.shape)
-    return RaggedArray(values, offsets // dtype.itemsize)
+    return RaggedArray(values, offsets)

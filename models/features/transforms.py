@@ -135,8 +135,8 @@ def transformed(
 ) -> NDArray[Any]:
     """Apply a transform to values (T, ...).
 
-    ``now_s``, (T,) or (1,), is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so the
-    result does not depend on the values' memory layout.
+    ``now_s``, (T,) or (1,), is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so
+    the result does not depend on the values' memory layout.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     if isinstance(transform, Age):

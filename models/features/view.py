@@ -4,6 +4,7 @@ Training and serving both use the view, so they compute the same numbers.
 """
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from models.features.derived import Derived, with_sources
 from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import Overlay
 from models.features.overlay_columns import OverlayColumns
-from models.features.row_decoder import RowDecoder
-from models.features.rows import KeyedGroup, Row, UserRowCodec
+from models.features.row_decoder import Row, RowDecoder
+from models.features.rows import KeyedGroup, UserRowCodec
 from models.features.sent import known_rows
 from models.features.transforms import NOW
 from models.ragged import Column, RaggedBatch
@@ -62,8 +63,8 @@ class FeatureView:
             for group, codec in self.codecs.items()
         }
         self._live = _wanted(features.supplied("live"), wanted)
-        self._globals = _wanted(features.supplied("global"), wanted)
-        self._cells = _wanted(features.supplied("cell"), wanted)
+        self._overlaid_features = _wanted((*features.supplied("global"), *features.supplied("cell")), wanted)
+        self._cells = [f.column for f in self._overlaid_features if f.group == "cell"]
         derived = [f for f in features.derived if f.group != "item"]  # item features are in the catalogue
         self._derived = [Derived.of(feature) for feature in _wanted(derived, wanted)]
         self.overlay = self._overlay
@@ -76,7 +77,7 @@ class FeatureView:
     @overlay.setter
     def overlay(self, overlay: Overlay) -> None:
         self._overlay = overlay
-        self._overlaid = OverlayColumns(overlay, (*self._globals, *self._cells))
+        self._overlaid = OverlayColumns(overlay, self._overlaid_features)
 
     def decoded(
         self, batch: RaggedBatch, rows: Mapping[KeyedGroup, Sequence[Row | None]]
@@ -112,7 +113,7 @@ class FeatureView:
         """Return the completed batch. ``requests`` has the columns so far, and gets the others."""
         now_s = _request_times(batch)
         candidates: dict[str, NDArray[Any]] = dict(batch.candidates)
-        if now_s is not None and (self._globals or self._cells):
+        if now_s is not None and self._overlaid_features:
             self._add_overlaid(batch, now_s, requests, candidates)
         candidates |= self.live_columns(_absent(self._live, candidates), batch)
         for derived in self._derived:
@@ -121,7 +122,7 @@ class FeatureView:
                     requests[derived.column] = derived.of_requests(requests, now_s)
             elif derived.column not in candidates:
                 candidates[derived.column] = derived.of_candidates(candidates, batch, now_s)
-        return batch.adding(requests=requests, candidates=candidates)
+        return replace(batch, requests=requests, candidates=candidates)
 
     def _add_overlaid(
         self,
@@ -134,16 +135,14 @@ class FeatureView:
         moments = overlaid.at(now_s)
         for column, values in overlaid.of_requests(moments).items():
             requests.setdefault(column, values)
-        absent = _absent(self._cells, candidates)
+        absent = [column for column in self._cells if column not in candidates]
         if absent:
             sent = candidates.get(f"item.{CELL}")
             cell = self._cell_of_row.take(batch.rows) if sent is None else sent
             lengths = batch.offsets[1:] - batch.offsets[:-1]  # np.diff takes 1 us longer
             low, high = self._cell_range
             inside = sent is None and low >= 0 and high < overlaid.cell_count
-            candidates |= overlaid.of_candidates(
-                [f.column for f in absent], moments, cell, lengths, all_inside=inside
-            )
+            candidates |= overlaid.of_candidates(absent, moments, cell, lengths, all_inside=inside)
 
     def live_columns(self, features: Sequence[Feature], batch: RaggedBatch) -> dict[str, NDArray[Any]]:
         """Return live features of the candidates. Items outside the catalogue have the defaults."""

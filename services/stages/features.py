@@ -20,7 +20,8 @@ from models.documents.reading import read_document
 from models.errors import ArtifactError, DocumentError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.rows import KeyedGroup, Row, row_key
+from models.features.row_decoder import Row
+from models.features.rows import KeyedGroup, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError

@@ -57,9 +57,10 @@ def maximal_marginal_relevance(
     closest = np.zeros((lists, longest), dtype=np.float32)
     all_lists = np.arange(lists)
     first_slot = all_lists * longest
-    flat_relevance, flat_vectors = relevance.reshape(-1), vectors.reshape(lists * longest, -1)
+    flat_relevance, flat_vectors = relevance.reshape(-1), vectors.reshape(lists * longest, vectors.shape[2])
     picked = np.empty((lists, min(count, longest)), dtype=np.int64)
     picked_relevance = np.empty(picked.shape)
+    place = first_slot
     for pick in range(picked.shape[1]):
         if pick:
             # Flat positions instead of pairs of indices: 10 picks of 50 take 50 us instead of 79 us.

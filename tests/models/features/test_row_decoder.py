@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.features.aggregates import as_of
+from models.features.definition import Feature
 from models.features.rows import UserRowCodec
 from models.ragged import Column, RaggedArray
 from tests.models.features.events import AGGREGATES, FEATURES, USERS, Arrivals, arrivals, moments
@@ -36,13 +37,15 @@ def test_some_features_have_the_same_bits_as_among_all(
 
 
 @given(arrivals(), st.sampled_from(AGGREGATES), st.integers(0, USERS - 1), st.integers(0, 1000))
-def test_a_batch_long_after_all_events_equals_the_definition(
-    events: Arrivals, wanted: object, user: int, later_s: int
+def test_a_batch_after_all_events_equals_the_definition(
+    events: Arrivals, feature: Feature, user: int, later_s: int
 ) -> None:
-    """At such times the decoder searches no events."""
+    """At most such times the decoder searches no events."""
     now_s = np.array([float(events.at_s.max(initial=0.0)) + later_s] * 2)
-    feature = next(f for f in AGGREGATES if f is wanted)
-    rows = [CODEC.default_row if row is None else row for row in stored(events.take(np.flatnonzero(events.at_s < now_s[0])))]
+    rows = [
+        CODEC.default_row if row is None else row
+        for row in stored(events.take(np.flatnonzero(events.at_s < now_s[0])))
+    ]
     decoded = CODEC.decoder_of({feature.column})([rows[user], rows[0]], now_s).columns[feature.column]
     assert_same_bits(decoded, as_of(feature, events.table(), np.array([user, 0]), now_s))
 
