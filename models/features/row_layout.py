@@ -125,7 +125,8 @@ class RowLayout:
     def read(self, values: Sequence[bytes | memoryview | None]) -> ReadRows:
         """Read the heads of B rows.
 
-        The lengths are unpacked row by row, because numpy's fixed cost is higher for the few rows of a batch.
+        The lengths are unpacked row by row, because numpy's fixed cost is higher for the few rows of a batch: 4 us
+        instead of 1 us for one row.
         """
         default, tag, head = self.default_row, self.tag, self.head_bytes
         unpack, first, sizes = self._unpack, head - 4 * len(self.bodies), self._body_bytes
