@@ -4,10 +4,10 @@ Training and serving both use the view, so they compute the same numbers.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.errors import ArtifactError

@@ -17,6 +17,7 @@ from services.ingress.asgi import Headers, Receive, Response, request_cycle
 
 _PATH = b"/v1/rank"
 _MAX_LAYERS = 16
+_LINE = b"%b: %b\r\n"
 DirectAnswer = Callable[[Headers, bytes, "DirectCycle"], None]
 """Answers a ranking request, given its headers and body. It calls the cycle's ``finish``, now or later."""
 
@@ -70,6 +71,8 @@ class DirectProtocol(HttpToolsProtocol):
     _direct: DirectAnswer | None = None
     _body: bytes | None = None
     """The body so far of a request that may be answered directly. Otherwise None."""
+    _lines_of: object = None
+    _lines = b""
 
     def data_received(self, data: bytes) -> None:
         """Parse the data. A request whose body is not complete then takes uvicorn's way, which limits its time."""
@@ -85,8 +88,14 @@ class DirectProtocol(HttpToolsProtocol):
         """Begin a request. Its ASGI scope is not made before it is needed."""
         self.url, self.headers, self.expect_100_continue, self._body = b"", [], False, None
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         """Choose the way of the request."""
+        expected = dict(self.headers).get(b"expect")
+        self.expect_100_continue = expected is not None and expected.lower() == b"100-continue"
         if self._may_go_direct():
             self._body = b""
             return
@@ -113,9 +122,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def send(self, response: Response, *, keep_alive: bool) -> None:
         """Send an answer in one write."""
-        parts = [STATUS_LINE[response.status]]
-        for name, value in (*self.server_state.default_headers, *response.headers):
-            parts += (name, b": ", value, b"\r\n")
+        parts = [STATUS_LINE[response.status], self._default_lines(), *map(_LINE.__mod__, response.headers)]
         if not keep_alive:
             parts.append(b"connection: close\r\n")
         parts += (b"\r\n", response.body)
@@ -124,6 +131,13 @@ class DirectProtocol(HttpToolsProtocol):
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _default_lines(self) -> bytes:
+        """Return the lines of the server's own headers. uvicorn replaces their list once per second, for the date."""
+        headers = self.server_state.default_headers
+        if headers is not self._lines_of:
+            self._lines_of, self._lines = headers, b"".join(map(_LINE.__mod__, headers))
+        return self._lines
 
     def _may_go_direct(self) -> bool:
         if self.url != _PATH or self.parser.get_method() != b"POST":

@@ -4,7 +4,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+
+import msgspec
 
 from services.config.pipeline import PipelineConfig
 from services.ingress.limits import check_limits
@@ -26,8 +27,7 @@ from services.telemetry.metrics import RequestMetrics, UnitMetrics
 _REHEARSED = RankRequest("")
 
 
-@dataclass(slots=True)
-class Admitted:
+class Admitted(msgspec.Struct):
     """A request that has passed all checks. ``Engine.respond`` or ``Engine.leave`` must follow.
 
     Attributes:

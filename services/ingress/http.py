@@ -168,11 +168,11 @@ class RankApp:
         return status, content_type, body, degraded
 
     def _request_id(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        for name, value in headers:
-            if name == _REQUEST_ID and 0 < len(value) <= _MAX_REQUEST_ID_BYTES and value.isascii():
-                request_id = str(value, "ascii")
-                if request_id.isprintable():
-                    return request_id
+        value = dict(headers).get(_REQUEST_ID)  # faster than a loop in Python
+        if value and len(value) <= _MAX_REQUEST_ID_BYTES and value.isascii():
+            request_id = str(value, "ascii")
+            if request_id.isprintable():
+                return request_id
         return f"{self._id_prefix}-{next(self._id_counter):x}"
 
 

@@ -26,8 +26,7 @@ def rank_response(
         new_ids: the ids of the request's candidates outside the catalogue.
     """
     batch = answer.batch
-    first = int(batch.offsets[answer.first])
-    last = int(batch.offsets[answer.first + 1])
+    first, last = batch.offsets[answer.first : answer.first + 2].tolist()
     ids, state = release.catalogue.ids, release.catalogue.state
     rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
     if new_ids:
@@ -35,13 +34,12 @@ def rank_response(
         names = [ids[row] if row < first_new else new_ids[row - first_new] for row in rows]
         items = [RankedItem(name, score) for name, score in zip(names, scores, strict=True)]
     else:
-        items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
+        items = list(map(RankedItem, map(ids.__getitem__, rows), scores))
     if request.explain:
         columns = {name: batch.candidates[name] for name in _EXPLAINED if name in batch.candidates}
         for index, item in enumerate(items, first):
             item.scores = {name: float(column[index]) for name, column in columns.items()}
-    timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
-    degraded = ",".join(batch.missed_by(answer.first)) or None
+    degraded = ",".join(batch.missed_by(answer.first)) or None if batch.missed else None
     versions = release.versions
     if (
         request.candidates is None and batch.catalogue != state
@@ -53,6 +51,6 @@ def rank_response(
         items,
         versions,
         degraded,
-        {name: round(ms, 3) for name, ms in timings_ms.items()},
+        {"queue": round(answer.queued_ms, 3), **answer.timings_ms},
         True if is_unknown else UNSET,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Self, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,14 +21,13 @@ Payload = TypeVar("Payload")
 logger = logging.getLogger("ray.serve")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The answer to one request, within a finished batch.
 
     Attributes:
         first: the request's index in ``batch``. If the caller sent several requests, the first one's index.
         queued_ms: milliseconds in the queue.
-        timings_ms: milliseconds by stage.
+        timings_ms: milliseconds by stage, rounded to microseconds. All answers of the batch share it.
     """
 
     batch: RaggedBatch

@@ -181,6 +181,7 @@ class Runner(Generic[Payload]):
         timings_ms: dict[str, float],
     ) -> None:
         first = 0
+        timings_ms = {name: round(ms, 3) for name, ms in timings_ms.items()}
         for work in works:
             waiter = self._take(work)
             if waiter is not None:

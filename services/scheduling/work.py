@@ -1,14 +1,14 @@
 """Work: a queue entry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 Payload = TypeVar("Payload")
 
 
-@dataclass(slots=True, eq=False)
-class Work(Generic[Payload]):
+class Work(msgspec.Struct, Generic[Payload], eq=False):
     """A queue entry: a request, or at a ranker unit a call with several requests.
 
     Attributes:
@@ -33,8 +33,8 @@ class Work(Generic[Payload]):
     arrived_s: float
     is_abandoned: Callable[[], bool] | None = None
     urgent_s: float | None = None
-    queued: bool = field(default=False, init=False)
-    due_s: float = field(init=False)
+    queued: bool = False
+    due_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Set ``due_s``."""

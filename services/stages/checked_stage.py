@@ -1,10 +1,10 @@
 """A check around another package's stage: the stage's result must still belong to the batch that the stage got."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.ragged import Column, RaggedArray, RaggedBatch

@@ -5,11 +5,12 @@ They run in the ingress, for every batch. In ``timings_ms``, each stage's time i
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.registries.options import ByKind

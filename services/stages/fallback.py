@@ -5,10 +5,10 @@ model or a store. The rules that are the same for every user apply: closed items
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 

@@ -1,9 +1,9 @@
 """Queries: admitted requests, and their merge into a ragged batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +14,7 @@ from services.stages.context import ContextLayout, EncodedContext
 from services.stages.sent_items import ItemLayout, SentCandidate, SentItems
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """An admitted request.
 
     Attributes:

@@ -6,11 +6,11 @@ the series that make up a Prometheus histogram: cumulative ``_bucket{le}``, ``_s
 gauges, because Ray would add ``_total`` to a counter's name. ``rate`` and ``histogram_quantile`` work on gauges too.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 from ray.util import metrics
 
 Labels = tuple[tuple[str, str], ...]
@@ -59,15 +59,16 @@ class Histogram:
         self._sum = metrics.Gauge(f"{name}_sum", description, names)
         self._count = metrics.Gauge(f"{name}_count", description, names)
 
-    def observe(self, values: Iterable[float], labels: Mapping[str, str] | None = None) -> None:
+    def observe(self, values: Sequence[float], labels: Mapping[str, str] | None = None) -> None:
         """Count values with one label set."""
         key = tuple((labels or {}).items())
         counts = self._counts.get(key)
         if counts is None:
             counts = self._counts[key] = _Counts([0] * len(self._edges))
-        for value in values:
-            counts.buckets[bisect_left(self._boundaries, value)] += 1
-            counts.total += value
+        counts.total += sum(values)
+        buckets = np.searchsorted(self._boundaries, values)
+        for bucket, count in enumerate(np.bincount(buckets, minlength=len(self._edges)).tolist()):
+            counts.buckets[bucket] += count
 
     def export(self) -> None:
         """Set every series. Call this periodically, because Ray forgets a gauge after a scrape."""

@@ -144,10 +144,11 @@ class UnitMetrics:
             if now > then:
                 series.inc(now - then)
         if batches:
-            self._served.inc(sum(candidates for candidates, _ in batches))
-        self._batch.observe(candidates for candidates, _ in batches)
+            candidates = [count for count, _ in batches]
+            self._served.inc(sum(candidates))
+            self._batch.observe(candidates)
         for stage in dict.fromkeys(stage for _, timings_ms in batches for stage in timings_ms):
-            elapsed_ms = (timings_ms[stage] for _, timings_ms in batches if stage in timings_ms)
+            elapsed_ms = [timings_ms[stage] for _, timings_ms in batches if stage in timings_ms]
             self._stage.observe(elapsed_ms, {"stage": stage})
         self._batch.export()
         self._stage.export()
@@ -189,10 +190,13 @@ class RequestMetrics:
     def flush(self) -> None:
         """Pass the notes to Ray."""
         answers = drain(self._answers)
-        for (status, route), count in Tally((status, route) for status, _, route, _ in answers).items():
-            self._requests.inc(count, {"status": str(status), "route": route})
-        missed = (reason for _, _, _, degraded in answers if degraded for reason in degraded.split(","))
-        for reason, count in Tally(missed).items():
-            self._degraded.inc(count, {"reason": reason})
-        self._latency.observe(latency_ms for _, latency_ms, _, _ in answers)
+        if answers:
+            # This thread takes the interpreter from the requests, so there is no loop in Python over all answers.
+            statuses, latencies_ms, routes, reasons = zip(*answers, strict=True)
+            for (status, route), count in Tally(zip(statuses, routes, strict=True)).items():
+                self._requests.inc(count, {"status": str(status), "route": route})
+            for degraded, count in Tally(reasons).items():
+                for reason in degraded.split(",") if degraded else ():
+                    self._degraded.inc(count, {"reason": reason})
+            self._latency.observe(latencies_ms)
         self._latency.export()

@@ -1,12 +1,12 @@
 """Ragged arrays and batches: selecting and joining requests keeps their data."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.ragged import RaggedArray, RaggedBatch, gather_positions, offsets_of
 

@@ -1,12 +1,12 @@
 """Feature vectors: the same bits for every batch, and one rule for missing numbers."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.assembly import InputAssembler

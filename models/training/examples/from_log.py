@@ -1,11 +1,11 @@
 """Builds a data set from a served log: the older lists for training, the latest lists for validation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.atomic_directory import written_whole

@@ -6,9 +6,10 @@ metric may order models differently from the full metric (Krichene and Rendle 20
 doi:10.1145/3394486.3403226).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.features.catalogue import Catalogue

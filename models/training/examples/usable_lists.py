@@ -1,8 +1,7 @@
 """Prepare impressions for a model: known items only, thinned, in memory, and finite."""
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.errors import TrainingError

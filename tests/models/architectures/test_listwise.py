@@ -1,12 +1,11 @@
 """The listwise reranker: scores depend on the list and the history, but not on padding and order."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.architectures.listwise import ListwiseReranker

@@ -1,8 +1,8 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue, item_key

@@ -1,10 +1,10 @@
 """The features stage computes the columns that the models and rules read, and all if anything else may read them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from models.artifact import Artifact
 from services.config.loading import load_config

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed, QueueFull, StageFailed

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,10 @@ def test_overloaded_engine_refuses_unread_bodies_unless_urgent(tmp_path: Path) -
         while engine.runner.waiting_candidates < 512:
             await asyncio.sleep(0)
         engine.runner.queue.admission.seconds_per_batch = 10.0
-        for body in (b'{"deadline_ms": 10000}', b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'):
+        unread = b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'
+        engine.shed(unread)  # nothing was refused lately, so that bodies are read
+        for body in (b'{"deadline_ms": 10000}', unread):
+            assert engine.runner.refusal(0, time.monotonic() + 9.0) is not None
             with pytest.raises(
                 DeadlinePassed,
                 match="deadline_ms: too short for the work ahead of this request, got 10000 ms until the deadline;",

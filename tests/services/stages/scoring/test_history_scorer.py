@@ -1,13 +1,13 @@
 """The history cache keeps the scores, changes the key with each event, and bounds its memory and the error in ages."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.architectures.base import Architecture
 from models.artifact import write_artifact

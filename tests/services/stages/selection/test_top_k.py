@@ -1,9 +1,9 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.ragged import RaggedBatch
 from services.stages.selection.top_k import best_of_each, best_within_k, keep_where
