@@ -90,12 +90,16 @@ class RowDecoder:
             if features:
                 self._events.append(_Events(bodies.index(f"!{event}"), layout.events.types[event], features))
 
+        self._wants_nothing = not (self._fixed or self._timed or self._lists or self._events)
+
     def __call__(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
         """Decode B rows at the times ``now_s`` (B,), epoch seconds.
 
         A row that is None or unreadable gets the defaults. ``now_s`` is required if aggregates or features with a
         freshness limit are decoded.
         """
+        if self._wants_nothing and values.count(None) == len(values):
+            return Decoded({}, [])
         read = self._layout.read(values)
         columns: dict[str, Column] = {}
         if self._fixed or self._timed:
