@@ -26,7 +26,7 @@ class Slots:
         if len(offsets) == 2:  # a common case: one list needs no comparison
             self._equal_lengths, self.shape = True, (1, int(offsets[1]))
             return
-        self._lengths = np.diff(offsets)
+        self._lengths = offsets[1:] - offsets[:-1]
         self.shape = (len(self._lengths), int(self._lengths.max(initial=0)))
         self._equal_lengths = int(self._lengths.min(initial=self.shape[1])) == self.shape[1]
 

@@ -90,9 +90,14 @@ class RaggedBatch(msgspec.Struct, frozen=True):
         """Number of candidates in all requests together."""
         return len(self.rows)
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Each request's number of candidates, int64 (B,). ``np.diff`` returns the same 4 us later."""
+        return self.offsets[1:] - self.offsets[:-1]
+
     def request_of(self) -> NDArray[np.int64]:
         """Return each candidate's request index, int64 (N,)."""
-        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
     def adding(
         self,

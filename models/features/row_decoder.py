@@ -1,10 +1,10 @@
 """Decodes the user rows of a whole batch into columns. It is planned once for the features that are wanted."""
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +18,7 @@ from models.ragged import Column, RaggedArray
 Row = bytes | memoryview
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """A batch's decoded rows.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import Generic
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.errors import QueueFull
-from services.scheduling.due import DueByPriority
+from services.scheduling.due import DueCandidates
 from services.scheduling.eviction import LeastUrgent
 from services.scheduling.work import Payload, Work
 
@@ -53,7 +53,7 @@ class Batcher(Generic[Payload]):
         self._config = config
         self._heaps: dict[str, list[_Entry[Payload]]] = {}
         self._sequence = itertools.count()
-        self._due = DueByPriority()
+        self._due = DueCandidates()
         self._least_urgent: LeastUrgent[Work[Payload]] | None = None
         """None unless the queue was full recently, which is rare."""
         self.waiting_candidates = 0

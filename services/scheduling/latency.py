@@ -8,7 +8,7 @@ A group without times gets bounds from the other groups. A batch takes no longer
 proportionally longer than a smaller batch, because batching never costs more. The smallest bound is the expected time.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from autoscale.serving_rules import in_proportion_s, size_bucket
 
@@ -16,8 +16,7 @@ WINDOW = 16
 QUANTILE = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(msgspec.Struct, frozen=True):
     times_s: tuple[float, ...]
     quantile_s: float
     last_s: float

@@ -13,7 +13,7 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
     Ties keep the order of the candidates. NaN ranks last.
     """
     scores = batch.candidates[score]
-    lengths = np.diff(batch.offsets)
+    lengths = batch.lengths
     counts = np.minimum(lengths, count)
     if len(lengths) and (lengths == lengths[0]).all():
         positions = _best_of_equal(to_lists(scores, batch.offsets), int(counts[0]))
@@ -42,7 +42,7 @@ def best_within_k(batch: RaggedBatch, score: str) -> RaggedBatch:
 
 def first_of_each(batch: RaggedBatch, counts: NDArray[np.int64]) -> RaggedBatch:
     """Return every request with its first ``counts`` (B,) candidates."""
-    lengths = np.diff(batch.offsets)
+    lengths = batch.lengths
     if (lengths <= counts).all():
         return batch
     position = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], lengths)

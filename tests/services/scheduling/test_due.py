@@ -5,29 +5,14 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduling.due import DueByPriority, DueCandidates
+from services.scheduling.due import DueCandidates
 
 deadlines = st.integers(0, 500).map(lambda bucket: bucket * 0.02 + 0.001) | st.just(float("inf"))
 
 
-@given(st.lists(st.tuples(deadlines, st.integers(0, 50)), max_size=50), st.data())
-def test_counts_equal_those_of_a_plain_list(added: list[tuple[float, int]], data: st.DataObject) -> None:
+@given(st.lists(st.tuples(st.integers(-1, 1), deadlines, st.integers(0, 50)), max_size=50), st.data())
+def test_counts_equal_those_of_a_plain_list(added: list[tuple[int, float, int]], data: st.DataObject) -> None:
     due, left = DueCandidates(), list(added)
-    for deadline_s, candidates in added:
-        due.add(deadline_s, candidates)
-    for _ in range(data.draw(st.integers(0, len(added)))):
-        due.remove(*left.pop(data.draw(st.integers(0, len(left) - 1))))
-    assert due.entries == len(left)
-    assert due.total == sum(candidates for _, candidates in left)
-    for at_s in (0.001, 1.001, 5.001, 1e9, float("inf")):
-        assert due.by(at_s) == sum(candidates for deadline_s, candidates in left if deadline_s <= at_s)
-
-
-@given(st.lists(st.tuples(st.integers(-1, 1), deadlines, st.integers(1, 50)), max_size=50), st.data())
-def test_counts_by_priority_equal_those_of_a_plain_list(
-    added: list[tuple[int, float, int]], data: st.DataObject
-) -> None:
-    due, left = DueByPriority(), list(added)
     for each in added:
         due.add(*each)
     for _ in range(data.draw(st.integers(0, len(added)))):
@@ -44,7 +29,7 @@ def test_counts_by_priority_equal_those_of_a_plain_list(
 
 
 def test_another_thread_may_read_while_counts_change() -> None:
-    due, ended = DueByPriority(), threading.Event()
+    due, ended = DueCandidates(), threading.Event()
     errors: list[BaseException] = []
 
     def read() -> None:
