@@ -162,7 +162,7 @@ class Engine:
     def shed(self, body: bytes) -> None:
         """Refuse a body without parsing it, if the queue alone shows that the answer would be late.
 
-        Only a queue that has refused a request lately is examined. A pipeline with a cache does not refuse here:
+        Only a queue that has refused a request recently is examined. A pipeline with a cache does not refuse here:
         the answer may be in the cache.
 
         Raises:

@@ -89,7 +89,7 @@ class Admission:
         )
 
     def has_refused_recently(self, now_s: float) -> bool:
-        """Return whether a request was refused lately because of the work ahead of it."""
+        """Return whether a request was refused recently because of the work ahead of it."""
         return now_s - self._refused_at_s < rules.OVERLOAD_LASTS_S
 
     def share_s(self, priority: int, now_s: float) -> float:

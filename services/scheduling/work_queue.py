@@ -75,7 +75,7 @@ class WorkQueue(Generic[Payload]):
 
     @property
     def has_refused_recently(self) -> bool:
-        """Whether work was refused lately because of the work ahead of it."""
+        """Whether work was refused recently because of the work ahead of it."""
         return self.admission.has_refused_recently(self._clock())
 
     @property

@@ -163,7 +163,7 @@ def test_overloaded_engine_refuses_unread_bodies_unless_urgent(tmp_path: Path) -
             await asyncio.sleep(0)
         engine.runner.queue.admission.seconds_per_batch = 10.0
         unread = b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'
-        engine.shed(unread)  # nothing was refused lately, so that bodies are read
+        engine.shed(unread)  # no refusal came before, and the body may be read
         for body in (b'{"deadline_ms": 10000}', unread):
             assert engine.runner.refusal(0, time.monotonic() + 9.0) is not None
             with pytest.raises(
