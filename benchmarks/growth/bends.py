@@ -91,7 +91,7 @@ def rise_of(xs: Sequence[float], ys: Sequence[float]) -> Rise | None:
 
 
 def _fitted(columns: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    weights, *_ = np.linalg.lstsq(columns, y, rcond=None)
+    weights = np.asarray(np.linalg.lstsq(columns, y, rcond=None)[0], dtype=np.float64)
     return weights, float(np.sum((columns @ weights - y) ** 2))
 
 
@@ -109,7 +109,10 @@ class Polynomial:
 
 
 def polynomial_of(xs: Sequence[float], ys: Sequence[float]) -> Polynomial:
-    """Fit a + b x + c x^2 to relative errors. No part is negative, so that a cost never falls beyond the last point.
+    """Fit a + b x, or a + b x + c x^2 if that fits much better, to relative errors.
+
+    No part is negative, so that a cost never falls beyond the last point. Noise alone adds no quadratic part, which
+    would dominate far beyond the last point.
 
     Args:
         xs: (N,) at least three.
@@ -118,5 +121,10 @@ def polynomial_of(xs: Sequence[float], ys: Sequence[float]) -> Polynomial:
     x, y = np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64)
     scale = float(x.max())
     columns = np.stack([np.ones_like(x), x / scale, (x / scale) ** 2], axis=1) / y[:, None]
-    (constant, linear, quadratic), _ = nnls(columns, np.ones_like(y))
+    (constant, linear), straight = nnls(columns[:, :2], np.ones_like(y))
+    weights, curved = nnls(columns, np.ones_like(y))
+    if len(x) > 3 and _LEAST_GAIN * curved**2 < straight**2:
+        constant, linear, quadratic = weights
+    else:
+        quadratic = 0.0
     return Polynomial(float(constant), float(linear / scale), float(quadratic / scale**2))

@@ -1,12 +1,12 @@
 """CPU per request against the number of candidates, by stage, with the walks' ranker and reranker."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases.workloads import WORKLOADS
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points
 from benchmarks.growth.in_process import MERGED, TOTAL, InProcess, with_changes
 from benchmarks.growth.tiled import home_with
 from services.paths import home_directory
@@ -14,7 +14,7 @@ from services.paths import home_directory
 _XS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
-def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Measure requests with each number of candidates, one request per batch."""
     pipeline = WORKLOADS["walks-200"].pipeline()
     with tempfile.TemporaryDirectory(prefix="rankway-growth-") as folder:

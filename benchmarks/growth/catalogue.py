@@ -3,13 +3,13 @@
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases.workloads import WORKLOADS
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points, Values
 from benchmarks.growth.in_process import TOTAL, InProcess, with_changes
 from benchmarks.growth.tiled import home_with
 from benchmarks.harness.meters.memory import memory_of
@@ -22,7 +22,7 @@ _LIMIT_S = 80.0
 PRIVATE, SHARED, START = "private memory per replica", "shared file pages", "seconds until a replica is ready"
 
 
-def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Start replicas over each catalogue, load both, and measure one of them."""
     pipeline = with_changes(WORKLOADS["walks-200"].pipeline(), {"candidates": {"kind": "sample"}})
     for items in xs:

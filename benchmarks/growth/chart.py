@@ -1,12 +1,13 @@
 """The description of a growth chart: what is varied, which series are measured, and how they are drawn."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Values = Mapping[str, float]
 """The figures at one point, by series."""
-Measure = Callable[[Sequence[int], Mapping[str, Any]], Iterator[tuple[int, Values]]]
+Points = Generator[tuple[int, Values], None, None]
+Measure = Callable[[Sequence[int], Mapping[str, Any]], Points]
 """Measures points in ascending order. The second argument has the settings, by name. Closing it cleans up."""
 
 

@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,7 +15,7 @@ import psutil
 from autoscale.profiles import write_profile
 from benchmarks.autoscaling.control import control_config
 from benchmarks.autoscaling.waiting import waiting_profile
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points, Values
 from benchmarks.growth.null_unit import IMPORT_PATH
 from benchmarks.growth.policy_time import policy_ms
 from benchmarks.harness.meters.memory import memory_of
@@ -29,13 +29,13 @@ from services.deployment.local_cluster import local_cluster
 from services.deployment.serve_config import serve_config
 from services.ray_internals.serve import deploy_document, serve_details
 
-_XS = (1, 2, 4, 8, 16, 32, 64)
+_XS = (1, 2, 4, 8, 16, 32, 48, 64)
 _CPUS = 0.02
-_START_LIMIT_S, _SETTLE_S, _POLL_S = 120.0, 3.0, 0.2
+_START_LIMIT_S, _SETTLE_S, _POLL_S = 150.0, 2.5, 0.2
 _MIB_PER_REPLICA, _RESERVED_MIB = 110, 4096
 POLICY, LOOP, DETAILS, PARSE = (
     "policy",
-    "control loop",
+    "controller CPU per loop",
     "reading Serve's details",
     "HAProxy reads its configuration",
 )
@@ -43,7 +43,7 @@ CONTROLLER, OTHERS = "controller", "replicas, raylet and GCS"
 HAPROXY_MIB, PRIVATE_MIB = "HAProxy MiB", "private MiB per replica"
 
 
-def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Start one cluster, and measure it idle at each number of replicas."""
     mark = secrets.token_hex(8)
     os.environ[MARK] = mark
@@ -103,17 +103,17 @@ def _wait(name: str, count: int) -> None:
 
 
 def _values(meter: CpuMeter, count: int, seconds: float) -> Values:
+    loops = _loops()
     before, started_s = meter.read(), time.perf_counter()
     time.sleep(seconds)
     after, wall_s = meter.read(), time.perf_counter() - started_s
-    used = core_seconds_by_role(before, after)
-    loop = serve_details()["controller_info"]["controller_health_metrics"]["loop_duration_s"]
+    used, loops = core_seconds_by_role(before, after), _loops() - loops
     roles: dict[str, list[int]] = {}
     for pid, process in after.items():
         roles.setdefault(process.role, []).append(pid)
     return {
         POLICY: policy_ms(count),
-        LOOP: loop["mean"] * 1e3,
+        LOOP: used.get("controller", 0.0) * 1e3 / loops,
         DETAILS: _median_ms(serve_details),
         PARSE: _median_ms(lambda: _parse(roles["haproxy"][0])),
         CONTROLLER: used.get("controller", 0.0) / wall_s,
@@ -123,11 +123,26 @@ def _values(meter: CpuMeter, count: int, seconds: float) -> Values:
     }
 
 
+def _loops() -> int:
+    loops: int = serve_details()["controller_health_metrics"]["num_control_loops"]
+    return loops
+
+
 def _parse(pid: int) -> None:
     """Let HAProxy check the running configuration. A reload does the same, and takes over the sockets."""
     program = os.readlink(f"/proc/{pid}/exe")
-    command = [program, "-c", "-q", "-f", os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]]
-    subprocess.run(command, check=True, timeout=30, capture_output=True)
+    path = _argument(pid, "-f")
+    done = subprocess.run(
+        [program, "-c", "-f", path], timeout=30, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"HAProxy refuses its own configuration {path}: {done.stderr}")
+
+
+def _argument(pid: int, option: str) -> str:
+    """Return the argument after an option in a process's command line."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return words[words.index(option) + 1]
 
 
 def _median_ms(run: Any) -> float:
@@ -147,8 +162,8 @@ CHART = Chart(
     panels=(
         Panel("ms", (LOOP, POLICY, DETAILS, PARSE), bend_of=LOOP, extrapolate_to=400),
         Panel("busy cores", (CONTROLLER, OTHERS), bend_of=CONTROLLER, extrapolate_to=400),
-        Panel("MiB", (HAPROXY_MIB, PRIVATE_MIB), extrapolate_to=400),
+        Panel("MiB", (HAPROXY_MIB, PRIVATE_MIB), scale="linear", extrapolate_to=400),
     ),
     measure=measure,
-    settings={"seconds": 5.0},
+    settings={"seconds": 6.0},
 )

@@ -11,7 +11,7 @@ from benchmarks.growth.figures import Figures
 from models.extras import require
 
 _COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#7a6c5d")
-_PANEL_IN = (4.6, 2.9)
+_PANEL_IN = (4.4, 3.5)
 _TITLE_WIDTH = 62
 _UNITS = ((1e6, "M"), (1e3, "k"))
 
@@ -61,12 +61,14 @@ def _draw_panel(axes: Any, panel: Panel, figures: Figures) -> None:
     axes.minorticks_off()
     if panel.scale == "log":
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(lambda _y, _place: "")
     else:
         axes.set_ylim(bottom=0, top=top * 1.1 or 1)
     axes.set_xlabel(figures.chart.x_label)
     axes.set_ylabel(panel.y_label)
     axes.grid(visible=True, linewidth=0.3)
-    axes.legend(fontsize=7, loc="best")
+    axes.yaxis.set_major_formatter(lambda y, _place: _short(float(f"{y:.3g}")))
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2, frameon=False)
 
 
 def _continue(axes: Any, name: str, colour: str, to: int, figures: Figures) -> float:
@@ -86,7 +88,10 @@ def _mark(axes: Any, at: float, text: str) -> None:
     axes.axvline(at, color="#888888", linewidth=0.8, linestyle="--")
     place = (at, 0.03)
     text = f"{text} at {_short(float(f'{at:.2g}'))}"
-    axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=7, rotation=90, ha="right")
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+    axes.annotate(
+        text, place, xycoords=("data", "axes fraction"), fontsize=7, rotation=90, ha="right", bbox=box
+    )
 
 
 def _readable(xs: list[int]) -> list[int]:

@@ -1,7 +1,7 @@
 """CPU per request against the length of the user's history: the whole ranker, and with the encoded history cached."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from benchmarks.cases.workloads import WORKLOADS
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points
 from benchmarks.growth.in_process import InProcess, with_changes
 from benchmarks.growth.tiled import write_tiled_catalogue
 from models.architectures import build_architecture
@@ -33,7 +33,7 @@ _CACHE = {"max_bytes": 1 << 30}
 WITHOUT, HIT, FEATURES = "ranker, history encoded", "ranker, history cached", "features stage"
 
 
-def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Measure one user for each length, without the history cache and with every lookup a hit."""
     with tempfile.TemporaryDirectory(prefix="rankway-growth-") as folder:
         home = Path(folder)

@@ -27,7 +27,7 @@ def with_changes(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]
     """Return the pipeline with changed fields in some sections. None removes a section or a field."""
     data = config.model_dump(mode="json")
     for section, fields in changes.items():
-        changed = {} if fields is None else (data[section] or {}) | fields
+        changed = {} if fields is None else {**(data[section] or {}), **fields}
         data[section] = {name: value for name, value in changed.items() if value is not None} or None
     return validated(data, "growth")
 

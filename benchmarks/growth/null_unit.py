@@ -4,10 +4,10 @@ It reports the same counts as a real replica to Serve's controller, at the same 
 because each replica's process imports it.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from ray import serve
-from ray.serve import Application
+from ray.serve import Application, Deployment
 
 IMPORT_PATH = "benchmarks.growth.null_unit:build"
 COUNTS = (
@@ -39,7 +39,7 @@ def build(args: dict[str, Any]) -> Application:
 
     parsed = PipelineArgs.model_validate(args)
     placement = placements(parsed.config, parsed.config.ingress_unit)[0]
-    deployment = serve.deployment(NullUnit).options(
+    deployment = cast(Deployment, serve.deployment(NullUnit)).options(
         name=placement.deployment,
         ray_actor_options={"num_cpus": placement.cpus},
         **replicas_options(placement, parsed),

@@ -46,7 +46,7 @@ def write_tiled_catalogue(
 
 
 def _write_column(path: Path, column: NDArray[Any], order: NDArray[np.int64]) -> None:
-    target: NDArray[Any] = npy.open_memmap(path, "w+", column.dtype, (len(order), *column.shape[1:]))
+    target = npy.open_memmap(path, "w+", column.dtype, (len(order), *column.shape[1:]))
     for first in range(0, len(order), _AT_ONCE):
         rows = order[first : first + _AT_ONCE] % len(column)
         target[first : first + len(rows)] = column[rows]

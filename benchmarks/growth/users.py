@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points
 from benchmarks.growth.redis_rows import RESERVED_BYTES, bytes_needed, insert
 from benchmarks.harness.redis_server import RedisServer, redis_server
 from models.features.definition import Feature, FeatureSet
@@ -34,7 +34,7 @@ LMDB, LMDB_BATCH, COLD = "LMDB, one user", "LMDB, each of 16 users", "LMDB, one 
 REDIS, REDIS_BATCH = "Redis, one user", "Redis, each of 16 users"
 
 
-def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Fill both stores up to each number of users, and read from them."""
     with ExitStack() as stack:
         folder = Path(

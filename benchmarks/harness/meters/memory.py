@@ -41,6 +41,6 @@ class Growth:
 def memory_of(pid: int) -> tuple[int, int]:
     """Return the bytes in anonymous pages and in file pages."""
     lines = dict(
-        line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
     )
     return int(lines["RssAnon"].split()[0]) * 1024, int(lines["RssFile"].split()[0]) * 1024

@@ -55,6 +55,14 @@ def test_extrapolation_continues_a_polynomial(constant: float, linear: float, qu
     assert fit(400) == pytest.approx(constant + linear * 400 + quadratic * 160_000, rel=1e-3)
 
 
+@given(st.integers(0, 1000))
+def test_noise_on_a_line_is_not_extrapolated_as_a_curve(seed: int) -> None:
+    xs = [1, 2, 4, 8, 16, 32, 64]
+    noise = np.random.default_rng(seed).normal(0, 0.03, len(xs))
+    fit = polynomial_of(xs, ((5 + 0.5 * np.array(xs)) * np.exp(noise)).tolist())
+    assert 120 < fit(400) < 350
+
+
 def test_extrapolated_cost_never_falls() -> None:
     fit = polynomial_of([1, 2, 4, 8], [4.0, 3.0, 2.0, 1.0])
     assert fit(400) >= fit(8) > 0

@@ -1,7 +1,7 @@
 """The figures of a growth chart: interrupted runs continue, and the report names bends and extrapolations."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.growth.__main__ import CHARTS, as_text, measure
-from benchmarks.growth.chart import Chart, Panel, Values
+from benchmarks.growth.chart import Chart, Panel, Points
 from benchmarks.growth.drawing import draw
 from benchmarks.growth.figures import Figures
 
 XS = (1, 2, 4, 8, 16, 32, 64)
 
 
-def cost(xs: Sequence[int], settings: Mapping[str, Any]) -> Iterator[tuple[int, Values]]:
+def cost(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     for x in xs:
         yield x, {"cost": 8.0 + settings["slope"] * x, "other": 1.0}
 

@@ -43,7 +43,7 @@ def test_source_items_keep_their_values_and_new_items_repeat_them(home: Path, tm
         own, copy = source.columns["v"][source.row_by_id[item]], tiled.columns["v"][tiled.row_by_id[item]]
         assert np.array_equal(own, copy)
     counts = np.unique(tiled.columns["v"][:, 0], return_counts=True)[1]
-    assert counts.tolist() == [334, 333, 333]
+    assert sorted(counts.tolist()) == [333, 333, 334]
     assert tiled.details(999) == b"{}"
 
 

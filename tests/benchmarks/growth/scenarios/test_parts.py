@@ -44,9 +44,12 @@ def test_more_replicas_sustain_more_requests() -> None:
 
 def test_settings_can_change_and_remove_fields() -> None:
     pipeline = WORKLOADS["walks-200"].pipeline()
-    changed = with_changes(pipeline, {"candidates": {"count": 7}, "reranker": None, "fallback": None})
+    changed = with_changes(
+        pipeline, {"candidates": {"count": 7}, "features": {"live": None}, "fallback": None}
+    )
     assert changed.candidates.count == 7
-    assert changed.reranker is None
+    assert changed.fallback is None
+    assert (changed.features.live, changed.features.store) == (None, pipeline.features.store)
 
 
 @pytest.mark.slow
