@@ -11,6 +11,8 @@ _LEAST_CHANGE = 0.2
 """A smaller change of slope is no bend."""
 _LEAST_GAIN = 4.0
 """Two lines must fit that many times better than one, by the sum of squares."""
+_CURVE_GAIN = 16.0
+"""The same for a quadratic part, which counts for much more beyond the last point."""
 _LEAST_RISE = 1.3
 _PLACES = 400
 
@@ -123,7 +125,7 @@ def polynomial_of(xs: Sequence[float], ys: Sequence[float]) -> Polynomial:
     columns = np.stack([np.ones_like(x), x / scale, (x / scale) ** 2], axis=1) / y[:, None]
     (constant, linear), straight = nnls(columns[:, :2], np.ones_like(y))
     weights, curved = nnls(columns, np.ones_like(y))
-    if len(x) > 3 and _LEAST_GAIN * curved**2 < straight**2:
+    if len(x) > 3 and _CURVE_GAIN * curved**2 < straight**2:
         constant, linear, quadratic = weights
     else:
         quadratic = 0.0
