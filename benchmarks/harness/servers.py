@@ -56,11 +56,20 @@ def _is_healthy(server: Server) -> bool:
 
 
 @contextmanager
-def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run ``rankway serve`` with additional environment ``settings``. It is stopped by SIGINT, as with Ctrl-C."""
+def service(
+    config: Path, settings: Mapping[str, str] | None = None, checkout: Path = _ROOT
+) -> Iterator[Server]:
+    """Run ``rankway serve``. It is stopped by SIGINT, as with Ctrl-C.
+
+    Args:
+        config: the pipeline.
+        settings: additional environment variables.
+        checkout: root of the repository's checkout to run. Another one than this one runs with its own ``.venv``.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
-    with running(command, port, settings or {}) as server:
+    python = sys.executable if checkout == _ROOT else str(checkout / ".venv/bin/python")
+    command = [python, "-m", "cli.main", "serve", str(config), "--port", str(port)]
+    with running(command, port, settings or {}, folder=checkout) as server:
         _wait_until_announced(server)
         yield server
 
@@ -88,14 +97,16 @@ def running(
     port: int,
     settings: Mapping[str, str],
     is_ready: Callable[[Server], bool] = _is_healthy,
+    folder: Path = _ROOT,
 ) -> Iterator[Server]:
     """Run a server until it is ready, and stop it and all its processes afterwards.
 
     Args:
-        command: starts the server, from the repository's root.
+        command: starts the server.
         port: the port on which it will listen.
         settings: additional environment variables.
         is_ready: asked ten times a second until it returns True.
+        folder: the command's working directory.
 
     Raises:
         RuntimeError: the server ended, or was not ready in time.
@@ -105,7 +116,7 @@ def running(
     with tempfile.NamedTemporaryFile(prefix="rankway-benchmark-", suffix=".log") as log:
         process = subprocess.Popen(
             command,
-            cwd=_ROOT,
+            cwd=folder,
             env={**os.environ, **settings, MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=log,

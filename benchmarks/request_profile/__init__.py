@@ -1,0 +1,1 @@
+"""The CPU of one request from socket to socket, by process, thread and layer."""

@@ -1,0 +1,110 @@
+"""Measures a running service with some numbers of clients, and splits its CPU per request."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from benchmarks.harness.cells import rank_request
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.load import run_closed
+from benchmarks.harness.meters.processes import core_seconds_by_role
+from benchmarks.harness.results import LoadResult
+from benchmarks.harness.servers import Server
+from benchmarks.request_profile.layers import split
+from benchmarks.request_profile.samples import Sample, by_layer, recorded
+from benchmarks.request_profile.threads import LOOP, MODEL, REST, read_threads, roles, used_s
+
+REPLICAS = "replica"
+_HOST = "127.0.0.1"
+_WARM_CLIENTS = 16
+_WARM_S = 2.0
+_MIN_US = 0.05  # a process that used less is not listed
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The figures with one number of clients. CPU is in microseconds per request.
+
+    Attributes:
+        processes: CPU by role. All replicas are one role.
+        threads: the replicas' CPU by thread.
+        layers: the CPU of each thread by layer.
+    """
+
+    clients: int
+    rps: float
+    p50_ms: float
+    processes: dict[str, float]
+    threads: dict[str, float]
+    layers: dict[str, dict[str, float]]
+
+    @property
+    def total_us(self) -> float:
+        """The CPU of all processes."""
+        return sum(self.processes.values())
+
+
+class Profiler:
+    """A service's replicas and their threads, found while the service is warmed up."""
+
+    def __init__(self, server: Server, bodies: Sequence[bytes], *, sampled: bool) -> None:
+        """Warm the service up.
+
+        Args:
+            server: the service.
+            bodies: the requests' bodies, sent in turn.
+            sampled: whether to sample layers with perf.
+        """
+        self._server, self._sampled = server, sampled
+        self._requests = [rank_request(f"{_HOST}:{server.port}", body) for body in bodies]
+        processes = server.meter.read().items()
+        self._replicas = [pid for pid, process in processes if process.role.startswith(REPLICAS)]
+        before = read_threads(self._replicas)
+        self._load(_WARM_CLIENTS, _WARM_S)
+        self._roles = roles(before, read_threads(self._replicas))
+
+    def cell(self, clients: int, seconds: float) -> Cell:
+        """Measure CPU in one window, then layers in another, because perf costs CPU itself."""
+        processes, threads = self._server.meter.read(), read_threads(self._replicas)
+        loop, result = self._load(clients, seconds)
+        after = read_threads(self._replicas)
+        by_process = core_seconds_by_role(processes, self._server.meter.read())
+        us = 1e6 / max(1, loop.answered)
+        by_thread = dict.fromkeys((LOOP, MODEL, REST), 0.0)
+        for tid, spent_s in used_s(threads, after).items():
+            by_thread[self._roles.get(tid, REST)] += spent_s * us
+        counts = self._counts(clients, seconds)
+        return Cell(
+            clients=clients,
+            rps=result.rps,
+            p50_ms=result.p50_ms,
+            processes=_merged({role: spent_s * us for role, spent_s in by_process.items()}, by_thread),
+            threads=by_thread,
+            layers={name: split(spent_us, counts[name]) for name, spent_us in by_thread.items()},
+        )
+
+    def _counts(self, clients: int, seconds: float) -> dict[str, Counter[str]]:
+        """Return the number of samples by thread and layer."""
+        counts: dict[str, Counter[str]] = {LOOP: Counter(), MODEL: Counter(), REST: Counter()}
+        recording = recorded(self._replicas, seconds) if self._sampled else nullcontext(list[Sample]())
+        with recording as samples:
+            if self._sampled:
+                self._load(clients, seconds)
+        for tid, layers in by_layer(samples).items():
+            counts[self._roles.get(tid, REST)] += layers
+        return counts
+
+    def _load(self, clients: int, seconds: float) -> tuple[ClosedLoop, LoadResult]:
+        loop = ClosedLoop(self._requests, clients=clients, duration_s=seconds)
+        return loop, run_closed(_HOST, self._server.port, loop)
+
+
+def _merged(processes: Mapping[str, float], threads: Mapping[str, float]) -> dict[str, float]:
+    """Return the CPU by process, the largest first, with one entry for all replicas: the sum of their threads.
+
+    The kernel counts a thread's CPU in nanoseconds, and a process's CPU in ticks.
+    """
+    others = {role: us for role, us in processes.items() if not role.startswith(REPLICAS) and us >= _MIN_US}
+    merged = {REPLICAS: sum(threads.values()), **others}
+    return dict(sorted(merged.items(), key=lambda item: -item[1]))
