@@ -8,11 +8,8 @@ clients in memory instead of sockets.
 import asyncio
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import uvloop
@@ -22,26 +19,16 @@ from uvicorn.server import ServerState
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.cells import rank_request
 from benchmarks.request_profile.threads import LOOP, MODEL
+from benchmarks.request_profile.tracer import Function, Tracer
 from services.app import StandaloneApp, build_application
 from services.ingress.direct import DirectAnswer, DirectProtocol
 
-_ROOT = Path(__file__).resolve().parents[2]
 _WARM_ANSWERS = 200
 _COUNTED_ANSWERS = 1000
 _LIMIT_S = 60.0
 _THINKING_S = 0.01  # between an answer and the next request. Requests then meet in the queue, as in a service
 _SHOWN = 25
 _THREADS = {"MainThread": LOOP, "model": MODEL}
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function's instructions and calls per request."""
-
-    name: str
-    file: str
-    instructions: float
-    calls: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +39,6 @@ class Counted:
     clients: int
     answers: int
     threads: dict[str, list[Function]]
-
-
-class Tracer:
-    """Counts executed instructions by thread and function."""
-
-    def __init__(self) -> None:
-        """Count nothing before the threads are traced."""
-        self.instructions: dict[str, Counter[CodeType]] = {name: Counter() for name in _THREADS}
-        self.calls: dict[str, Counter[CodeType]] = {name: Counter() for name in _THREADS}
-
-    def clear(self) -> None:
-        """Forget all counts."""
-        for counter in (*self.instructions.values(), *self.calls.values()):
-            counter.clear()
-
-    def trace(self, frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
-        """Count a call and the instructions in it. Python calls this for each traced event."""
-        name = threading.current_thread().name
-        if name not in _THREADS:
-            return None
-        if event == "call":
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
-            self.calls[name][frame.f_code] += 1
-        elif event == "opcode":
-            self.instructions[name][frame.f_code] += 1
-        return self.trace
-
-    def functions(self, thread: str, answers: int) -> list[Function]:
-        """Return a thread's functions with their counts per answer."""
-        return [
-            Function(
-                code.co_qualname,
-                _short(code.co_filename),
-                number / answers,
-                self.calls[thread][code] / answers,
-            )
-            for code, number in self.instructions[thread].most_common()
-        ]
 
 
 class _Layer:
@@ -147,7 +96,7 @@ def count(workload: Workload, clients: int) -> Counted:
 
 
 async def _count(config: Path, workload: Workload, clients: int) -> Counted:
-    tracer = Tracer()
+    tracer = Tracer(_THREADS)
     threading.settrace(tracer.trace)  # for the model thread, which starts when the application is loaded
     try:
         application = build_application(config)
@@ -202,8 +151,3 @@ def as_text(counted: Counted) -> str:
             for each in functions[:_SHOWN]
         ]
     return "\n".join(lines) + "\n"
-
-
-def _short(path: str) -> str:
-    """Return a path without the repository's or the packages' folder."""
-    return path.removeprefix(f"{_ROOT}/").rpartition("site-packages/")[2]

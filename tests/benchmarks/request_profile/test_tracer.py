@@ -1,6 +1,6 @@
 import threading
 
-from benchmarks.request_profile.instructions import Tracer
+from benchmarks.request_profile.tracer import Tracer
 
 
 def test_counts_the_instructions_and_calls_of_a_function_on_the_model_thread() -> None:
@@ -11,7 +11,7 @@ def test_counts_the_instructions_and_calls_of_a_function_on_the_model_thread() -
         return total
 
     def counted(count: int) -> tuple[float, float]:
-        tracer = Tracer()
+        tracer = Tracer(["model"])
         threading.settrace(tracer.trace)
         thread = threading.Thread(target=work, args=(count,), name="model")
         thread.start()
