@@ -1,5 +1,6 @@
 """Measures a running service with some numbers of clients, and splits its CPU per request."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.harness.cells import rank_request
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.load import run_closed
-from benchmarks.harness.meters.processes import core_seconds_by_role
+from benchmarks.harness.meters.processes import core_seconds_by_role, machine_busy_s
 from benchmarks.harness.results import LoadResult
 from benchmarks.harness.servers import Server
 from benchmarks.request_profile.layers import split
@@ -27,6 +28,7 @@ class Cell:
     """The figures with one number of clients. CPU is in microseconds per request.
 
     Attributes:
+        foreign_cores: cores that processes other than server and client kept busy. Above 0.15 the cell is disturbed.
         processes: CPU by role. All replicas are one role.
         threads: the replicas' CPU by thread.
         layers: the CPU of each thread by layer.
@@ -35,6 +37,7 @@ class Cell:
     clients: int
     rps: float
     p50_ms: float
+    foreign_cores: float
     processes: dict[str, float]
     threads: dict[str, float]
     layers: dict[str, dict[str, float]]
@@ -67,8 +70,10 @@ class Profiler:
     def cell(self, clients: int, seconds: float) -> Cell:
         """Measure CPU in one window, then layers in another, because perf costs CPU itself."""
         processes, threads = self._server.meter.read(), read_threads(self._replicas)
+        busy_s, client_s, started_s = machine_busy_s(), time.process_time(), time.perf_counter()
         loop, result = self._load(clients, seconds)
-        after = read_threads(self._replicas)
+        foreign_s = machine_busy_s() - busy_s - (time.process_time() - client_s)
+        wall_s, after = time.perf_counter() - started_s, read_threads(self._replicas)
         by_process = core_seconds_by_role(processes, self._server.meter.read())
         us = 1e6 / max(1, loop.answered)
         by_thread = dict.fromkeys((LOOP, MODEL, REST), 0.0)
@@ -79,6 +84,7 @@ class Profiler:
             clients=clients,
             rps=result.rps,
             p50_ms=result.p50_ms,
+            foreign_cores=max(0.0, foreign_s - sum(by_process.values())) / wall_s,
             processes=_merged({role: spent_s * us for role, spent_s in by_process.items()}, by_thread),
             threads=by_thread,
             layers={name: split(spent_us, counts[name]) for name, spent_us in by_thread.items()},

@@ -18,6 +18,7 @@ def as_text(cells: Sequence[Cell]) -> str:
         row("clients", lambda cell: cell.clients, 0),
         row("requests per second", lambda cell: cell.rps, 0),
         row("p50 in ms", lambda cell: cell.p50_ms, 2),
+        row("cores busy elsewhere", lambda cell: cell.foreign_cores, 2),
         "",
         "microseconds of CPU per request",
         row("all processes", lambda cell: cell.total_us),

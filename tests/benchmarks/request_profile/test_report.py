@@ -5,7 +5,7 @@ from benchmarks.request_profile.report import as_text
 
 def _cell(layers: dict[str, dict[str, float]]) -> Cell:
     threads = {"event loop": 40.0, "model threads": 90.0, "other threads": 1.0}
-    return Cell(10, 5000.0, 1.8, {"replica": 131.0, "haproxy": 35.0}, threads, layers)
+    return Cell(10, 5000.0, 1.8, 0.02, {"replica": 131.0, "haproxy": 35.0}, threads, layers)
 
 
 def test_layers_follow_their_thread_and_threads_follow_the_replica() -> None:
@@ -14,7 +14,7 @@ def test_layers_follow_their_thread_and_threads_follow_the_replica() -> None:
         "model threads": {"kernel": 90.0},
         "other threads": {},
     }
-    lines = [line.rsplit(None, 1) for line in as_text([_cell(layers)]).splitlines()[5:]]
+    lines = [line.rsplit(None, 1) for line in as_text([_cell(layers)]).splitlines()[6:]]
     assert [(name.strip(), value) for name, value in lines] == [
         ("all processes", "166.0"),
         ("replica", "131.0"),
