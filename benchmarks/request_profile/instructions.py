@@ -106,7 +106,7 @@ async def _count(config: Path, workload: Workload, clients: int) -> Counted:
         requests.put_nowait({"type": "lifespan.startup"})
         started = await answers.get()
     finally:
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
     if started["type"] != "lifespan.startup.complete":
         raise RuntimeError(f"the application did not start: {started}")
     settings = Config(

@@ -16,7 +16,7 @@ def test_counts_the_instructions_and_calls_of_a_function_on_the_model_thread() -
         thread = threading.Thread(target=work, args=(count,), name="model")
         thread.start()
         thread.join()
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         function = next(each for each in tracer.functions("model", 2) if each.name.endswith("work"))
         return function.instructions, function.calls
 
