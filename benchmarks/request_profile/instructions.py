@@ -1,8 +1,8 @@
 """Counts the Python instructions of a request by function, on the event loop and on the model thread.
 
-The count has hardly any noise, so it shows small changes that a time cannot show. It says nothing about the time inside
-C functions. The application runs in this process, behind the protocol that parses HTTP in a replica. Requests come from
-clients in memory instead of sockets.
+A count does not depend on the machine's speed, so it shows small changes that a time cannot show. Functions that run
+once per batch vary with the batch size. The count says nothing about the time inside C functions. The application runs
+in this process, behind the protocol that parses HTTP in a replica. Requests come from clients in memory, not sockets.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ _LAYERS = (
     ("Python", re.compile(r"/libpython|/lib-dynload/|/bin/python")),
 )
 _COPIES = "memory copies"
-_COPY = re.compile(r"^_*mem(cpy|move|set|cmp|pcpy)")  # libc's functions, one for each instruction set
+_COPY = re.compile(r"^_*mem(?!chr|cmp)")  # libc's functions, one for each instruction set
 _LIBC = re.compile(r"/libc(\.so|-\d)")
 
 

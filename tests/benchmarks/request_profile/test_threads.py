@@ -25,7 +25,13 @@ def test_the_oldest_busy_thread_of_each_replica_is_its_event_loop() -> None:
     before = {
         tid: Thread(pid, started, 0.0) for tid, pid, started in ((1, 1, 5), (2, 1, 6), (3, 1, 9), (4, 2, 7))
     }
-    spent_s = {1: 0.01, 2: 0.2, 3: 0.9, 4: 0.3, 5: 0.8}
+    spent_s = {
+        1: 0.4,  # a main thread is never an event loop
+        2: 0.2,
+        3: 0.9,
+        4: 0.3,
+        5: 0.8,
+    }
     after = {tid: thread._replace(cpu_s=spent_s[tid]) for tid, thread in before.items()}
     after[5] = Thread(2, 8, spent_s[5])  # began between the readings
     assert roles(before, after) == {1: REST, 2: LOOP, 3: MODEL, 4: LOOP, 5: MODEL}
