@@ -130,7 +130,7 @@ def _item(spec: InputSpec, name: str, catalogue: Catalogue, timelines: ItemTimel
         if past is None:
             values = column.take(rows, axis=0, mode="wrap")  # row -1, an unknown item, is overwritten below
         else:
-            lengths = np.diff(call.ragged(base).offsets)
+            lengths = call.ragged(base).lengths
             values = past.values(column_name, rows, np.repeat(past.times_of(call.batch), lengths))
         unknown = rows < 0
         if unknown.any():

@@ -41,7 +41,7 @@ class Derived(NamedTuple):
         if not isinstance(source, RaggedArray):
             return self._of(source, now_s)
         if now_s is not None and self.is_timed and len(now_s) > 1:  # a single time fits all values
-            now_s = now_s.repeat(source.offsets[1:] - source.offsets[:-1])
+            now_s = now_s.repeat(source.lengths)
         return RaggedArray(self._of(source.values, now_s), source.offsets)
 
     def of_candidates(
@@ -49,7 +49,7 @@ class Derived(NamedTuple):
     ) -> NDArray[Any]:
         """Return the column for the batch's N candidates, from their other columns."""
         if now_s is not None and self.is_timed and len(now_s) > 1:
-            now_s = now_s.repeat(batch.offsets[1:] - batch.offsets[:-1])
+            now_s = now_s.repeat(batch.lengths)
         return self._of(columns[self.transform.of], now_s)
 
     def _of(self, values: NDArray[Any], now_s: NDArray[np.float64] | None) -> NDArray[Any]:

@@ -35,7 +35,7 @@ def without_stale(feature: Feature, column: Column, age_s: NDArray[np.float64]) 
     if not stale.any():
         return column
     if isinstance(column, RaggedArray):
-        lengths = np.where(stale, 0, np.diff(column.offsets))
-        return RaggedArray(column.values[np.repeat(~stale, np.diff(column.offsets))], offsets_of(lengths))
+        lengths = np.where(stale, 0, column.lengths)
+        return RaggedArray(column.values[np.repeat(~stale, column.lengths)], offsets_of(lengths))
     column[stale] = feature.default_value()
     return column

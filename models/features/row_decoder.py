@@ -60,7 +60,7 @@ class _Events:
         last_s, first_now_s = flat[AT_S].max(initial=-np.inf), min(now_s.tolist())
         if not len(flat) or last_s < first_now_s - self._window_s:
             return {feature.column: without_events(feature, len(events)) for feature in self._features}
-        if last_s < first_now_s and max((offsets[1:] - offsets[:-1]).tolist()) <= self._limit:
+        if last_s < first_now_s and max(events.lengths.tolist()) <= self._limit:
             return {
                 column: RaggedArray(np.ascontiguousarray(flat[field], dtype), offsets)
                 for column, field, dtype in self._lists

@@ -94,7 +94,7 @@ def _tokenise(
     for first in range(0, len(catalogue), _AT_ONCE):
         rows = range(first, min(first + _AT_ONCE, len(catalogue)))
         tokens = reader.tokens(list(item_texts(catalogue, source, rows)), max_tokens)
-        lengths[rows.start : rows.stop] = np.diff(tokens.offsets)
+        lengths[rows.start : rows.stop] = tokens.lengths
         file.write(tokens.values.astype("<i4").tobytes())
     return lengths
 

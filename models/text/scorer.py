@@ -78,7 +78,7 @@ class PairScorer:
         scores = np.zeros(batch.candidate_count, np.float32) if before is None else before.astype(np.float32)
         queries = self._queries(batch)
         query_of = batch.request_of()
-        with_query = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
+        with_query = np.flatnonzero(queries.lengths[query_of] > 0)
         texts, text_of = self._texts.of(batch.rows[with_query])
         for micro in self._batcher(queries, query_of[with_query], texts, text_of):
             result = runtime.run(micro.inputs)[output]

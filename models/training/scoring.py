@@ -31,7 +31,7 @@ def score(
     scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
     done = 0
     with torch.inference_mode():
-        longest = int(np.diff(lists.batch.offsets).max(initial=1))
+        longest = int(lists.batch.lengths.max(initial=1))
         lists_per_pass = max(1, min(LISTS_SCORED_TOGETHER, CANDIDATES_SCORED_TOGETHER // longest))
         for requests in lists.by_size(lists_per_pass):
             inputs = send_to_device(lists.step(requests).inputs, device)

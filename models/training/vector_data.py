@@ -139,11 +139,11 @@ class VectorData:
         completed = self.view.completed(lists if sent is None else sent.laid_over(lists, self.view.catalogue))
         vectors = self.build(completed, self.width)
         reference = None if self.reference is None else self.reference(completed)
-        sizes = np.diff(batch.offsets)
+        sizes = batch.lengths
         return VectorLists(first, total, sizes, batch.rows, labels, vectors, reference, sent)
 
     def _lists_at_once(self, split: str, batch: RaggedBatch) -> int:
-        longest = int(np.diff(batch.offsets).max(initial=1))
+        longest = int(batch.lengths.max(initial=1))
         if self.over is not None:
             longest = len(self.view.catalogue) if split == "valid" else longest + self.over.negatives
         return max(1, _ROWS_AT_ONCE // max(1, longest))

@@ -82,7 +82,7 @@ class ListsMaker:
             parts.append(part)
             keys.append(part_keys)
         batch = RaggedBatch.concatenate(parts)
-        positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+        positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], batch.lengths)
         all_keys = np.concatenate(keys)
         shown = ShownLists(
             batch=batch,

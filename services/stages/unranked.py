@@ -56,7 +56,7 @@ class GivenStage:
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Score every candidate by its place."""
-        starts = np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+        starts = np.repeat(batch.offsets[:-1], batch.lengths)
         places = np.arange(1, batch.candidate_count + 1) - starts
         return _scored(batch, (1.0 / places).astype(np.float32))
 

@@ -42,5 +42,5 @@ def some_unknown(
 
 
 def _emptied(column: RaggedArray, unknown: NDArray[np.bool_]) -> RaggedArray:
-    lengths = np.diff(column.offsets)
+    lengths = column.lengths
     return RaggedArray(column.values[~np.repeat(unknown, lengths)], offsets_of(np.where(unknown, 0, lengths)))

@@ -86,7 +86,7 @@ class Lists:
             size: lists per step.
             random: the random generator.
         """
-        lengths, past = np.diff(self.batch.offsets), _longest_past(self.batch)
+        lengths, past = self.batch.lengths, _longest_past(self.batch)
         order = random.permutation(len(self))
         chunk = size * _STEPS_SORTED_TOGETHER
         steps: list[NDArray[np.int64]] = []
@@ -100,7 +100,7 @@ class Lists:
 
     def by_size(self, size: int) -> Iterator[NDArray[np.int64]]:
         """Yield the indices of all lists once, ``size`` at a time. Lists of similar size are together."""
-        order = np.lexsort((np.diff(self.batch.offsets), _longest_past(self.batch)))
+        order = np.lexsort((self.batch.lengths, _longest_past(self.batch)))
         for start in range(0, len(order), size):
             yield order[start : start + size]
 
@@ -110,5 +110,5 @@ def _padded(values: NDArray[np.float32], offsets: NDArray[np.int64]) -> Tensor:
 
 
 def _longest_past(batch: RaggedBatch) -> NDArray[np.int64]:
-    past = [np.diff(column.offsets) for column in batch.requests.values() if isinstance(column, RaggedArray)]
+    past = [column.lengths for column in batch.requests.values() if isinstance(column, RaggedArray)]
     return np.max(past, axis=0) if past else np.zeros(len(batch), dtype=np.int64)

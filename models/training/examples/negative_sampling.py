@@ -75,7 +75,7 @@ def over_catalogue(
         past = batch.requests[f"user.{history}"]
         assert isinstance(past, RaggedArray)
         rows = catalogue.rows_of_keys(past.values)
-        request = np.repeat(np.arange(len(batch)), np.diff(past.offsets))
+        request = np.repeat(np.arange(len(batch)), past.lengths)
         included[request[rows >= 0], rows[rows >= 0]] = False
         included |= full > 0
     rows = np.broadcast_to(np.arange(items), full.shape)[included]

@@ -22,7 +22,7 @@ def without_unknown_items(
     if not known.all():
         batch = batch.keep(np.flatnonzero(known), offsets_of(known)[batch.offsets])
         labels = labels[known]
-    counts = np.diff(batch.offsets)
+    counts = batch.lengths
     if (counts < 2).any():
         batch = batch.adding(candidates={"label": labels}).take(np.flatnonzero(counts > 1))
         batch, labels = _split_labels(batch)
@@ -38,7 +38,7 @@ def of_catalogue(batch: RaggedBatch, labels: NDArray[np.float32]) -> tuple[Ragge
     if not known.all():
         batch = batch.keep(np.flatnonzero(known), offsets_of(known)[batch.offsets])
         batch = batch.adding(candidates={"label": labels[known]})
-        batch, labels = _split_labels(batch.take(np.flatnonzero(np.diff(batch.offsets))))
+        batch, labels = _split_labels(batch.take(np.flatnonzero(batch.lengths)))
     columns = {name: column for name, column in batch.candidates.items() if name != SENT}
     return replace(batch, candidates=columns), labels
 

@@ -118,7 +118,7 @@ class HistoryScorer:
         history = None if self._history_column is None else columns[self._history_column]
         if not isinstance(history, RaggedArray):
             return [row.copy() for row in encoded]
-        lengths = np.diff(history.offsets)
+        lengths = history.lengths
         padding = (lengths.max() - lengths).tolist()
         return [row[: len(row) - pad_length].copy() for row, pad_length in zip(encoded, padding, strict=True)]
 

@@ -152,7 +152,7 @@ class Rules:
         assert isinstance(history, RaggedArray)
         assert isinstance(at_s, RaggedArray)
         assert isinstance(now_s, np.ndarray)
-        owner = np.repeat(np.arange(len(batch), dtype=np.int64), np.diff(history.offsets))
+        owner = np.repeat(np.arange(len(batch), dtype=np.int64), history.lengths)
         recent = at_s.values >= now_s[owner] - rule.within_days * _DAY_S
         keys = batch.candidates.get(KEYS)
         if keys is None:
