@@ -87,9 +87,8 @@ class Aggregated(Protocol):
         """Whether the feature is a sequence of values."""
         ...
 
-    @property
-    def default(self) -> float | tuple[float, ...]:
-        """The value for a user without events."""
+    def default_values(self, count: int) -> NDArray[Any]:
+        """Return the value for a user without events, ``count`` times."""
         ...
 
 
@@ -214,7 +213,7 @@ def without_events(feature: Aggregated, users: int) -> Column:
     if feature.ragged:
         empty = np.empty((0, *feature.shape), dtype=feature.dtype)
         return RaggedArray(empty, np.zeros(users + 1, dtype=np.int64))
-    return np.full((users, *feature.shape), feature.default, dtype=feature.dtype)
+    return feature.default_values(users)
 
 
 def _reduce(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slices: _Slices) -> Column:

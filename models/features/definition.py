@@ -164,6 +164,10 @@ class Feature(BaseModel):
         """Return the default as an array with the feature's shape and dtype."""
         return np.full(self.shape, self.default, dtype=self.dtype)
 
+    def default_values(self, count: int) -> NDArray[Any]:
+        """Return the default ``count`` times, as an array (count, ...)."""
+        return np.full((count, *self.shape), self.default, dtype=self.dtype)
+
 
 class FeatureSet(BaseModel):
     """A pipeline's features. Names are unique in each group."""

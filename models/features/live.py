@@ -135,13 +135,12 @@ class LiveColumns:
         dead_keys = np.asarray(catalogue.keys[dead])
         places = np.searchsorted(live.keys, dead_keys).clip(max=max(0, len(live.keys) - 1))
         is_live = live.keys[places] == dead_keys if len(live.keys) else np.zeros(len(dead), dtype=np.bool_)
-        self._defaults = {f.name: f.default_value() for f in features.supplied("live")}
         self._columns: dict[str, NDArray[Any]] = {}
         """Empty if no item of the catalogue has a live value."""
         if not present.any() and not is_live.any():
             return
         for feature in features.supplied("live"):
-            column = np.full((len(catalogue), *feature.shape), feature.default_value())
+            column = feature.default_values(len(catalogue))
             column[rows[present]] = live.values[feature.name][present]
             column[dead[is_live]] = live.values[feature.name][places[is_live]]
             self._columns[feature.name] = column
@@ -149,5 +148,5 @@ class LiveColumns:
     def columns(self, features: Sequence[Feature], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the columns "live.<name>" (N, ...) for the items in ``rows`` (N,)."""
         if not self._columns:
-            return {f.column: np.full((len(rows), *f.shape), self._defaults[f.name]) for f in features}
+            return {feature.column: feature.default_values(len(rows)) for feature in features}
         return {feature.column: self._columns[feature.name].take(rows, axis=0) for feature in features}

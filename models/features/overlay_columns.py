@@ -83,7 +83,7 @@ class OverlayColumns:
         A value is the default if the request has no snapshot, or if its snapshot is older than ``fresh_for_s``.
         """
         count = len(moments.snapshot)
-        columns = {f.column: _default(f, count) for f in self._absent}
+        columns = {f.column: f.default_values(count) for f in self._absent}
         for stack in self._stacks:
             values = stack.values.take(moments.snapshot, axis=1, mode="wrap")
             mask = moments.missing[stack.limit]
@@ -151,15 +151,10 @@ def _select(
 ) -> NDArray[Any]:
     """Return ``values[index]``, with the default for missing rows, or for all rows if there are no values."""
     if values is None or len(values) == 0:
-        return _default(feature, len(index))
+        return feature.default_values(len(index))
     if missing is None:
         return values.take(index, axis=0)
-    result = _default(feature, len(index))
+    result = feature.default_values(len(index))
     present = ~missing
     result[present] = values.take(index[present], axis=0)
     return result
-
-
-def _default(feature: Feature, count: int) -> NDArray[Any]:
-    value = feature.default_value()
-    return np.broadcast_to(value, (count, *value.shape)).copy()
