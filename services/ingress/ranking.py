@@ -39,7 +39,7 @@ class RankHandler:
     async def answer(
         self, body: bytes, request_id: str, is_abandoned: Callable[[], bool] | None = None
     ) -> Reply:
-        """Return the reply to a body.
+        """Return the reply to a body, whose size is within the limit.
 
         Raises:
             ServiceError: the request cannot be answered.
@@ -50,15 +50,19 @@ class RankHandler:
         try:
             response = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
         except Overloaded as error:
-            raise self._refused(request, error, is_abandoned) from error
+            refused = self._refused(request, error, is_abandoned)
+            if refused is error:
+                raise
+            raise refused from error
         return self._reply(request, response, started_s)
 
     def begin(self, body: bytes, request_id: str, is_abandoned: Callable[[], bool], done: Done) -> None:
-        """Begin to answer a body. ``done`` gets the outcome later.
+        """Begin to answer a body. ``done`` gets the outcome, now or later.
 
         Raises:
-            ServiceError: the request is refused, and ``done`` is not called.
+            ServiceError: the body is refused, and ``done`` is not called.
         """
+        check_size(body, self._max_body_bytes)
         if self._engine.has_cache:  # the answer to an identical request may be awaited
             task = asyncio.get_running_loop().create_task(
                 self._answer_to(done, body, request_id, is_abandoned)
@@ -69,10 +73,11 @@ class RankHandler:
         started_s = time.perf_counter()
         request = self._read(body)
         admitted = self._engine.admit(request, request_id, is_abandoned)
+        call = RankCall(self, admitted, is_abandoned, started_s, done)
         try:
-            self._engine.begin(admitted, RankCall(self, admitted, is_abandoned, started_s, done))
-        except BaseException as error:
-            raise self.failure(admitted, error, is_abandoned) from error
+            self._engine.begin(admitted, call)
+        except Exception as error:
+            call.failed(error)
 
     def reply(self, admitted: Admitted, answer: Answer, started_s: float) -> Reply:
         """Return the reply that contains an answer."""
@@ -86,7 +91,6 @@ class RankHandler:
         return self._refused(admitted.request, error, is_abandoned)
 
     def _read(self, body: bytes) -> RankRequest:
-        check_size(body, self._max_body_bytes)
         try:
             self._engine.shed(body)
         except Overloaded:

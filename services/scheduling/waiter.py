@@ -7,7 +7,10 @@ from services.scheduling.job import Answer
 
 
 class Waiter(Protocol):
-    """Waits for the answer to one work. Exactly one method is called, once, on the event loop. It must not raise."""
+    """Waits for the answer to one work. One method is called, once, on the event loop. It must not raise.
+
+    No method is called if the work was withdrawn, because its caller was cancelled.
+    """
 
     def answered(self, answer: Answer) -> None:
         """Take the answer."""
