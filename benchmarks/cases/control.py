@@ -7,14 +7,13 @@ there is as little as possible between a socket and the application.
 """
 
 import argparse
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 
 import uvicorn
 
+from benchmarks.cases.workers import shared_listener, supervise
 from services.app import build_application
 
 
@@ -33,22 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _supervise(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "benchmarks.cases.control", options.config, "--port", str(options.port)]
-    workers = [subprocess.Popen([*command, "--processes", "1"]) for _ in range(options.processes)]
-
-    def stop(*_: object) -> None:
-        for worker in workers:
-            worker.terminate()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return max(abs(worker.wait()) for worker in workers)
+    return supervise([subprocess.Popen([*command, "--processes", "1"]) for _ in range(options.processes)])
 
 
 def _serve(config: str, port: int) -> None:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind(("127.0.0.1", port))
+    listener = shared_listener(port)
     settings = uvicorn.Config(
         build_application(config),
         loop="uvloop",

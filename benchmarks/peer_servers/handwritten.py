@@ -11,8 +11,6 @@ possible on the machine, and is no replacement for a service.
 import asyncio
 import gc
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from benchmarks.cases.workers import shared_listener, supervise
 from benchmarks.harness.servers import free_port
 from benchmarks.peer_servers.haproxy import haproxy_config
 from benchmarks.peer_servers.options import PeerOptions
@@ -113,10 +112,7 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
 
 
 def _serve(options: PeerOptions, port: int) -> None:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind(("127.0.0.1", port))
+    listener = shared_listener(port)
     application: Any = Application(open_work(options), options.settings.batch)
     gc.collect()
     gc.freeze()  # the collector need not visit the model's and the modules' objects again
@@ -143,14 +139,7 @@ def _supervise(options: PeerOptions, folder: Path) -> int:
         config = folder / "haproxy.cfg"
         config.write_text(haproxy_config(options.port, ports))
         children.append(subprocess.Popen([options.haproxy, "-db", "-f", str(config)]))
-
-    def stop(*_: object) -> None:
-        for child in children:
-            child.terminate()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return max(abs(child.wait()) for child in children)
+    return supervise(children)
 
 
 def main() -> int:
