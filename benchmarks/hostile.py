@@ -145,8 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     workload, home = WORKLOADS[options.workload], home_directory()
-    if workload.name in dlrm.PIPELINES and not dlrm.is_built(home):
-        dlrm.build(home, rows=100_000, items=20_000, users=20_000)
+    if workload.name in dlrm.PIPELINES:
+        dlrm.build_if_missing(home)
     results = measure(workload, options.caller or list(CALLERS), options.repeats, options.seconds)
     if options.json:
         json.dump(results, sys.stdout, indent=2)

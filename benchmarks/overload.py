@@ -29,6 +29,7 @@ from benchmarks.harness.load import run_closed, run_open
 from benchmarks.harness.meters.processes import core_seconds_by_role
 from benchmarks.harness.open_loop import OpenLoop
 from benchmarks.harness.overload_figures import recovery_s, summary, undegraded_again_s, verdict
+from benchmarks.harness.quiet import say
 from benchmarks.harness.results import Answered
 from benchmarks.harness.servers import Server, service
 from services.paths import home_directory
@@ -77,7 +78,7 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
             for name, size in (("before", resident[0]), ("most", max(resident)), ("after", resident[-1]))
         }
         figures["multiples"][f"{multiple:g}"] = burst
-        _say(f"  {multiple:g}x: {json.dumps(burst)}")
+        say(f"  {multiple:g}x: {json.dumps(burst)}")
     return figures
 
 
@@ -126,11 +127,6 @@ def _resident_bytes(pids: Sequence[int]) -> int:
     return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.overload", description=(__doc__ or "").splitlines()[0])
@@ -151,11 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {}
     for name in options.workload or ["walks-1000"]:
         workload = WORKLOADS[name]
-        if name in dlrm.PIPELINES and not dlrm.is_built(home):
-            dlrm.build(home, rows=100_000, items=20_000, users=20_000)
+        if name in dlrm.PIPELINES:
+            dlrm.build_if_missing(home)
         repeats = []
         for repeat in range(options.repeats):
-            _say(f"{name}: repeat {repeat + 1} of {options.repeats}")
+            say(f"{name}: repeat {repeat + 1} of {options.repeats}")
             with (
                 workload.config_file({"requests": {"max_priority": _HIGH}}) as config,
                 service(config) as server,

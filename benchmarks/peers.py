@@ -94,9 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds: must be positive")
     home = home_directory()
-    if not dlrm.is_built(home):
-        say(f"building the DLRM pipelines under {home}")
-        dlrm.build(home)
+    dlrm.build_if_missing(home)
     plan = (
         Plan(options.clients, rounds=1, seconds=2.0, attempts=1)
         if options.quick

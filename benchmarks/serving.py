@@ -27,7 +27,6 @@ from benchmarks.harness.report import Measured, as_json, as_text, growth
 from benchmarks.harness.servers import Server, control, service
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.torch import TorchConfig
-from services.deployment.check import check_artifacts
 from services.paths import home_directory
 
 _CLOSED = tuple(Load(clients=clients) for clients in (1, 10, 32, 100))
@@ -63,9 +62,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
         RuntimeError: data or models are missing, or a server did not start.
     """
     pipeline, home = workload.pipeline(), home_directory()
-    faults = check_artifacts(pipeline, home)
-    if faults:
-        raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
+    workload.require(home)
     model = pipeline.models[pipeline.required_ranker().model].runtime
     if not isinstance(model, OnnxConfig | TorchConfig):
         raise RuntimeError(f"{workload.name}: the bare model needs a one-process runtime, got {model.kind}")
@@ -167,9 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     names = options.workload or ["dlrm"]
     home = home_directory()
-    if any(name in dlrm.PIPELINES for name in names) and not dlrm.is_built(home):
-        say(f"building the DLRM pipelines under {home}")
-        dlrm.build(home, rows=100_000, items=20_000, users=20_000)
+    if any(name in dlrm.PIPELINES for name in names):
+        dlrm.build_if_missing(home)
     results = []
     for name in names:
         try:

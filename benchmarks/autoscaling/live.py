@@ -26,6 +26,7 @@ from benchmarks.autoscaling.accuracy import Cell, profile_path, run_accuracy, ta
 from benchmarks.autoscaling.control import Control, run_control
 from benchmarks.autoscaling.stretches import Stretch
 from benchmarks.cases import dlrm
+from benchmarks.harness.quiet import say
 from services.paths import home_directory
 
 _POLICY: dict[str, Any] = {"kind": "slo", "down_window_s": 30}
@@ -79,26 +80,24 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
         seconds = options.seconds or (90.0 if options.quick else 300.0)
         with tempfile.TemporaryDirectory(prefix="rankway-live-") as folder:
             dlrm.build(Path(folder), rows=100, items=2000, users=10)
-            control = run_control(Path(folder), options.policy, seconds, _PEAK_PER_S, _say)
+            control = run_control(Path(folder), options.policy, seconds, _PEAK_PER_S, say)
         figures["control"] = _control_as_dict(control)
     if options.part != "control":
         home = home_directory()
         _make_ready(home, options.replicas, retake=options.part == "profile")
     if options.part in (None, "accuracy"):
         seconds = options.seconds or (10.0 if options.quick else 40.0)
-        cells = run_accuracy(home, options.replicas, seconds, _say)
+        cells = run_accuracy(home, options.replicas, seconds, say)
         figures["accuracy"] = [_cell_as_dict(cell) for cell in cells]
     return figures, control, cells
 
 
 def _make_ready(home: Path, replicas: Sequence[int], *, retake: bool) -> None:
     """Make the DLRM and its profiles if they are missing, and report each."""
-    if not dlrm.is_built(home):
-        _say(f"python -m benchmarks.cases.dlrm: making the DLRM in {home}")
-        dlrm.build(home)
+    dlrm.build_if_missing(home)
     for count in replicas:
         if retake or not profile_path(home, count).exists():
-            _say(f"rankway models bench: taking the profile of a replica among {count} replicas")
+            say(f"rankway models bench: taking the profile of a replica among {count} replicas")
             take_profile(home, count)
 
 
@@ -155,10 +154,6 @@ def _show_accuracy(cells: Sequence[Cell]) -> None:
 
 def _line(text: str) -> None:
     sys.stdout.write(text + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
 
 
 if __name__ == "__main__":

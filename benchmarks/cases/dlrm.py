@@ -60,6 +60,13 @@ def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 
         write_dlrm(home / pipeline / "artifact", pipeline, variant, features.content_hash, seed=_SEED)
 
 
+def build_if_missing(home: Path) -> None:
+    """Make both pipelines, unless they exist. Report it on standard error, because it takes a while."""
+    if not is_built(home):
+        sys.stderr.write(f"building the DLRM pipelines under {home}\n")
+        build(home)
+
+
 def is_built(home: Path) -> bool:
     """Return whether both pipelines exist and are complete."""
     try:

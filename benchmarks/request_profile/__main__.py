@@ -9,7 +9,6 @@ come from samples of perf (Debian's linux-perf), in a window of their own. Witho
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.cases import dlrm
 from benchmarks.cases.workloads import WORKLOADS, Workload
-from benchmarks.harness.meters.machine import machine
+from benchmarks.harness.meters.machine import commit_of, machine
 from benchmarks.harness.quiet import say
 from benchmarks.harness.servers import service
 from benchmarks.peers import parse_counts
@@ -25,7 +24,6 @@ from benchmarks.request_profile import instructions
 from benchmarks.request_profile.cells import Cell, Profiler
 from benchmarks.request_profile.report import as_text
 from benchmarks.request_profile.samples import has_perf
-from services.deployment.check import check_artifacts
 from services.paths import home_directory
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -68,11 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seconds <= 0:
         parser.error(f"--seconds: must be positive, got {options.seconds}")
     workload, home = WORKLOADS[options.workload], home_directory()
-    if not dlrm.is_built(home) and workload.name.startswith("dlrm"):
-        say(f"building the DLRM pipelines under {home}")
-        dlrm.build(home)
-    if faults := check_artifacts(workload.pipeline(), home):
-        say("\n".join([f"error: {workload.name} cannot be served:", *faults]))
+    if workload.name in dlrm.PIPELINES:
+        dlrm.build_if_missing(home)
+    try:
+        workload.require(home)
+    except RuntimeError as error:
+        say(f"error: {error}")
         return 1
     if options.instructions:
         counted = [instructions.count(workload, clients) for clients in options.clients]
@@ -93,7 +92,7 @@ def _profile_all(workload: Workload, options: argparse.Namespace) -> int:
         except (OSError, RuntimeError) as error:
             say(f"error: {error}")
             return 1
-        commit = _commit(folder)
+        commit = commit_of(folder)
         results.append(
             {"commit": commit, "workload": workload.name, "cells": [asdict(cell) for cell in cells]}
         )
@@ -106,14 +105,6 @@ def _profile_all(workload: Workload, options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(f"{machine()}\n")
     return 0
-
-
-def _commit(folder: Path) -> str:
-    command = ["git", "-C", str(folder), "log", "-1", "--format=%h"]
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
 
 
 if __name__ == "__main__":
