@@ -1,6 +1,5 @@
 """A benchmark's cell: one server under one load, with each process's CPU."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from benchmarks.harness.answers import Batches, read_batches
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_closed, run_open
-from benchmarks.harness.meters.processes import core_seconds_by_role, machine_busy_s
+from benchmarks.harness.meters.cpu_window import CpuWindow
 from benchmarks.harness.open_loop import OpenLoop
 from benchmarks.harness.results import LoadResult
 from benchmarks.harness.servers import Server
@@ -76,8 +75,7 @@ def measure_cell(
         document_of: takes Rankway's JSON document out of another server's body.
     """
     requests = [encode(f"{_HOST}:{server.port}", body) for body in bodies]
-    before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
-    client_s = time.process_time()
+    window = CpuWindow(server.meter)
     loop: ClosedLoop | OpenLoop
     if load.clients:
         loop = ClosedLoop(requests, clients=load.clients, duration_s=seconds)
@@ -86,15 +84,14 @@ def measure_cell(
         rate, prime = load.share * peak_rps, health_request(_HOST)
         loop = OpenLoop(requests, rate, seconds, connections=_OPEN_CONNECTIONS, prime=prime)
         result = run_open(_HOST, server.port, loop)
-    client_s = time.process_time() - client_s
-    after, busy_s = server.meter.read(), machine_busy_s() - busy_s
-    wall_s = time.perf_counter() - started_s
-    used_s = core_seconds_by_role(before, after)
+    used = window.end()
     return Cell(
         load=result,
-        core_ms={role: spent_s * 1e3 / max(1, loop.answered) for role, spent_s in used_s.items() if spent_s},
+        core_ms={
+            role: spent_s * 1e3 / max(1, loop.answered) for role, spent_s in used.by_role.items() if spent_s
+        },
         batches=read_batches(loop.answers, document_of),
-        foreign_cores=max(0.0, busy_s - sum(used_s.values()) - client_s) / wall_s,
+        foreign_cores=used.foreign_cores,
     )
 
 

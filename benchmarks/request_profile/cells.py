@@ -1,6 +1,5 @@
 """Measures a running service with some numbers of clients, and splits its CPU per request."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.harness.cells import rank_request
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.load import run_closed
-from benchmarks.harness.meters.processes import core_seconds_by_role, machine_busy_s
+from benchmarks.harness.meters.cpu_window import CpuWindow
 from benchmarks.harness.results import LoadResult
 from benchmarks.harness.servers import Server
 from benchmarks.request_profile.layers import split
@@ -69,12 +68,9 @@ class Profiler:
 
     def cell(self, clients: int, seconds: float) -> Cell:
         """Measure CPU in one window, then layers in another, because perf costs CPU itself."""
-        processes, threads = self._server.meter.read(), read_threads(self._replicas)
-        busy_s, client_s, started_s = machine_busy_s(), time.process_time(), time.perf_counter()
+        window, threads = CpuWindow(self._server.meter), read_threads(self._replicas)
         loop, result = self._load(clients, seconds)
-        foreign_s = machine_busy_s() - busy_s - (time.process_time() - client_s)
-        wall_s, after = time.perf_counter() - started_s, read_threads(self._replicas)
-        by_process = core_seconds_by_role(processes, self._server.meter.read())
+        after, used = read_threads(self._replicas), window.end()
         us = 1e6 / max(1, loop.answered)
         by_thread = dict.fromkeys((LOOP, MODEL, REST), 0.0)
         for tid, spent_s in used_s(threads, after).items():
@@ -84,8 +80,8 @@ class Profiler:
             clients=clients,
             rps=result.rps,
             p50_ms=result.p50_ms,
-            foreign_cores=max(0.0, foreign_s - sum(by_process.values())) / wall_s,
-            processes=_merged({role: spent_s * us for role, spent_s in by_process.items()}, by_thread),
+            foreign_cores=used.foreign_cores,
+            processes=_merged({role: spent_s * us for role, spent_s in used.by_role.items()}, by_thread),
             threads=by_thread,
             layers={name: split(spent_us, counts[name]) for name, spent_us in by_thread.items()},
         )
