@@ -45,6 +45,15 @@ def used_s(before: Mapping[int, Thread], after: Mapping[int, Thread]) -> dict[in
     }
 
 
+def used_by_process_s(before: Mapping[int, Thread], after: Mapping[int, Thread]) -> dict[int, float]:
+    """Return the CPU seconds of each process's threads between two readings, by pid."""
+    sums: dict[int, float] = {}
+    for tid, spent_s in used_s(before, after).items():
+        pid = after[tid].pid
+        sums[pid] = sums.get(pid, 0.0) + spent_s
+    return sums
+
+
 def roles(before: Mapping[int, Thread], after: Mapping[int, Thread]) -> dict[int, str]:
     """Return each thread's role, from two readings with load between them.
 

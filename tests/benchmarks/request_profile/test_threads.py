@@ -3,7 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.request_profile.threads import LOOP, MODEL, REST, Thread, read_threads, roles, used_s
+from benchmarks.request_profile.threads import (
+    LOOP,
+    MODEL,
+    REST,
+    Thread,
+    read_threads,
+    roles,
+    used_by_process_s,
+    used_s,
+)
 
 
 def test_a_threads_cpu_grows_with_its_work() -> None:
@@ -36,3 +45,4 @@ def test_the_oldest_busy_thread_of_each_replica_is_its_event_loop() -> None:
     after[5] = Thread(2, 8, spent_s[5])  # began between the readings
     assert roles(before, after) == {1: REST, 2: LOOP, 3: MODEL, 4: LOOP, 5: MODEL}
     assert used_s(before, after) == pytest.approx(spent_s)
+    assert used_by_process_s(before, after) == pytest.approx({1: 1.5, 2: 1.1})
