@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from autoscale.serving_rules import stage_left_s
 from models.ragged import RaggedBatch
+from services.breaker import State
 from services.errors import DeadlinePassed, Overloaded, RequestError, ServiceError, StageFailed
 from services.scheduling.deadlines import last_moment_s, too_late
-from services.scheduling.ladder import Ladder, Part, Rung
+from services.scheduling.ladder import Ladder, Part, Rung, needs_s
 from services.scheduling.work import Work
 from services.stages.base import Why
 
@@ -77,7 +78,8 @@ class Job(Generic[Payload]):
     rehearsed: int | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     size: int = field(default=0, init=False)
-    _last_moments_s: list[float] | None = field(default=None, init=False)
+    _first_due_s: float | None = field(default=None, init=False)
+    _needs_s: list[float] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Count the candidates of the works."""
@@ -115,26 +117,35 @@ class Job(Generic[Payload]):
             share_s: the time that the queue leaves to this batch, from dispatch to end.
             now_s: the present time.
         """
-        reserve_s = self.reserve_s(now_s)
-        share_s -= now_s - self.dispatched_s + reserve_s
-        if self.is_ranked:  # ordering costs no more than an answer from memory
-            share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
-        if self._last_moments_s is None:
-            self._last_moments_s = [last_moment_s(work) for work in self.works]
-        moments_s = self._last_moments_s
-        rung = self.next_rung
-        if rung is not None and rung.takes_all(
-            self.size, min(share_s, stage_left_s(min(moments_s), now_s, reserve_s))
-        ):
+        share_s -= now_s - self.dispatched_s
+        if self._fits(share_s, now_s):
             self.is_settled = True
             return []
+        reserve_s = self.reserve_s(now_s)
+        share_s -= reserve_s
+        if self.is_ranked:  # ordering costs no more than an answer from memory
+            share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
         sizes = [work.candidate_count for work in self.works]
-        left_s = [stage_left_s(moment_s, now_s, reserve_s) for moment_s in moments_s]
+        left_s = [stage_left_s(last_moment_s(work), now_s, reserve_s) for work in self.works]
         own_part, *parts = self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
         leaving = self.leave([part.members for part in parts]) if parts else []
         for job, part in zip([self, *leaving], [own_part, *parts], strict=True):
             job._take_rung(part)
         return leaving
+
+    def _fits(self, share_s: float, now_s: float) -> bool:
+        """Return whether the next stage's best rung works and would make no request late.
+
+        The expected times of all stages are looked up once per batch. This saves 7% of the Python instructions on the
+        model thread for a single request. Almost every batch fits, so ``divide`` is rare.
+        """
+        if self._first_due_s is None:
+            self._first_due_s = min([last_moment_s(work) for work in self.works])
+            self._needs_s = needs_s(self.ladders, self.size, now_s)
+        needed_s = self._needs_s[self.next_stage]
+        if self.rung or needed_s > share_s or needed_s > stage_left_s(self._first_due_s, now_s, 0.0):
+            return False
+        return self.ladder.rungs[0].breaker.state is State.CLOSED
 
     def _take_rung(self, part: Part) -> None:
         self.rung = len(self.ladder.rungs) if part.rung is None else part.rung
@@ -172,7 +183,7 @@ class Job(Generic[Payload]):
         return None if self.batch is None else self.batch.take(self.request_indices(members))
 
     def _set_works(self, works: list[Work[Payload]]) -> None:
-        self.works, self._last_moments_s = works, None
+        self.works, self._first_due_s = works, None
         self.size = sum(work.candidate_count for work in works)
 
     def done(self, batch: RaggedBatch, elapsed_s: float, now_s: float, *, size: int | None = None) -> None:

@@ -174,6 +174,16 @@ class Ladder:
         return sum(left_s[member] > 0 for member in members)
 
 
+def needs_s(ladders: Sequence[Ladder], size: int, now_s: float) -> list[float]:
+    """Return for each stage the expected time of its best rung and of the cheapest rungs of all stages after it."""
+    needs, after_s = [], 0.0
+    for ladder in reversed(ladders):
+        best_s = ladder.rungs[0].latency.expected_s(size)
+        needs.append(best_s + after_s)
+        after_s += ladder.cheapest_s(size, now_s) if len(ladder.rungs) > 1 else best_s
+    return needs[::-1]
+
+
 def _in_time(latency: Latency, members: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
     """Count the requests that would all be in time as one batch, taking the most patient requests first."""
     count, size = len(members), sum(sizes[member] for member in members)
