@@ -39,6 +39,11 @@ class RaggedArray(msgspec.Struct, frozen=True):
         """Return sequence ``index`` as a view."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
+    def between(self, first: int, last: int) -> "RaggedArray":
+        """Return the sequences [first, last). Their values are a view."""
+        offsets = self.offsets[first : last + 1]
+        return RaggedArray(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def take(self, requests: NDArray[np.int64]) -> "RaggedArray":
         """Copy the listed sequences, in that order."""
         positions, offsets = gather_positions(self.offsets, requests)
@@ -144,6 +149,28 @@ class RaggedBatch(msgspec.Struct, frozen=True):
             release=self.release,
             catalogue=self.catalogue,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
+            missed={reason: mask[requests] for reason, mask in self.missed.items()},
+            unknown_users=None if self.unknown_users is None else self.unknown_users[requests],
+        )
+
+    def between(self, first: int, last: int) -> "RaggedBatch":
+        """Return the requests [first, last). Their columns are views."""
+        requests = slice(first, last)
+        offsets = self.offsets[first : last + 1]
+        candidates = slice(*offsets[[0, -1]].tolist())
+        return replace(
+            self,
+            offsets=offsets - offsets[0],
+            rows=self.rows[candidates],
+            requests={
+                name: column.between(first, last) if isinstance(column, RaggedArray) else column[requests]
+                for name, column in self.requests.items()
+            },
+            candidates={name: column[candidates] for name, column in self.candidates.items()},
+            deadlines_s=None if self.deadlines_s is None else self.deadlines_s[requests],
+            priorities=None if self.priorities is None else self.priorities[requests],
+            k=None if self.k is None else self.k[requests],
+            user_keys=self.user_keys[requests],
             missed={reason: mask[requests] for reason, mask in self.missed.items()},
             unknown_users=None if self.unknown_users is None else self.unknown_users[requests],
         )

@@ -55,6 +55,18 @@ def test_take_returns_all_data_of_each_request(lengths: list[int], data: st.Data
         assert selected.k[index] == request
 
 
+@given(LENGTHS, st.data())
+def test_between_equals_taking_the_same_requests(lengths: list[int], data: st.DataObject) -> None:
+    batch = replace(
+        batch_of(lengths).missing("features", [0]), unknown_users=np.arange(len(lengths)) % 2 == 0
+    )
+    first = data.draw(st.integers(0, len(lengths) - 1))
+    last = data.draw(st.integers(first + 1, len(lengths)))
+    view, copy = batch.between(first, last), batch.take(np.arange(first, last))
+    assert str(view) == str(copy)
+    assert np.shares_memory(view.rows, batch.rows) or not view.candidate_count
+
+
 @given(st.lists(LENGTHS, min_size=1, max_size=4))
 def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
     whole = batch_of([length for part in parts for length in part])

@@ -29,6 +29,7 @@ from services.stages.scoring.history_cache import (
     LookupCounts,
     LruBytes,
 )
+from services.stages.scoring.micro_batches import in_micro_batches
 from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
@@ -68,6 +69,7 @@ class HistoryScorer:
         self._max_bytes = cache.max_bytes
         self.entries = LruBytes(cache.max_bytes)
         self._counts = counts
+        self._micro_batch = config.micro_batch_candidates
 
     def over(self, catalogue: Catalogue) -> Self:
         """Return a scorer with the same loaded model and an empty cache, for a later state of the catalogue."""
@@ -88,6 +90,9 @@ class HistoryScorer:
         Raises:
             StageFailed: the output has another shape.
         """
+        return in_micro_batches(batch, self._micro_batch, lambda part: self._scores(part, output))
+
+    def _scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         output_values = self._runtime.score(self._assemble(batch), stacked(self._encoded(batch)))[output]
         return scores_of(self.artifact, self._assemble, output_values, batch, output)
 

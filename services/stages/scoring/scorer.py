@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
@@ -22,6 +22,7 @@ from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import RuntimeConfig
 from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
+from services.stages.scoring.micro_batches import in_micro_batches
 
 
 class ModelConfig(BaseModel):
@@ -29,13 +30,16 @@ class ModelConfig(BaseModel):
 
     Attributes:
         artifact: the artifact's folder, relative to the home.
-        text: options for a model that reads texts.
+        micro_batch_candidates: the most candidates in one call of the model, except for a single request with more.
+            With None, a batch is one call.
+        text: options for a model that reads texts. Such a model does not use ``micro_batch_candidates``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifact: str
     runtime: RuntimeConfig = OnnxConfig()
+    micro_batch_candidates: int | None = Field(default=None, ge=1)
     text: TextConfig = TextConfig()
 
 
@@ -92,7 +96,7 @@ class ModelScorer:
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer: _ArrayScorer | PairScorer
         if self.artifact.signature.pair is None:
-            self._scorer = _ArrayScorer(self.artifact, catalogue)
+            self._scorer = _ArrayScorer(self.artifact, catalogue, config.micro_batch_candidates)
         else:
             self._scorer = PairScorer(root, self.artifact.signature, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)
@@ -128,15 +132,19 @@ class ModelScorer:
 
 
 class _ArrayScorer:
-    """A model that reads arrays. It is called once per batch."""
+    """A model that reads arrays."""
 
-    def __init__(self, artifact: Artifact, catalogue: Catalogue) -> None:
+    def __init__(self, artifact: Artifact, catalogue: Catalogue, micro_batch: int | None) -> None:
         self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
+        self._micro_batch = micro_batch
 
     def over(self, catalogue: Catalogue) -> "_ArrayScorer":
-        return _ArrayScorer(self._artifact, catalogue)
+        return _ArrayScorer(self._artifact, catalogue, self._micro_batch)
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
+        return in_micro_batches(batch, self._micro_batch, lambda part: self._scores(part, output, runtime))
+
+    def _scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         values = runtime.run(self._assembler(batch))[output]
         return scores_of(self._artifact, self._assembler, values, batch, output)
 
