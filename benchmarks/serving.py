@@ -4,8 +4,8 @@
 
 Each repeat runs the bare model, the service and the control, the latter two in alternating order. A machine's speed
 drifts, so only measurements close in time can be compared. The report has medians over the repeats and their spread.
-The model's share of a request's CPU is what the bare model takes, as one process per core with one thread, at the batch
-sizes that the service's answers show.
+The model's share of a request's CPU is what the bare model takes, as one process per core with one thread, in calls of
+the service's sizes.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The measured workloads: a pipeline's YAML, a candidate count, and the request bodies."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ class Workload:
         data["candidates"]["count"] = self.candidates
         data["candidates"]["max_count"] = max(self.candidates, pipeline.candidates.max_count)
         return PipelineConfig.model_validate(data)
+
+    @property
+    def requests_a_call(self) -> float:
+        """The most requests in one call of the ranker's model. Infinite without micro-batches."""
+        pipeline = self.pipeline()
+        most = pipeline.models[pipeline.required_ranker().model].micro_batch_candidates
+        return math.inf if most is None else max(1, most // self.candidates)
 
     def require(self, home: Path) -> None:
         """Check that the home has the workload's data and models.

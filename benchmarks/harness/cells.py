@@ -1,5 +1,6 @@
 """A benchmark's cell: one server under one load, with each process's CPU."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,13 +96,14 @@ def measure_cell(
     )
 
 
-def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
-    """Return the model's CPU per request. It is the bare model's CPU at the batch sizes that were observed.
+def model_core_ms(batches: Batches, cells: Sequence[BareCell], most: float = math.inf) -> float:
+    """Return the model's CPU per request. It is the bare model's CPU at the sizes of the calls.
 
     Args:
         batches: the observed batches.
         cells: the bare model's figures with one runtime and layout, by batch size. Between two sizes, the CPU is
             interpolated.
+        most: the most requests in one call of the model. A larger batch is several calls.
     """
     by_size = sorted((cell.requests_a_batch, cell.core_ms_a_request) for cell in cells)
     sizes = np.log2([size for size, _ in by_size])
@@ -109,6 +111,7 @@ def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
     counts: Mapping[int, int] = batches.requests_by_batch
     total = sum(size * count for size, count in counts.items())
     spent = sum(
-        float(np.interp(np.log2(size), sizes, costs)) * size * count for size, count in counts.items()
+        float(np.interp(np.log2(min(size, most)), sizes, costs)) * size * count
+        for size, count in counts.items()
     )
     return spent / total if total else float("nan")

@@ -47,7 +47,7 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
     alike = _median_by_size(measured.alike)
     rows = []
     for (side, load), cells in measured.cells.items():
-        row = _row(side, load, cells, alike)
+        row = _row(side, load, cells, alike, measured.workload.requests_a_call)
         row["ratio_to_bare"] = row["rps"] / bare_rps
         control_cells = measured.cells.get(("control", load))
         if side == "service" and control_cells:
@@ -60,7 +60,7 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
         "repeats": len(measured.bare_rps),
         "fast_path": bool(measured.health.get("service", {}).get("fast_path")),
         "bare": {"fastest": asdict(fastest), "rps": bare_rps, "cells": [asdict(c) for c in measured.bare]},
-        "model_time": "bare model, one thread per core on all cores, in each repeat, at the observed batch sizes",
+        "model_time": "bare model, one thread per core on all cores, in each repeat, at the sizes of the model's calls",
         "model_core_ms_by_batch": {cell.requests_a_batch: cell.core_ms_a_request for cell in alike},
         "rows": rows,
     }
@@ -121,9 +121,11 @@ def _median_by_size(cells: Sequence[BareCell]) -> list[BareCell]:
     ]
 
 
-def _row(side: str, load: Load, cells: Sequence[Cell], alike: Sequence[BareCell]) -> dict[str, Any]:
+def _row(
+    side: str, load: Load, cells: Sequence[Cell], alike: Sequence[BareCell], requests_a_call: float
+) -> dict[str, Any]:
     rps = [cell.load.rps for cell in cells]
-    model_ms = median(model_core_ms(cell.batches, alike) for cell in cells)
+    model_ms = median(model_core_ms(cell.batches, alike, requests_a_call) for cell in cells)
     roles = sorted({role for cell in cells for role in cell.core_ms})
     by_role = {role: median(cell.core_ms.get(role, 0.0) for cell in cells) for role in roles}
     outside = {

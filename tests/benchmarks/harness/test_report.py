@@ -31,6 +31,10 @@ def test_model_cost_is_interpolated_between_measured_sizes() -> None:
     assert model_core_ms(Batches({2: 1}, {}, 0.0, 0), BARE[:2]) == pytest.approx(1.5)
 
 
+def test_model_cost_of_a_divided_batch_is_that_of_its_calls() -> None:
+    assert model_core_ms(Batches({1: 2, 4: 2}, {}, 0.0, 0), BARE[:2], most=1) == pytest.approx(2.0)
+
+
 def measured() -> Measured:
     slow, fast = (BareCell("onnx", 2, 1, 1, 1.0, cost) for cost in (9.0, 0.1))
     report = Measured(WORKLOADS["dlrm"], BARE, [slow, *BARE[:2], fast], [2900.0, 3000.0, 3100.0])
