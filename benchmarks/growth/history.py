@@ -37,7 +37,7 @@ def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
     """Measure one user for each length, without the history cache and with every lookup a hit."""
     with tempfile.TemporaryDirectory(prefix="rankway-growth-") as folder:
         home = Path(folder)
-        pipeline = _write_home(home, xs, settings["candidates"])
+        pipeline = write_home(home, xs, settings["candidates"])
         cached = with_changes(pipeline, {"ranker": {"history_cache": _CACHE}})
         shared = SharedParts()  # LMDB opens an environment only once in a process
         with InProcess(pipeline, home, shared) as plain, InProcess(cached, home, shared) as hit:
@@ -57,7 +57,7 @@ def measure(xs: Sequence[int], settings: Mapping[str, Any]) -> Points:
                 )
 
 
-def _write_home(home: Path, lengths: Sequence[int], candidates: int) -> PipelineConfig:
+def write_home(home: Path, lengths: Sequence[int], candidates: int) -> PipelineConfig:
     """Write definitions, catalogue, store and ranker with room for the longest history. Return the pipeline."""
     source = home_directory()
     pipeline = WORKLOADS["walks-200"].pipeline()
