@@ -18,8 +18,8 @@ Score = Callable[[RaggedBatch], NDArray[np.float32]]
 def in_micro_batches(batch: RaggedBatch, max_candidates: int | None, score: Score) -> NDArray[np.float32]:
     """Return the scores of all candidates, float32 (N,).
 
-    DLRM at 100 clients: micro-batches of 128 candidates save 14% of the replicas' time with batches of at most 512, and
-    17% with batches of at most 1,024.
+    With the DLRM at 100 clients and batches of at most 1,024 candidates, micro-batches of 128 save 19% of the CPU per
+    request (0.303 to 0.246 core-ms).
 
     Args:
         batch: the batch.

@@ -14,7 +14,7 @@ from models.ragged import RaggedBatch
 from services.stages.scoring.history_cache import HistoryCacheConfig, NoCounts
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.micro_batches import divided, in_micro_batches
-from services.stages.scoring.scorer import ModelConfig, ModelScorer
+from services.stages.scoring.scorer import ModelConfig, ModelScorer, Scorer
 from tests.models.test_ragged import batch_of
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
 from tests.services.stages.scoring.test_history_scorer import write
@@ -60,7 +60,7 @@ class Scorers:
         small = ModelConfig(artifact="ranker", micro_batch_candidates=16)
         self.whole = ModelScorer(ModelConfig(artifact="ranker"), catalogue, home)
         cached = HistoryScorer(small, HistoryCacheConfig(), catalogue, FEATURES, home, NoCounts())
-        self.divided = {
+        self.divided: dict[str, Scorer] = {
             "plain": ModelScorer(small, catalogue, home),
             "grown": ModelScorer(small, catalogue, home).over(catalogue),
             "cached": cached,
