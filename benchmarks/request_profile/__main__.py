@@ -10,9 +10,13 @@ come from samples of perf (Debian's linux-perf), in a window of their own. Witho
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
 
 from benchmarks.cases import dlrm
 from benchmarks.cases.workloads import WORKLOADS, Workload
@@ -30,10 +34,21 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def profile(workload: Workload, clients: Sequence[int], seconds: float, checkout: Path) -> list[Cell]:
-    """Start the service of a checkout, and measure it with each number of clients."""
-    with workload.config_file() as config, service(config, checkout=checkout) as server:
+    """Start the service of a checkout with its own configuration, and measure it with each number of clients."""
+    with _config_of(workload, checkout) as config, service(config, checkout=checkout) as server:
         profiler = Profiler(server, workload.bodies(), sampled=has_perf())
         return [profiler.cell(count, seconds) for count in clients]
+
+
+@contextmanager
+def _config_of(workload: Workload, checkout: Path) -> Iterator[Path]:
+    """Write the workload's YAML, as the checkout has it, to a temporary file. It may lack the fields of this one."""
+    data = yaml.safe_load((checkout / "configs" / workload.config.name).read_text())
+    data["candidates"]["count"] = workload.candidates
+    with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        path = Path(folder) / f"{workload.name}.yaml"
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        yield path
 
 
 def _parser() -> argparse.ArgumentParser:
