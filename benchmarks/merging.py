@@ -10,15 +10,11 @@ ranker reports the batch size itself, in its histogram ``rankway_batch_candidate
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.cases.workloads import WORKLOADS, Workload, yaml_file
 from benchmarks.harness.cells import Load, measure_cell
 from benchmarks.harness.meters.scrape import metrics_url, settled_total
 from benchmarks.harness.servers import service
@@ -69,17 +65,14 @@ def measure(workload: Workload, ingresses: int, clients: int, seconds: float) ->
         RuntimeError: the service did not start, or its metrics were not available.
     """
     settings = {"RAY_metrics_report_interval_ms": str(_REPORT_PERIOD_MS)}
-    with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
-        path = Path(folder) / "split.yaml"
-        pipeline = split(workload.pipeline(), ingresses)
-        path.write_text(yaml.safe_dump(pipeline.model_dump(mode="json"), sort_keys=False))
-        with service(path, settings) as server:
-            url = metrics_url(server.log)
-            load = Load(clients=clients)
-            measure_cell(server, load, workload.bodies(), 1.0, 0.0)
-            before = _totals(url)
-            cell = measure_cell(server, load, workload.bodies(), seconds, 0.0)
-            candidates, batches = (end - start for end, start in zip(_totals(url), before, strict=True))
+    pipeline = split(workload.pipeline(), ingresses)
+    with yaml_file("split", pipeline.model_dump(mode="json")) as path, service(path, settings) as server:
+        url = metrics_url(server.log)
+        load = Load(clients=clients)
+        measure_cell(server, load, workload.bodies(), 1.0, 0.0)
+        before = _totals(url)
+        cell = measure_cell(server, load, workload.bodies(), seconds, 0.0)
+        candidates, batches = (end - start for end, start in zip(_totals(url), before, strict=True))
     result = cell.load
     bad = result.errors + sum(count for status, count in result.statuses.items() if status != "200")
     return Merged(

@@ -72,10 +72,17 @@ class Workload:
         data = self.pipeline().model_dump(mode="json")
         for section, fields in changes.items():
             data[section] |= fields
-        with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
-            path = Path(folder) / f"{self.name}.yaml"
-            path.write_text(yaml.safe_dump(data, sort_keys=False))
+        with yaml_file(self.name, data) as path:
             yield path
+
+
+@contextmanager
+def yaml_file(name: str, data: Mapping[str, Any]) -> Iterator[Path]:
+    """Write a pipeline as YAML to a temporary file."""
+    with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        path = Path(folder) / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        yield path
 
 
 def _workloads() -> Iterator[Workload]:

@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 
 from benchmarks.cases import dlrm
-from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.cases.workloads import WORKLOADS, Workload, yaml_file
 from benchmarks.harness.meters.machine import commit_of, machine
 from benchmarks.harness.quiet import say
 from benchmarks.harness.servers import service
@@ -45,9 +44,7 @@ def _config_of(workload: Workload, checkout: Path) -> Iterator[Path]:
     """Write the workload's YAML, as the checkout has it, to a temporary file. It may lack the fields of this one."""
     data = yaml.safe_load((checkout / "configs" / workload.config.name).read_text())
     data["candidates"]["count"] = workload.candidates
-    with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
-        path = Path(folder) / f"{workload.name}.yaml"
-        path.write_text(yaml.safe_dump(data, sort_keys=False))
+    with yaml_file(workload.name, data) as path:
         yield path
 
 
