@@ -106,7 +106,7 @@ def largest_difference(
     """
     rows = np.concatenate([rows, _generated(original, rows, has_missing=has_missing)])
     expected = np.asarray(original.predict(rows), dtype=np.float64).reshape(-1)
-    session = OnnxSession(graph, original.library, threads=1)
+    session = OnnxSession(graph, original.library)
     scores = session.run([output], {INPUT: rows})[output].astype(np.float64).reshape(-1)
     if scores.shape != expected.shape:
         raise ArtifactError(

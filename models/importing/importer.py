@@ -127,7 +127,7 @@ def import_model(source: Path, kind: Format, root: Path, target: Target, options
 
     def write(folder: Path) -> None:
         (folder / ONNX).write_bytes(data)
-        runtime = OnnxRuntime(folder / ONNX, signature, threads=1)
+        runtime = OnnxRuntime(folder / ONNX, signature)
         outputs = runtime.run(inputs)
         _expect_scores(outputs[target.output], target, signature)
         write_golden(folder, inputs, outputs)
@@ -135,7 +135,7 @@ def import_model(source: Path, kind: Format, root: Path, target: Target, options
     artifact = write_artifact(
         root, name=target.name, signature=signature, weights=ONNX, write_files=write, lineage=lineage
     )
-    check_golden(root, artifact, OnnxRuntime(root / ONNX, signature, threads=1))
+    check_golden(root, artifact, OnnxRuntime(root / ONNX, signature))
     return Imported(artifact, matched.report, difference)
 
 

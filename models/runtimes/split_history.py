@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from models.errors import RuntimeFailure
+from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.onnx import OnnxSession
 from models.signature import ENCODED_HISTORY, Inputs, Signature
 
@@ -27,21 +28,21 @@ class CutRuntime:
         score_signature: inputs for the second half, without the encoded histories.
     """
 
-    def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
+    def __init__(self, path: Path, signature: Signature, config: OnnxConfig | None = None) -> None:
         """Cut and load the model at ``path``.
 
         Args:
             path: the ONNX graph.
             signature: the graph's inputs and outputs.
-            threads: CPU threads per call.
+            config: options of both sessions. None: the defaults.
 
         Raises:
             RuntimeFailure: the graph encodes no history or cannot be loaded, or the package onnx is not installed.
         """
         first, second = cut(path, signature)
         self._outputs = [spec.name for spec in signature.outputs]
-        self._encode = OnnxSession(first.SerializeToString(), f"{path}, its first half", threads=threads)
-        self._score = OnnxSession(second.SerializeToString(), f"{path}, its second half", threads=threads)
+        self._encode = OnnxSession(first.SerializeToString(), f"{path}, its first half", config)
+        self._score = OnnxSession(second.SerializeToString(), f"{path}, its second half", config)
         self.encode_signature = _restricted(signature, self._encode.inputs)
         self.score_signature = _restricted(signature, self._score.inputs)
 

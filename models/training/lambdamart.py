@@ -161,7 +161,7 @@ def _written(
     def write(folder: Path) -> None:
         (folder / ONNX).write_bytes(graph)
         (folder / TEXT).write_text(text)
-        runtime = OnnxRuntime(folder / ONNX, signature, threads=1)
+        runtime = OnnxRuntime(folder / ONNX, signature)
         write_golden(folder, {INPUT: golden}, runtime.run({INPUT: golden}))
 
     return write_artifact(

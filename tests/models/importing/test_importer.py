@@ -58,7 +58,7 @@ def test_a_converted_model_scores_as_its_own_library(
     assert result.difference is not None
     assert result.difference < 1e-5
     artifact = Artifact.load(tmp_path / "out", feature_hash=DEFINITIONS.content_hash)
-    runtime = OnnxRuntime(tmp_path / "out/model.onnx", artifact.signature, threads=1)
+    runtime = OnnxRuntime(tmp_path / "out/model.onnx", artifact.signature)
     assert check_golden(tmp_path / "out", artifact, runtime)
     batch = make_batch([4], [0])
     assert runtime.run(InputAssembler(artifact.signature, catalogue)(batch))["score"].size == 4
@@ -69,9 +69,7 @@ def test_an_onnx_graph_is_imported_with_its_output_renamed(catalogue: Catalogue,
     result = imported(catalogue, tmp_path / "out", sum_graph(tmp_path / "m"), inputs=DENSE)
     batch = make_batch([4, 1], [0, 0])
     inputs = InputAssembler(result.artifact.signature, catalogue)(batch)
-    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature, threads=1).run(inputs)[
-        "score"
-    ]
+    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature).run(inputs)["score"]
     np.testing.assert_allclose(scores[:, 0], inputs["dense"].sum(axis=1), rtol=1e-6)
 
 
@@ -93,9 +91,7 @@ def test_a_column_of_an_output_can_be_the_score(catalogue: Catalogue, tmp_path: 
     result = imported(catalogue, tmp_path / "out", source, output="score:2")
     batch = make_batch([6], [0])
     inputs = InputAssembler(result.artifact.signature, catalogue)(batch)
-    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature, threads=1).run(inputs)[
-        "score"
-    ]
+    scores = OnnxRuntime(tmp_path / "out/model.onnx", result.artifact.signature).run(inputs)["score"]
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-inputs["attributes"][:, 2])), rtol=1e-6)
 
 

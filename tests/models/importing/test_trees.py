@@ -29,7 +29,7 @@ def test_a_set_of_categories_has_the_numbers_with_these_whole_parts(
 ) -> None:
     chosen = np.array(sorted(categories), dtype=np.int64)
     node = member(0, chosen, Leaf(1.0), Leaf(2.0), missing_inside=missing_inside, negative=negative)
-    session = OnnxSession(graph_of([node], 1, "y", []).SerializeToString(), "test", threads=1)
+    session = OnnxSession(graph_of([node], 1, "y", []).SerializeToString(), "test")
     scores = session.run(["y"], {INPUT: np.array([[*numbers, np.nan]], dtype=np.float32).T})["y"].reshape(-1)
     lowest = -1 if negative else 0
     expected = [
@@ -46,7 +46,7 @@ def test_the_sum_of_trees_is_followed_by_its_steps() -> None:
         Leaf(100.0),
     ]
     graph = graph_of(trees, 2, "score", [("Add", 1.0), ("Mul", 2.0)])
-    session = OnnxSession(graph.SerializeToString(), "test", threads=1)
+    session = OnnxSession(graph.SerializeToString(), "test")
     values = np.array([[0.5, -1.0], [0.6, 0.0], [np.nan, np.nan]], dtype=np.float32)
     scores = session.run(["score"], {INPUT: values})["score"].reshape(-1)
     assert scores.tolist() == [224.0, 246.0, 244.0]

@@ -76,4 +76,4 @@ def test_runtime_refuses_a_signature_with_another_dtype(tmp_path: Path) -> None:
         InputSpec(name="request_of", source="batch.request_of", dtype="int64"),
     ]
     with pytest.raises(RuntimeFailure, match="value is declared as float64, but the graph takes float32"):
-        OnnxRuntime(tmp_path / "model.onnx", Signature(inputs=tuple(inputs)), threads=1)
+        OnnxRuntime(tmp_path / "model.onnx", Signature(inputs=tuple(inputs)))

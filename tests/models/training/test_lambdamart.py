@@ -53,7 +53,7 @@ def test_beats_the_references_and_is_kept_until_something_changes(home: Path) ->
 def test_the_artifact_is_served_with_the_vector_of_its_training(home: Path) -> None:
     artifact = train(home, missing=-1.0).artifact
     catalogue = Catalogue.open(home / "catalogue")
-    runtime = OnnxRuntime(home / "ranker/model.onnx", artifact.signature, threads=1)
+    runtime = OnnxRuntime(home / "ranker/model.onnx", artifact.signature)
     assert check_golden(home / "ranker", artifact, runtime)
     scores = runtime.run(InputAssembler(artifact.signature, catalogue)(make_batch([4, 2], [1, 0])))["score"]
     assert np.isfinite(scores).all()
