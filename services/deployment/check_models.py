@@ -17,8 +17,9 @@ from models.features.definition import FeatureSet
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from models.runtimes import load_cut_runtime, load_runtime, runtime_kind
-from models.runtimes.base import Runtime, group_of
+from models.runtimes.base import Runtime, RuntimeOptions, group_of
 from models.runtimes.golden import check_golden
+from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.weight_sizes import MIB, weights_of
 from models.signature import Inputs
 from models.text.scorer import check_texts
@@ -89,13 +90,14 @@ class ModelCheck:
             return "no runtime could be chosen for it"
         if group_of(runtime) is not None or kind.load is None:
             return f"{runtime.kind} splits it over a shard group, which only `rankway serve` starts"
-        if runtime.kind != "onnx" and self._is_on_gpus(name) and not any(d.exists() for d in _GPU_DRIVERS):
+        if _may_need_gpu(runtime) and self._is_on_gpus(name) and not any(d.exists() for d in _GPU_DRIVERS):
             return "its unit runs on GPUs, and this machine has none"
         return self._memory_fault(name)
 
     def is_small(self, name: str) -> bool:
         """Return whether opening a model takes less than about a second: it is small, and needs no further packages."""
-        if self._config.models[name].runtime.kind != "onnx":
+        runtime = self._config.models[name].runtime
+        if runtime.kind != "onnx" or _may_need_gpu(runtime):
             return False
         root = self._root(name)
         return weights_of(root, Artifact.read(root)).whole_bytes <= _SMALL_BYTES
@@ -182,6 +184,10 @@ class ModelCheck:
 
     def _root(self, name: str) -> Path:
         return settled(self._home / self._config.models[name].artifact)
+
+
+def _may_need_gpu(runtime: RuntimeOptions) -> bool:
+    return runtime.needs_gpu if isinstance(runtime, OnnxConfig) else True
 
 
 def _pairs(artifact: Artifact) -> Inputs:

@@ -11,6 +11,10 @@ _REMEDIES = (
         r"Protobuf parsing failed|No graph was found|codec can't decode",
         "the file is damaged; copy the artifact again",
     ),
+    (
+        r"(?i)cuda|cudnn|tensorrt",
+        "use a machine with an NVIDIA GPU, its driver, CUDA and cuDNN, or add cpu to runtime.providers",
+    ),
     (r"External data path|File doesn't exist", "copy all files of the artifact"),
     (
         r"Opset \d+ is under development|Unsupported model IR version",
@@ -18,8 +22,8 @@ _REMEDIES = (
     ),
     (
         r"No Op registered for|is not a registered function/op|Could not find an implementation",
-        f"ONNX Runtime {ort.__version__} lacks this operator; export the model without it, or use runtime.kind: torch or "
-        f"python",
+        f"ONNX Runtime {ort.__version__} lacks this operator; export the model without it, or choose another "
+        f"runtime.kind",
     ),
 )
 """Pattern in the message of ONNX Runtime, and remedy."""

@@ -2,13 +2,16 @@
 
 An entry is a folder with the optimised graph, its weights as ONNX Runtime arranges them for this CPU, and the sha256 of
 both. ONNX Runtime maps the weights into memory, so processes of one host share them. Entries are written completely or
-not at all. An entry that is damaged is written again. A cache that cannot be used never stops a model: the graph is then
-optimised in memory.
+not at all. A damaged entry is written again. If the cache cannot be used, the graph is optimised in memory.
 """
 
 import hashlib
 import json
 import logging
+import os
+import re
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +27,9 @@ from models.runtimes.onnx.opening import open_session, session_options
 
 _log = logging.getLogger(__name__)
 _GRAPH, _WEIGHTS, _HASHES = "graph.onnx", "weights.bin", "sha256.json"
+_ENTRY = re.compile(r"[0-9a-f]{32}")
+_UNUSED_LIMIT_S = 30 * 86_400.0
+"""Entries that no process has opened for this long are removed when another entry is written."""
 _NOT_PART_OF_A_GRAPH = {".yaml", ".safetensors"}
 
 
@@ -44,14 +50,17 @@ def cached_session(folder: Path, model: Path | bytes, config: OnnxConfig) -> ort
         if not _is_valid(entry):
             with written_whole(entry, wait_limit_s=0.0) as staging:
                 _optimise(model, config, staging)
-        return open_session(entry / _GRAPH, ready)
+            _remove_unused(folder)
+        session = open_session(entry / _GRAPH, ready)
+        with suppress(OSError):
+            os.utime(entry)
+        return session
     except FolderBusy:
-        pass  # another process writes the entry
-    except (
-        Exception
-    ) as error:  # OSError, or an error of ONNX Runtime, which shares no public base class with others
+        return open_session(model, config)  # another process writes the entry
+    except Exception as error:  # an OSError, or ONNX Runtime's errors, which share no public base class
+        session = open_session(model, config)  # raises the model's own error, if that is the cause
         _log.warning("runtime.graph_cache: %s cannot be used: %s; free or mount %s", entry, error, folder)
-    return open_session(model, config)
+        return session
 
 
 def _optimise(model: Path | bytes, config: OnnxConfig, staging: Path) -> None:
@@ -68,8 +77,21 @@ def _is_valid(entry: Path) -> bool:
     """Return whether an entry exists and has the content with which it was written."""
     with suppress(OSError, ValueError):
         hashes = json.loads((entry / _HASHES).read_text())
-        return _GRAPH in hashes and all(sha256_of(entry / name) == value for name, value in hashes.items())
+        if isinstance(hashes, dict) and _GRAPH in hashes:
+            return all(sha256_of(entry / name) == expected for name, expected in hashes.items())
     return False
+
+
+def _remove_unused(folder: Path) -> None:
+    oldest_s = time.time() - _UNUSED_LIMIT_S
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            if (
+                _ENTRY.fullmatch(entry.name)
+                and (entry / _HASHES).is_file()
+                and entry.stat().st_mtime < oldest_s
+            ):
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _key(model: Path | bytes, config: OnnxConfig) -> str:

@@ -1,12 +1,12 @@
 """Open sessions of ONNX Runtime, from the options of ``kind: onnx``."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
 
 from models.runtimes.kinds.onnx import OnnxConfig
-from models.runtimes.onnx.providers import available, refuse_inactive
+from models.runtimes.onnx.providers import NamedProvider, open_on_first
 
 _FATAL_ONLY = 4  # errors are raised, so they need not be printed too
 _LEVELS = {
@@ -18,7 +18,9 @@ _LEVELS = {
 }
 
 
-def open_session(model: Path | bytes, config: OnnxConfig, options: Any = None) -> ort.InferenceSession:
+def open_session(
+    model: Path | bytes, config: OnnxConfig, options: ort.SessionOptions | None = None
+) -> ort.InferenceSession:
     """Open a model on the first providers that work here.
 
     Args:
@@ -30,15 +32,14 @@ def open_session(model: Path | bytes, config: OnnxConfig, options: Any = None) -
         RuntimeFailure: none of the configured providers works here.
         Exception: ONNX Runtime cannot load the model. Its errors share no public base class.
     """
-    providers = available(config.providers, ort.get_available_providers())
-    session = ort.InferenceSession(
-        str(model) if isinstance(model, Path) else model,
-        options or session_options(config),
-        providers=providers,
-        enable_fallback=0,  # ONNX Runtime's own fallback prints the error and hides it
-    )
-    refuse_inactive(config.providers, session.get_providers())
-    return session
+    source = str(model) if isinstance(model, Path) else model
+    options = options or session_options(config)
+
+    def open_on(providers: Sequence[NamedProvider]) -> ort.InferenceSession:
+        # ONNX Runtime's own fallback prints the error and hides it.
+        return ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
+
+    return open_on_first(config.providers, ort.get_available_providers(), open_on)
 
 
 def session_options(config: OnnxConfig) -> ort.SessionOptions:

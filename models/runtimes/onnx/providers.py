@@ -1,11 +1,12 @@
-"""Execution providers: which of the configured ones to use, and the error if none of them works here.
+"""Execution providers: the first configured one that works here runs the model.
 
-ONNX Runtime itself leaves out a provider that cannot start, and runs the model on the CPU. That hides a missing driver.
-So the providers of an open session are compared with the configured ones.
+ONNX Runtime leaves out a provider that cannot start, or raises an error, depending on the cause. If it leaves one out,
+the model silently runs on the CPU. So the providers of an open session are compared with the configured ones.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from models.errors import RuntimeFailure
 from models.runtimes.kinds.onnx import Provider
@@ -17,65 +18,67 @@ _NAMES: dict[Provider, str] = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 _OPTIONS: dict[Provider, dict[str, str]] = {
-    "cuda": {"use_tf32": "0"}  # 10 bits of mantissa instead of 23: scores would differ from the CPU's
+    "cuda": {
+        "use_tf32": "0"
+    }  # TF32 has 10 bits of mantissa instead of 23: scores would differ from the CPU's
 }
 _NEEDS: dict[Provider, str] = {
-    "cuda": "an NVIDIA GPU with its driver, CUDA and cuDNN",
-    "tensorrt": "an NVIDIA GPU with its driver, CUDA, cuDNN and TensorRT",
+    "cpu": "a complete onnxruntime",
+    "cuda": "an NVIDIA GPU, its driver, CUDA and cuDNN",
+    "tensorrt": "an NVIDIA GPU, its driver, CUDA, cuDNN and TensorRT",
 }
+NamedProvider = tuple[str, dict[str, str]]
 
 
-def available(configured: Sequence[Provider], here: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Return the configured providers that the installed ONNX Runtime has, with their options.
-
-    Args:
-        configured: providers, in order of preference.
-        here: ONNX Runtime's names of the providers that it has.
-
-    Raises:
-        RuntimeFailure: ONNX Runtime has none of them.
-    """
-    missing = [provider for provider in configured if _NAMES[provider] not in here]
-    _expect_one(
-        configured,
-        missing,
-        "not in the installed ONNX Runtime",
-        "uninstall onnxruntime and install onnxruntime-gpu",
-    )
-    return [(_NAMES[name], _OPTIONS.get(name, {})) for name in configured if name not in missing]
+class _Session(Protocol):
+    def get_providers(self) -> Sequence[str]: ...
 
 
-def refuse_inactive(configured: Sequence[Provider], active: Sequence[str]) -> None:
-    """Compare the configured providers with the providers of an open session.
+Session = TypeVar("Session", bound=_Session)
+
+
+def open_on_first(
+    configured: Sequence[Provider],
+    installed: Sequence[str],
+    open_on: Callable[[Sequence[NamedProvider]], Session],
+) -> Session:
+    """Open a session on the first configured provider that works. Log which providers do not work.
 
     Args:
         configured: providers, in order of preference.
-        active: ONNX Runtime's names of the session's providers.
+        installed: ONNX Runtime's names of the providers that the installed package has.
+        open_on: opens a session on providers with their options.
 
     Raises:
-        RuntimeFailure: the session uses none of the configured providers.
+        RuntimeFailure: none of the configured providers works here.
+        Exception: ``open_on`` failed on the last provider.
     """
-    failed = [provider for provider in configured if _NAMES[provider] not in active]
-    needed = [_NEEDS[provider] for provider in failed if provider in _NEEDS]
-    _expect_one(
-        configured, failed, "cannot start here", f"install {needed[-1]}" if needed else "install onnxruntime"
-    )
+    usable = [name for name in configured if _NAMES[name] in installed]
+    if not usable:
+        raise RuntimeFailure(
+            f"runtime.providers: not in the installed ONNX Runtime, got {', '.join(configured)}; uninstall onnxruntime "
+            f"and install onnxruntime-gpu{_cpu_remedy(configured)}"
+        )
+    tried = list(usable)
+    while True:
+        try:
+            session = open_on([(_NAMES[name], _OPTIONS.get(name, {})) for name in tried])
+            break
+        except Exception as error:  # onnxruntime's errors share no public base class
+            if len(tried) == 1:
+                raise
+            _log.warning("runtime.providers: %s cannot start here: %s", tried.pop(0), error)
+    active = session.get_providers()
+    working = [name for name in configured if _NAMES[name] in active]
+    if not working:
+        raise RuntimeFailure(
+            f"runtime.providers: cannot start here, got {', '.join(configured)}; use a machine with "
+            f"{_NEEDS[usable[-1]]}{_cpu_remedy(configured)}"
+        )
+    if working[0] != configured[0]:
+        _log.warning("runtime.providers: %s does not work here. Using %s", configured[0], working[0])
+    return session
 
 
-def _expect_one(
-    configured: Sequence[Provider], failed: Sequence[Provider], problem: str, remedy: str
-) -> None:
-    if not failed:
-        return
-    listed = ", ".join(failed)
-    if len(failed) == len(configured):
-        cpu = "" if "cpu" in configured else ", or add cpu to the end of the list"
-        raise RuntimeFailure(f"runtime.providers: {problem}, got {listed}; {remedy}{cpu}")
-    working = next(provider for provider in configured if provider not in failed)
-    _log.warning(
-        "runtime.providers: %s: %s. The model runs on %s. To change this, %s",
-        listed,
-        problem,
-        working,
-        remedy,
-    )
+def _cpu_remedy(configured: Sequence[Provider]) -> str:
+    return "" if "cpu" in configured else ", or add cpu to the end of the list"
