@@ -18,6 +18,8 @@ Score = Callable[[RaggedBatch], NDArray[np.float32]]
 def in_micro_batches(batch: RaggedBatch, max_candidates: int | None, score: Score) -> NDArray[np.float32]:
     """Return the scores of all candidates, float32 (N,).
 
+    The model is not called for a batch without candidates. Most attention graphs fail on such a batch.
+
     With the DLRM at 100 clients and batches of at most 1,024 candidates, micro-batches of 128 save 19% of the CPU per
     request (0.303 to 0.246 core-ms).
 
@@ -26,6 +28,8 @@ def in_micro_batches(batch: RaggedBatch, max_candidates: int | None, score: Scor
         max_candidates: as for ``divided``. With None, the batch is scored in one call.
         score: returns the scores of a micro-batch.
     """
+    if not batch.candidate_count:
+        return np.zeros(0, dtype=np.float32)
     if max_candidates is None or batch.candidate_count <= max_candidates:
         return score(batch)
     return np.concatenate([score(part) for part in divided(batch, max_candidates)])
