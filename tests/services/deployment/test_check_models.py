@@ -155,20 +155,30 @@ def test_missing_package_is_a_note_unless_the_pipeline_is_served_here(
     assert faults == [f"models.ranker.runtime.kind: {why}"]
 
 
-def test_model_on_gpus_is_noted_on_a_machine_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("opens", ["all", "small"])
+@pytest.mark.parametrize("options", [{"kind": "torch"}, {"kind": "onnx", "providers": ["tensorrt", "cuda"]}])
+def test_model_on_gpus_is_noted_on_a_machine_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Mapping[str, Any], opens: OpenedModels
+) -> None:
     monkeypatch.setattr("services.deployment.check_models._GPU_DRIVERS", (tmp_path / "no-driver",))
     make_pipeline(
         tmp_path,
         {
-            "models": {"ranker": {"runtime": {"kind": "torch"}}},
+            "models": {"ranker": {"runtime": options}},
             "pools": {"gpu": {"cpus": 8, "memory_gib": 32, "gpus": 1}},
             "units": {"main": {"pools": {"gpu": {"gpus": 1}}}},
         },
     )
-    _, notes = checked(tmp_path)
-    assert notes == [
-        "models.ranker: not opened here, because its unit runs on GPUs, and this machine has none"
-    ]
+    faults, notes = checked(tmp_path, opens)
+    assert [fault for fault in faults if fault.startswith("models.")] == []
+    note = "models.ranker: not opened here, because its unit runs on GPUs, and this machine has none"
+    assert notes == ([note] if opens == "all" else [])
+
+
+def test_gpu_provider_on_a_unit_without_gpus_is_a_fault(tmp_path: Path) -> None:
+    runtime(tmp_path, {"kind": "onnx", "providers": ["cuda"]})
+    (fault,), _ = checked(tmp_path)
+    assert fault.startswith("models.ranker.artifact: runtime.providers: not in the installed ONNX Runtime, got cuda")
 
 
 @pytest.mark.parametrize(
