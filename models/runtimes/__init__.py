@@ -15,14 +15,12 @@ from autoscale.registries.targets import missing_package
 from models.artifact import GOLDEN, Artifact
 from models.errors import ModelError, RuntimeFailure
 from models.extras import require
-from models.runtimes.base import AnyRuntimeKind, Held, Runtime, RuntimeOptions, group_of
+from models.runtimes.base import AnyRuntimeKind, CutRuntime, Held, Runtime, RuntimeOptions, group_of
 from models.runtimes.kinds.registry import RUNTIMES
 from models.runtimes.weight_sizes import Weights
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
-
-    from models.runtimes.split_history import CutRuntime
 
 
 def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runtime:
@@ -59,7 +57,7 @@ def load_rank_runtime(
         return kind.load_rank(root / _weights_for(artifact, config, kind), artifact, config, group)
 
 
-def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> "CutRuntime":
+def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> CutRuntime:
     """Load the artifact at ``root``, cut in two after the encoded history.
 
     Raises:

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Protocol, TypeVar
 
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.artifact import Artifact
 from models.runtimes.weight_sizes import MIB, Weights
-from models.signature import Inputs
+from models.signature import Inputs, Signature
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
-
-    from models.runtimes.split_history import CutRuntime
 
 Shards = Annotated[int, Field(ge=1, le=64)]
 Transport = Literal["shared_memory", "gloo"]
@@ -80,6 +79,34 @@ class Runtime(Protocol):
         ...
 
 
+class CutRuntime(Runtime, Protocol):
+    """A model that is loaded as two graphs, so that encoded histories can be reused.
+
+    Attributes:
+        encode_signature: inputs for the first half.
+        score_signature: inputs for the second half, without the encoded histories.
+    """
+
+    encode_signature: Signature
+    score_signature: Signature
+
+    def encode(self, inputs: Inputs) -> NDArray[Any]:
+        """Return the encoded histories (B, T, ...) for the inputs in ``encode_signature``.
+
+        Raises:
+            RuntimeFailure: the model could not be executed on these inputs.
+        """
+        ...
+
+    def score(self, inputs: Inputs, encoded: NDArray[Any]) -> Inputs:
+        """Return the outputs by name for the inputs in ``score_signature`` and the encoded histories.
+
+        Raises:
+            RuntimeFailure: the model could not be executed on these inputs.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """The weights that one rank holds in memory, in bytes, with an explanation in words."""
@@ -125,7 +152,7 @@ class RuntimeKind(Generic[Options]):
     suffix: str | None = None
     load: Callable[[Path, Artifact, Options], Runtime] | None = None
     load_rank: "Callable[[Path, Artifact, Options, ProcessGroup], Runtime] | None" = None
-    load_cut: "Callable[[Path, Artifact, Options], CutRuntime] | None" = None
+    load_cut: Callable[[Path, Artifact, Options], CutRuntime] | None = None
     held: Callable[[Options, Weights], Held] = held_whole
     check: Callable[[Options], None] | None = None
     packages: tuple[str, ...] = ()

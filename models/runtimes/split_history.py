@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 
-class CutRuntime:
+class OnnxCutRuntime:
     """Two sessions from one graph. The first encodes histories, the second computes the outputs from encoded histories.
 
     Attributes:

@@ -1,15 +1,12 @@
 """``kind: onnx``: ONNX Runtime, on the CPU by default."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from models.artifact import Artifact
-from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
-
-if TYPE_CHECKING:
-    from models.runtimes.split_history import CutRuntime
+from models.runtimes.base import CutRuntime, Runtime, RuntimeKind, RuntimeOptions
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Optimization = Literal["disabled", "basic", "extended", "layout", "all"]
@@ -92,10 +89,10 @@ def _load(path: Path, artifact: Artifact, config: OnnxConfig) -> Runtime:
     return OnnxRuntime(path, artifact.signature, config)
 
 
-def _load_cut(path: Path, artifact: Artifact, config: OnnxConfig) -> "CutRuntime":
-    from models.runtimes.split_history import CutRuntime
+def _load_cut(path: Path, artifact: Artifact, config: OnnxConfig) -> CutRuntime:
+    from models.runtimes.split_history import OnnxCutRuntime
 
-    return CutRuntime(path, artifact.signature, config)
+    return OnnxCutRuntime(path, artifact.signature, config)
 
 
 RUNTIME = RuntimeKind(config=OnnxConfig, suffix=".onnx", load=_load, load_cut=_load_cut)

@@ -14,9 +14,9 @@ from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_cut_runtime, load_runtime
+from models.runtimes.base import CutRuntime
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.split_history import CutRuntime
 from models.signature import ENCODED_HISTORY
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker

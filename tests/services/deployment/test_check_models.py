@@ -178,7 +178,9 @@ def test_model_on_gpus_is_noted_on_a_machine_without(
 def test_gpu_provider_on_a_unit_without_gpus_is_a_fault(tmp_path: Path) -> None:
     runtime(tmp_path, {"kind": "onnx", "providers": ["cuda"]})
     (fault,), _ = checked(tmp_path)
-    assert fault.startswith("models.ranker.artifact: runtime.providers: not in the installed ONNX Runtime, got cuda")
+    assert fault.startswith(
+        "models.ranker.artifact: runtime.providers: not in the installed ONNX Runtime, got cuda"
+    )
 
 
 @pytest.mark.parametrize(

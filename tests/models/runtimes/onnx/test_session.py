@@ -52,9 +52,10 @@ class Loaded:
         self._root = root
         self.default, self.cut = self.load(), self.load(cut=True)
         self.torch = load_runtime(root / "ranker", self.artifact, TorchConfig())
-        self.same_bits, self.same_bits_cut = {}, {}
+        self.same_bits: dict[str, Runtime] = {}
+        self.same_bits_cut: dict[str, Runtime] = {}
         for name, options in SAME_BITS.items():
-            chosen = {"graph_cache": root / "cache"} if name == "graph_cache" else options
+            chosen: dict[str, Any] = {"graph_cache": root / "cache"} if name == "graph_cache" else options
             self.same_bits[name] = self.load(**chosen)
             self.same_bits_cut[name] = self.load(cut=True, **chosen)
         self.other_levels = {level: self.load(graph_optimization_level=level) for level in OTHER_LEVELS}
