@@ -84,7 +84,7 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
         model = onnx.load(path)
     except Exception as error:  # protobuf's errors share no public base class
         raise RuntimeFailure(
-            f"{path}: cannot be read as an ONNX graph: {error}; train the model again"
+            f"{path}: cannot be read as an ONNX graph: {error}; copy the artifact again, or train the model again"
         ) from error
     encoded = [value for value in model.graph.value_info if value.name == ENCODED_HISTORY]
     if not encoded:

@@ -37,7 +37,9 @@ def open_session(
 
     def open_on(providers: Sequence[NamedProvider]) -> ort.InferenceSession:
         # ONNX Runtime's own fallback prints the error and hides it.
-        return ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
+        session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
+        session._model_bytes = None  # kept for that fallback only, and as large as the model
+        return session
 
     return open_on_first(config.providers, ort.get_available_providers(), open_on)
 

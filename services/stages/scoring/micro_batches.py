@@ -18,7 +18,8 @@ Score = Callable[[RaggedBatch], NDArray[np.float32]]
 def in_micro_batches(batch: RaggedBatch, max_candidates: int | None, score: Score) -> NDArray[np.float32]:
     """Return the scores of all candidates, float32 (N,).
 
-    The model is not called for a batch without candidates. Most attention graphs fail on such a batch.
+    The model is not called for a batch without candidates. Attention fails on it in every runtime, and an LSTM in ONNX
+    Runtime 1.32 ends the process.
 
     With the DLRM at 100 clients and batches of at most 1,024 candidates, micro-batches of 128 save 19% of the CPU per
     request (0.303 to 0.246 core-ms).

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,6 @@ from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden, golden_batch
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import runtime_config
-from models.runtimes.kinds.torch import TorchConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
 
@@ -39,6 +39,12 @@ def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = Tru
             if values.dtype == torch.float32 and values.ndim == 2:
                 values[:] = spoiled
         save_file(state, staging / SAFETENSORS)
+        model = onnx.load(staging / ONNX)
+        for weight in model.graph.initializer:
+            if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
+                values = np.full(tuple(weight.dims), spoiled, dtype=np.float32)
+                weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+        onnx.save(model, staging / ONNX)
 
     return write_artifact(
         root / "model",
@@ -71,9 +77,12 @@ def test_both_runtimes_reproduce_the_golden_scores(tmp_path: Path, kind: str) ->
 @pytest.mark.parametrize(
     ("spoiled", "fault"), [(float("nan"), "scores are NaN or infinite"), (0.5, "from the scores at export")]
 )
-def test_detects_nan_weights_and_changed_weights(tmp_path: Path, spoiled: float, fault: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_detects_nan_weights_and_changed_weights(
+    tmp_path: Path, spoiled: float, fault: str, kind: str
+) -> None:
     artifact = write_ranker(tmp_path, spoiled=spoiled)
-    runtime = load_runtime(tmp_path / "model", artifact, TorchConfig())
+    runtime = load_runtime(tmp_path / "model", artifact, runtime_config(kind=kind))
     with pytest.raises(GoldenMismatch, match=fault):
         check_golden(tmp_path / "model", artifact, runtime)
 

@@ -1,5 +1,6 @@
 """Every option gives the scores of the defaults, for complete and for cut graphs and inputs of any shape."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,14 @@ def test_bound_outputs_belong_to_the_caller(tmp_path: Path) -> None:
     kept = first.copy()
     runtime.run({"x": np.full((3, 24), 5, np.float32)})
     np.testing.assert_array_equal(first, kept)
+
+
+def test_bytes_of_the_model_are_not_kept() -> None:
+    data = graph_bytes()
+    before = sys.getrefcount(data)
+    session = OnnxSession(data, "small")
+    assert sys.getrefcount(data) == before
+    assert session.outputs == {"score"}
 
 
 @pytest.mark.parametrize("is_bound", [False, True])
