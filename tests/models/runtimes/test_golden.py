@@ -42,8 +42,8 @@ def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = Tru
         model = onnx.load(staging / ONNX)
         for weight in model.graph.initializer:
             if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
-                values = np.full(tuple(weight.dims), spoiled, dtype=np.float32)
-                weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+                spoilt = np.full(tuple(weight.dims), spoiled, dtype=np.float32)
+                weight.CopyFrom(onnx.numpy_helper.from_array(spoilt, weight.name))
         onnx.save(model, staging / ONNX)
 
     return write_artifact(

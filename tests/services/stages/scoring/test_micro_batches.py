@@ -92,7 +92,8 @@ def test_scores_requests_without_candidates(
     batch = make_batch([count for count, _ in shapes], [past for _, past in shapes], 0)
     scorer = scorers.whole if kind == "whole" else scorers.divided[kind]
     scores = scorer.scores(batch, "score")
-    assert (scores.dtype, scores.shape) == (np.float32, (batch.candidate_count,))
+    assert scores.dtype == np.float32
+    assert scores.shape == (batch.candidate_count,)
     assert np.isfinite(scores).all()
 
 
