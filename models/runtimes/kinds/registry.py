@@ -18,6 +18,7 @@ RUNTIMES: Registry[AnyRuntimeKind] = Registry(
         "torch": "models.runtimes.kinds.torch:RUNTIME",
         "deepspeed": "models.runtimes.kinds.deepspeed:RUNTIME",
         "accelerate": "models.runtimes.kinds.accelerate:RUNTIME",
+        "openvino": "models.runtimes.kinds.openvino:RUNTIME",
         "auto": "models.runtimes.kinds.auto:RUNTIME",
         "python": "models.runtimes.kinds.python:RUNTIME",
     },

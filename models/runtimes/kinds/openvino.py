@@ -1,0 +1,68 @@
+"""``kind: openvino``: OpenVINO on the CPU."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.artifact import Artifact
+from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
+
+Precision = Literal["f32", "bf16", "auto"]
+Hint = Literal["latency", "throughput"]
+Shapes = Literal["buckets", "dynamic"]
+
+
+class OpenVinoConfig(RuntimeOptions):
+    """Options for OpenVINO. ``threads`` is the number of CPU threads over all streams.
+
+    Attributes:
+        precision: the floating-point type in which the layers compute. OpenVINO's own default is bfloat16 on CPUs that
+            have instructions for it. ``auto`` is bf16 on these CPUs, if the graph can be executed in it, otherwise f32.
+        hint: whether OpenVINO's settings favour the time of one call, or the throughput of several concurrent calls.
+        streams: number of calls that are executed at the same time. None: 1, or with ``hint: throughput`` as many as
+            OpenVINO chooses for ``threads``.
+        shapes: ``buckets`` pads the inputs, so that few different shapes occur. ``dynamic`` executes every shape as it
+            is. OpenVINO generates code for each new shape.
+    """
+
+    kind: Literal["openvino"]
+    precision: Precision = "f32"
+    hint: Hint = "latency"
+    streams: int | None = Field(default=None, ge=1, le=256)
+    shapes: Shapes = "buckets"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the model may compute in bfloat16."""
+        return self.precision != "f32"
+
+    @model_validator(mode="after")
+    def _streams_have_threads(self) -> Self:
+        if self.streams is not None and self.streams > self.threads:
+            raise ValueError(
+                f"streams: must be at most threads, {self.threads}, got {self.streams}; use fewer streams, or more threads"
+            )
+        return self
+
+
+def _load(path: Path, artifact: Artifact, config: OpenVinoConfig) -> Runtime:
+    from models.runtimes.openvino.runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(path, artifact, config)
+
+
+def _check(config: OpenVinoConfig) -> None:
+    from models.runtimes.openvino.compiling import refuse_unsupported
+
+    refuse_unsupported(config)
+
+
+RUNTIME = RuntimeKind(
+    config=OpenVinoConfig,
+    suffix=".onnx",
+    load=_load,
+    check=_check,
+    packages=("openvino",),
+    extra="openvino",
+)

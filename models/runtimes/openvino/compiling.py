@@ -1,0 +1,102 @@
+"""Compiles an ONNX graph with OpenVINO for this machine's CPU."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import RuntimeFailure
+from models.no_telemetry import import_openvino
+from models.runtimes.graph_inputs import GraphInput
+from models.runtimes.kinds.openvino import OpenVinoConfig
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled graph.
+
+    Attributes:
+        model: the compiled graph.
+        precision: the precision in which it computes, "f32" or "bf16".
+    """
+
+    model: "CompiledModel"
+    precision: str
+
+    @property
+    def inputs(self) -> list[GraphInput]:
+        """The graph's inputs."""
+        return [_graph_input(port) for port in self.model.inputs]
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The outputs' indices by name."""
+        return {name: index for index, port in enumerate(self.model.outputs) for name in port.get_names()}
+
+
+def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
+    """Read and compile the graph at ``path``.
+
+    Raises:
+        RuntimeFailure: OpenVINO cannot read or compile it.
+    """
+    openvino = import_openvino()
+    try:
+        # Not Core.read_model, which tries the readers of other formats too and prints their errors.
+        reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+        graph = reader.convert(reader.load(str(path)))
+        model = openvino.Core().compile_model(graph, "CPU", _properties(config, precision))
+    except Exception as error:  # OpenVINO's errors share no public base class
+        raise RuntimeFailure(
+            f"{path}: cannot be compiled by OpenVINO in {precision}: {reason(error)}; use runtime.kind: onnx"
+            f"{'' if precision == 'f32' else ', or precision: f32'}, or export the model again"
+        ) from error
+    return Compiled(model, precision)
+
+
+def cpu_computes_bf16() -> bool:
+    """Return whether OpenVINO reports instructions for bfloat16 on this CPU."""
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def refuse_unsupported(config: OpenVinoConfig) -> None:
+    """Check that this CPU can compute in the configured precision.
+
+    Raises:
+        RuntimeFailure: it cannot.
+    """
+    if config.precision == "bf16" and not cpu_computes_bf16():
+        raise RuntimeFailure(
+            "runtime.precision: bf16 requires a CPU with instructions for bfloat16 (avx512_bf16 or amx_bf16); use "
+            "precision: f32, or auto"
+        )
+
+
+def reason(error: Exception) -> str:
+    """Return the last line of an error's message that says something, without places in OpenVINO's own source."""
+    lines = [re.sub(r"\S*src/\S+:\d+:?", "", line).strip() for line in str(error).splitlines()]
+    useful = [
+        line for line in lines if line and not re.match(r"Exception from|Check '|FrontEnd API|Summary", line)
+    ]
+    return " ".join(useful[-2:]).removeprefix("-- ").removesuffix(".") or type(error).__name__
+
+
+def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": config.hint.upper(),
+        "INFERENCE_NUM_THREADS": config.threads,
+        # Pinned threads of several replicas would share the first cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+    streams = 1 if config.streams is None and config.hint == "latency" else config.streams
+    return properties if streams is None else {**properties, "NUM_STREAMS": streams}
+
+
+def _graph_input(port: Any) -> GraphInput:
+    shape = port.get_partial_shape()
+    axes = () if shape.rank.is_dynamic else tuple(None if d.is_dynamic else d.get_length() for d in shape)
+    return GraphInput(port.get_any_name(), f"tensor({port.get_element_type().to_dtype().name})", axes)

@@ -1,0 +1,181 @@
+"""The shapes of a model's inputs: checked against the signature, and padded to few different shapes.
+
+OpenVINO checks neither: it reads beyond the end of an input whose axis is shorter than another input's, and it executes
+a call that lacks an input with the previous call's values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import RuntimeFailure
+from models.signature import Inputs, InputSpec, Layout, Signature
+
+_OUTPUT_AXES: Mapping[Layout, tuple[str, ...]] = {
+    "flat": ("candidates",),
+    "list": ("requests", "candidates"),
+    "chunks": ("chunks", "candidates"),
+    "pairs": ("pairs",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One input: its leading axes by name, and the rest of its shape."""
+
+    spec: InputSpec
+    axes: tuple[str, ...]
+    dtype: np.dtype[Any]
+
+
+class InputShapes:
+    """The shapes of a signature's inputs.
+
+    Padding adds requests, candidates and values that no result depends on, because calls of several requests already
+    have them: a padded list has a mask, and ragged values belong to an added request.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        """Name the axes of every input."""
+        sources = {spec.source for spec in signature.inputs}
+        self._inputs = [
+            _Input(spec, _axes(spec, signature.layout, sources), np.dtype(spec.dtype))
+            for spec in signature.inputs
+        ]
+        self._pad_id = 0 if signature.pair is None else signature.pair.pad_id
+        self._is_list = signature.layout == "list"
+        named = {axis for given in self._inputs for axis in given.axes}
+        ragged = {axis for axis in named if axis.startswith("values")}
+        if signature.layout == "flat":
+            ragged.add("candidates")
+        self._ragged = tuple(sorted(ragged))
+        self._owned = bool(sources & {"batch.request_of"}) or "offsets" in named
+        self.output_axes = _OUTPUT_AXES[signature.layout]
+
+    def sizes(self, inputs: Inputs) -> dict[str, int]:
+        """Return the length of each axis.
+
+        Raises:
+            RuntimeFailure: an input is missing, or has another type or shape than the signature declares.
+        """
+        sizes: dict[str, int] = {}
+        for given in self._inputs:
+            values = inputs.get(given.spec.name)
+            if values is None:
+                raise RuntimeFailure(f"input {given.spec.name}: missing, got {_shown(inputs)}")
+            count, shape = len(given.axes), values.shape
+            is_declared = len(shape) == count + len(given.spec.shape) and shape[count:] == given.spec.shape
+            if not is_declared or values.dtype != given.dtype:
+                declared = ", ".join((*given.axes, *map(str, given.spec.shape)))
+                raise RuntimeFailure(
+                    f"input {given.spec.name}: expected {given.dtype} ({declared}), got {values.dtype} in "
+                    f"{_shown(inputs)}"
+                )
+            for axis, size in zip(given.axes, shape[:count], strict=True):
+                if sizes.setdefault(axis, size) != size:
+                    raise RuntimeFailure(
+                        f"input {given.spec.name}: expected {sizes[axis]} {axis} as in the other inputs, got "
+                        f"{size} in {_shown(inputs)}"
+                    )
+        if "offsets" in sizes and sizes.setdefault("requests", sizes["offsets"] - 1) != sizes["offsets"] - 1:
+            raise RuntimeFailure(
+                f"offsets: expected one for each of {sizes['requests']} requests and one more, got {_shown(inputs)}"
+            )
+        return sizes
+
+    def output_shape(self, sizes: Mapping[str, int]) -> tuple[int, ...] | None:
+        """Return the leading shape of the outputs, or None if no input has an axis of the outputs."""
+        if any(axis not in sizes for axis in self.output_axes):
+            return None
+        return tuple(sizes[axis] for axis in self.output_axes)
+
+    def padded(self, inputs: Inputs, sizes: Mapping[str, int]) -> Inputs:
+        """Return the inputs, each axis padded to the next ``bucket``."""
+        wanted = self._bucketed(sizes)
+        if wanted == sizes:
+            return inputs
+        return {given.spec.name: self._pad(given, inputs, sizes, wanted) for given in self._inputs}
+
+    def sample(self, size: int) -> Inputs:
+        """Return inputs in which every axis has the given length, and one request has all ragged values."""
+        sizes = {axis: size for given in self._inputs for axis in given.axes} | {"requests": 1, "offsets": 2}
+        random = np.random.default_rng(0)
+        return {given.spec.name: _sample(given, sizes, random) for given in self._inputs}
+
+    def _bucketed(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        wanted = {axis: bucket(size) for axis, size in sizes.items()}
+        if "requests" in sizes:
+            has_more = self._owned and any(
+                wanted[axis] > sizes[axis] for axis in self._ragged if axis in sizes
+            )
+            wanted["requests"] = bucket(sizes["requests"] + has_more)
+            if "offsets" in sizes:
+                wanted["offsets"] = wanted["requests"] + 1
+        return wanted
+
+    def _pad(
+        self, given: _Input, inputs: Inputs, sizes: Mapping[str, int], wanted: Mapping[str, int]
+    ) -> NDArray[Any]:
+        values, source = inputs[given.spec.name], given.spec.source
+        lengths = tuple(wanted[axis] for axis in given.axes)
+        if lengths == values.shape[: len(lengths)]:
+            return values
+        padded = np.zeros((*lengths, *given.spec.shape), dtype=given.dtype)
+        if source == "tokens.ids":
+            padded.fill(self._pad_id)
+        elif source == "batch.request_of":
+            padded.fill(sizes.get("requests", 0))  # the first added request
+        elif source == "batch.chunk_of" and self._is_list:
+            padded[:] = np.arange(len(padded))
+        elif given.axes == ("offsets",):
+            padded.fill(self._end(source, values, wanted))
+        padded[tuple(slice(size) for size in values.shape)] = values
+        return padded
+
+    def _end(self, source: str, offsets: NDArray[Any], wanted: Mapping[str, int]) -> int:
+        """Return the padded number of values of a ragged input, all added ones of which the first added request has."""
+        axis = "candidates" if source == "batch.offsets" else f"values of {source.removesuffix(':offsets')}"
+        return wanted[axis] if axis in self._ragged and axis in wanted else int(offsets[-1])
+
+
+def bucket(size: int) -> int:
+    """Return the next length up of 1 to 8, 10, 12, 14, 16, 20 and so on, with four lengths from one power of 2 to the next.
+
+    So at most 20% of an axis is padding.
+    """
+    if size <= 8:
+        return max(size, 1)
+    step = 1 << ((size - 1).bit_length() - 3)
+    return -(-size // step) * step
+
+
+def _axes(spec: InputSpec, layout: Layout, sources: set[str]) -> tuple[str, ...]:
+    """Return the leading axes' names. Features whose lengths may differ have axes of their own."""
+    base, _, part = spec.source.partition(":")
+    feature = base.partition("@")[2] or base
+    if spec.source == "batch.request_of" and layout != "flat":
+        return ("values of batch",)
+    if not spec.per_candidate and layout != "pairs":
+        if part in {"list", "mask"}:
+            return ("requests", f"longest {feature}")
+        if part == "" and ("@" in base or f"{base}:offsets" in sources):
+            return (f"values of {feature}",)
+    return spec.axes(layout)
+
+
+def _sample(given: _Input, sizes: Mapping[str, int], random: np.random.Generator) -> NDArray[Any]:
+    shape = (*(sizes[axis] for axis in given.axes), *given.spec.shape)
+    if given.axes == ("offsets",):
+        return np.array([0, max(sizes.values())], dtype=given.dtype)
+    if given.dtype == bool or given.spec.source == "tokens.mask":
+        return np.ones(shape, dtype=given.dtype)
+    if given.dtype.kind == "f":
+        return random.random(shape).astype(given.dtype)
+    return np.zeros(shape, dtype=given.dtype)
+
+
+def _shown(inputs: Inputs) -> str:
+    return ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
