@@ -60,6 +60,22 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
     """
     if GOLDEN not in artifact.files:
         return False
+    fault = golden_fault(root, runtime, narrow=narrow)
+    if fault is not None:
+        raise GoldenMismatch(
+            f"artifact {artifact.name} {artifact.version} at {root}: failed on its golden requests: {fault}; "
+            f"export or train the model again"
+        )
+    return True
+
+
+def golden_fault(root: Path, runtime: Runtime, *, narrow: bool = False) -> str | None:
+    """Return a phrase for the first output in which a runtime differs from the scores at export, if any.
+
+    Raises:
+        ArtifactError: the golden requests cannot be read.
+        RuntimeFailure: the model cannot be executed on the golden requests.
+    """
     try:
         stored = load_file(root / GOLDEN)
     except (SafetensorError, OSError) as error:
@@ -71,11 +87,8 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
         if name.startswith(_OUTPUT):
             fault = _difference(expected, outputs[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:
-                raise GoldenMismatch(
-                    f"artifact {artifact.name} {artifact.version} at {root}: failed on its golden requests: {fault}; "
-                    f"export or train the model again"
-                )
-    return True
+                return fault
+    return None
 
 
 def _difference(expected: np.ndarray, scores: np.ndarray, narrow: bool) -> str | None:

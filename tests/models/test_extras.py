@@ -37,7 +37,7 @@ def test_onnx_needs_no_extra(missing: set[str]) -> None:
         check_runtime(runtime_config(kind="torch"))
 
 
-@pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed"])
+@pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed", "openvino"])
 def test_extra_of_a_runtime_installs_its_packages(kind: str) -> None:
     assert runtime_config(kind=kind).kind == kind
     packages, extra = RUNTIMES.get(kind).packages, RUNTIMES.get(kind).extra

@@ -25,6 +25,12 @@ def test_onnx_runtime_writes_no_files_after_telemetry_is_off(tmp_path: Path) -> 
     assert files_after(f"{forbidding}import onnxruntime", tmp_path / "forbidden") == []
 
 
+def test_openvino_writes_no_files_if_a_runtime_imports_it(tmp_path: Path) -> None:
+    assert files_after("import openvino", tmp_path / "plain") != []  # otherwise this test proves nothing
+    program = "from models.no_telemetry import import_openvino; import_openvino().Core()"
+    assert files_after(program, tmp_path / "forbidden") == []
+
+
 def test_command_line_switches_telemetry_off(tmp_path: Path) -> None:
     program = "import sys; sys.argv = ['rankway', '--help']; from cli.main import main\n"
     program += "try: main()\nexcept SystemExit: import onnxruntime"

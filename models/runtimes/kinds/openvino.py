@@ -41,7 +41,8 @@ class OpenVinoConfig(RuntimeOptions):
     def _streams_have_threads(self) -> Self:
         if self.streams is not None and self.streams > self.threads:
             raise ValueError(
-                f"streams: must be at most threads, {self.threads}, got {self.streams}; use fewer streams, or more threads"
+                f"streams: must be at most threads, {self.threads}, got {self.streams}; use fewer streams, or more "
+                f"threads"
             )
         return self
 

@@ -1,13 +1,13 @@
 """Compiles an ONNX graph with OpenVINO for this machine's CPU."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import RuntimeFailure
 from models.no_telemetry import import_openvino
-from models.runtimes.graph_inputs import GraphInput
 from models.runtimes.kinds.openvino import OpenVinoConfig
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ class Compiled:
     precision: str
 
     @property
-    def inputs(self) -> list[GraphInput]:
-        """The graph's inputs."""
-        return [_graph_input(port) for port in self.model.inputs]
+    def inputs(self) -> dict[str, int]:
+        """The inputs' indices by name. An input has all names that the graph gives to its value."""
+        return _indices(self.model.inputs)
 
     @property
     def outputs(self) -> dict[str, int]:
         """The outputs' indices by name."""
-        return {name: index for index, port in enumerate(self.model.outputs) for name in port.get_names()}
+        return _indices(self.model.outputs)
 
 
 def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
@@ -96,7 +96,5 @@ def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:
     return properties if streams is None else {**properties, "NUM_STREAMS": streams}
 
 
-def _graph_input(port: Any) -> GraphInput:
-    shape = port.get_partial_shape()
-    axes = () if shape.rank.is_dynamic else tuple(None if d.is_dynamic else d.get_length() for d in shape)
-    return GraphInput(port.get_any_name(), f"tensor({port.get_element_type().to_dtype().name})", axes)
+def _indices(ports: Iterable[Any]) -> dict[str, int]:
+    return {name: index for index, port in enumerate(ports) for name in port.get_names()}

@@ -65,24 +65,24 @@ class InputShapes:
         for given in self._inputs:
             values = inputs.get(given.spec.name)
             if values is None:
-                raise RuntimeFailure(f"input {given.spec.name}: missing, got {_shown(inputs)}")
+                raise RuntimeFailure(f"input {given.spec.name}: missing, got {shapes_of(inputs)}")
             count, shape = len(given.axes), values.shape
             is_declared = len(shape) == count + len(given.spec.shape) and shape[count:] == given.spec.shape
             if not is_declared or values.dtype != given.dtype:
                 declared = ", ".join((*given.axes, *map(str, given.spec.shape)))
                 raise RuntimeFailure(
                     f"input {given.spec.name}: expected {given.dtype} ({declared}), got {values.dtype} in "
-                    f"{_shown(inputs)}"
+                    f"{shapes_of(inputs)}"
                 )
             for axis, size in zip(given.axes, shape[:count], strict=True):
                 if sizes.setdefault(axis, size) != size:
                     raise RuntimeFailure(
                         f"input {given.spec.name}: expected {sizes[axis]} {axis} as in the other inputs, got "
-                        f"{size} in {_shown(inputs)}"
+                        f"{size} in {shapes_of(inputs)}"
                     )
         if "offsets" in sizes and sizes.setdefault("requests", sizes["offsets"] - 1) != sizes["offsets"] - 1:
             raise RuntimeFailure(
-                f"offsets: expected one for each of {sizes['requests']} requests and one more, got {_shown(inputs)}"
+                f"offsets: expected one for each of {sizes['requests']} requests and one more, got {shapes_of(inputs)}"
             )
         return sizes
 
@@ -142,9 +142,9 @@ class InputShapes:
 
 
 def bucket(size: int) -> int:
-    """Return the next length up of 1 to 8, 10, 12, 14, 16, 20 and so on, with four lengths from one power of 2 to the next.
+    """Return the next length up of 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40 and so on.
 
-    So at most 20% of an axis is padding.
+    There are four lengths from one power of 2 to the next, so at most a fifth of an axis is padding.
     """
     if size <= 8:
         return max(size, 1)
@@ -177,5 +177,6 @@ def _sample(given: _Input, sizes: Mapping[str, int], random: np.random.Generator
     return np.zeros(shape, dtype=given.dtype)
 
 
-def _shown(inputs: Inputs) -> str:
+def shapes_of(inputs: Inputs) -> str:
+    """Return the inputs' names and shapes, for errors."""
     return ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())

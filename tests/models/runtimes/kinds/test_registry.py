@@ -5,7 +5,7 @@ import pytest
 
 from models.runtimes.kinds.registry import RUNTIMES
 
-ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transformers"}
+ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transformers", "openvino"}
 
 
 @pytest.mark.parametrize("kind", RUNTIMES.builtins)

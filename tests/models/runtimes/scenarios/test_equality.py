@@ -1,4 +1,4 @@
-"""Both runtimes give the same scores for the same artifact, for inputs of any shape."""
+"""All runtimes give the same scores for the same artifact, for inputs of any shape."""
 
 from pathlib import Path
 
@@ -20,12 +20,18 @@ from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker, make_reranker
 
+RUNTIMES: tuple[dict[str, str], ...] = (
+    {"kind": "torch"},
+    {"kind": "onnx"},
+    {"kind": "openvino", "shapes": "buckets"},
+    {"kind": "openvino", "shapes": "dynamic"},
+)
 TOLERANCE = 1e-4
 SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
 
 
-class Pair:
-    """One artifact, loaded by both runtimes."""
+class Loaded:
+    """One artifact, loaded by each runtime."""
 
     def __init__(self, root: Path, module: Architecture) -> None:
         signature = module.signature(FEATURES.content_hash)
@@ -38,55 +44,55 @@ class Pair:
             architecture=module.options.model_dump(mode="json"),
         )
         self.runtimes: list[Runtime] = [
-            load_runtime(root / "model", self.artifact, runtime_config(kind=kind))
-            for kind in ("onnx", "torch")
+            load_runtime(root / "model", self.artifact, runtime_config(**options)) for options in RUNTIMES
         ]
         self.assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
 
     def assert_equal_on(self, batch: RaggedBatch) -> None:
         inputs = self.assembler(batch)
-        onnx, torch = (
+        torch, *others = (
             self.assembler.flatten(runtime.run(inputs), batch)["score"] for runtime in self.runtimes
         )
-        assert onnx.shape == (batch.candidate_count,)
-        assert onnx.dtype == torch.dtype == np.float32
-        np.testing.assert_allclose(onnx, torch, atol=TOLERANCE, rtol=TOLERANCE)
+        assert torch.shape == (batch.candidate_count,)
+        for scores in others:
+            assert scores.dtype == torch.dtype == np.float32
+            np.testing.assert_allclose(scores, torch, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.fixture(scope="module")
-def ranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return Pair(tmp_path_factory.mktemp("ranker"), make_ranker())
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return Loaded(tmp_path_factory.mktemp("ranker"), make_ranker())
 
 
 @pytest.fixture(scope="module")
-def reranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return Pair(tmp_path_factory.mktemp("reranker"), make_reranker())
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return Loaded(tmp_path_factory.mktemp("reranker"), make_reranker())
 
 
 @pytest.fixture(scope="module")
-def pooled(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return Pair(tmp_path_factory.mktemp("pooled"), make_pooled())
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return Loaded(tmp_path_factory.mktemp("pooled"), make_pooled())
 
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_pooled_ranker_scores_are_equal(pooled: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+def test_pooled_ranker_scores_are_equal(pooled: Loaded, shapes: list[tuple[int, int]], seed: int) -> None:
     pooled.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
 
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_history_ranker_scores_are_equal(ranker: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+def test_history_ranker_scores_are_equal(ranker: Loaded, shapes: list[tuple[int, int]], seed: int) -> None:
     ranker.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
 
 
 @given(st.lists(st.integers(1, 15), min_size=1, max_size=6), st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_reranker_scores_are_equal(reranker: Pair, lengths: list[int], seed: int) -> None:
+def test_reranker_scores_are_equal(reranker: Loaded, lengths: list[int], seed: int) -> None:
     reranker.assert_equal_on(make_batch(lengths, [0] * len(lengths), seed))
 
 
-def test_scores_are_equal_for_lists_of_one_length_without_history(ranker: Pair) -> None:
+def test_scores_are_equal_for_lists_of_one_length_without_history(ranker: Loaded) -> None:
     ranker.assert_equal_on(make_batch([200] * 4, [0] * 4))
 
 
@@ -112,9 +118,10 @@ def test_dlrm_scores_are_equal(tmp_path: Path, dense_per_request: bool) -> None:
     }
     if dense_per_request:
         inputs["request_of"] = np.repeat([0, 1], [4, 5])
-    onnx, torch = (
-        load_runtime(tmp_path / "dlrm", artifact, runtime_config(kind=kind)).run(inputs)["score"]
-        for kind in ("onnx", "torch")
+    torch, *others = (
+        load_runtime(tmp_path / "dlrm", artifact, runtime_config(**options)).run(inputs)["score"]
+        for options in RUNTIMES
     )
-    assert onnx.shape == (9,)
-    np.testing.assert_allclose(onnx, torch, atol=TOLERANCE)
+    for scores in others:
+        assert scores.shape == (9,)
+        np.testing.assert_allclose(scores, torch, atol=TOLERANCE)
