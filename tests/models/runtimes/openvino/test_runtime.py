@@ -98,17 +98,11 @@ def test_refuses_a_graph_that_cannot_be_executed(root: Path, content: Any, expec
 
 
 def test_operator_that_only_openvino_lacks_names_the_other_runtime(root: Path) -> None:
-    ints: dict[str, int] = dict.fromkeys(
-        ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids"), 0
-    ) | dict.fromkeys(("target_treeids", "target_nodeids", "target_ids"), 0)
-    leaf = {name: [value] for name, value in ints.items()} | {
-        "nodes_values": [0.0],
-        "nodes_modes": ["LEAF"],
-        "target_weights": [1.0],
-    }
-    trees = helper.make_node(
-        "TreeEnsembleRegressor", ["value"], ["score"], domain="ai.onnx.ml", n_targets=1, **leaf
-    )
+    numbers = ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")
+    leaf: dict[str, Any] = {f"nodes_{name}": [0] for name in numbers}
+    leaf |= {f"target_{name}": [0] for name in ("treeids", "nodeids", "ids")}
+    leaf |= {"nodes_values": [0.0], "nodes_modes": ["LEAF"], "target_weights": [1.0], "n_targets": 1}
+    trees = helper.make_node("TreeEnsembleRegressor", ["value"], ["score"], domain="ai.onnx.ml", **leaf)
     content = graph(trees)
     content.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
     artifact = artifact_of(root, content)

@@ -100,7 +100,7 @@ CHUNKS = Signature(
 
 def test_chunks_are_padded_with_masked_slots() -> None:
     shapes = InputShapes(CHUNKS)
-    inputs = {
+    inputs: Inputs = {
         "value": np.ones((9, 30, 2), np.float32),
         "chunk_of": np.arange(9),
         "mask": np.ones((9, 30), np.bool_),
@@ -130,7 +130,8 @@ def test_added_lists_are_chunks_of_their_own() -> None:
     listed = Signature(
         layout="list", inputs=(spec("value", "item.value"), spec("of", "batch.chunk_of", "int64"))
     )
-    shapes, inputs = InputShapes(listed), {"value": np.ones((9, 3), np.float32), "of": np.arange(9)}
+    shapes = InputShapes(listed)
+    inputs: Inputs = {"value": np.ones((9, 3), np.float32), "of": np.arange(9)}
     assert shapes.padded(inputs, shapes.sizes(inputs))["of"].tolist() == list(range(10))
 
 
