@@ -6,7 +6,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from models.artifact import Artifact
-from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
+from models.runtimes.base import Held, Runtime, RuntimeKind, RuntimeOptions
+from models.runtimes.weight_sizes import MIB, Weights
 
 Precision = Literal["f32", "bf16", "auto"]
 Hint = Literal["latency", "throughput"]
@@ -59,10 +60,17 @@ def _check(config: OpenVinoConfig) -> None:
     refuse_unsupported(config)
 
 
+def _held(config: OpenVinoConfig, weights: Weights) -> Held:
+    """Return twice the weights. Measured: 220 to 290 MiB for 128 MiB of weights, in f32 and bf16."""
+    why = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights, and a copy in OpenVINO's own order"
+    return Held(2 * weights.whole_bytes, why)
+
+
 RUNTIME = RuntimeKind(
     config=OpenVinoConfig,
     suffix=".onnx",
     load=_load,
+    held=_held,
     check=_check,
     packages=("openvino",),
     extra="openvino",

@@ -13,11 +13,12 @@ from onnx import TensorProto, helper
 from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
-from models.runtimes import check_runtime, load_runtime
+from models.runtimes import check_runtime, held_weights, load_runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.openvino.compiling import cpu_computes_bf16
 from models.runtimes.openvino.runtime import OpenVinoRuntime
+from models.runtimes.weight_sizes import Weights
 from models.signature import Inputs, InputSpec, OutputSpec, Signature
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import make_batch, make_catalogue, make_ranker
@@ -252,3 +253,9 @@ def test_auto_keeps_32_bits_for_a_model_that_bfloat16_changes(ranker: Ranker) ->
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_bfloat16_is_used_if_asked_for(root: Path, total: Artifact, precision: str) -> None:
     assert loaded(root, total, precision=precision).precision == "bf16"
+
+
+def test_reports_that_it_holds_the_weights_twice() -> None:
+    held = held_weights(runtime_config(kind="openvino"), Weights(1 << 20))
+    assert held.rank_bytes == 2 << 20
+    assert held.why == "as configured; 1.00 MiB of weights, and a copy in OpenVINO's own order"
