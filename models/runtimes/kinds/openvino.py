@@ -62,7 +62,9 @@ def _check(config: OpenVinoConfig) -> None:
 
 def _held(config: OpenVinoConfig, weights: Weights) -> Held:
     """Return twice the weights. Measured: 220 to 290 MiB for 128 MiB of weights, in f32 and bf16."""
-    why = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights, and a copy in OpenVINO's own order"
+    why = (
+        f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights, and a copy in OpenVINO's own order"
+    )
     return Held(2 * weights.whole_bytes, why)
 
 

@@ -1,7 +1,7 @@
 """Compiles an ONNX graph with OpenVINO for this machine's CPU."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,19 @@ class Compiled:
         return _indices(self.model.outputs)
 
 
-def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
+def compile_graph(
+    path: Path,
+    config: OpenVinoConfig,
+    precision: str,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> Compiled:
     """Read and compile the graph at ``path``.
+
+    Args:
+        path: the ONNX graph.
+        config: threads, streams and hint.
+        precision: "f32" or "bf16".
+        shapes: the only shape of each input. None: inputs have any shape that the graph allows.
 
     Raises:
         RuntimeFailure: OpenVINO cannot read or compile it.
@@ -48,6 +59,8 @@ def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compile
         # Not Core.read_model, which tries the readers of other formats too and prints their errors.
         reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
         graph = reader.convert(reader.load(str(path)))
+        if shapes is not None:
+            graph.reshape(dict(shapes))
         model = openvino.Core().compile_model(graph, "CPU", _properties(config, precision))
     except Exception as error:  # OpenVINO's errors share no public base class
         raise RuntimeFailure(

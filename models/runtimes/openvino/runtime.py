@@ -1,41 +1,30 @@
 """Executes an artifact's ONNX graph with OpenVINO on the CPU."""
 
-from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import GOLDEN, Artifact
-from models.errors import OutOfMemory, RuntimeFailure
-from models.no_telemetry import import_openvino
+from models.errors import RuntimeFailure
 from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, golden_fault
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.onnx import OnnxRuntime
-from models.runtimes.openvino.compiling import (
-    Compiled,
-    compile_graph,
-    cpu_computes_bf16,
-    reason,
-    refuse_unsupported,
-)
-from models.runtimes.openvino.shapes import InputShapes, shapes_of
+from models.runtimes.openvino.compiling import compile_graph, cpu_computes_bf16, refuse_unsupported
+from models.runtimes.openvino.frequent_shapes import FrequentShapes
+from models.runtimes.openvino.graph import Graph
+from models.runtimes.openvino.shapes import InputShapes
 from models.signature import Inputs
 
-if TYPE_CHECKING:
-    from openvino import InferRequest
-
 _SAMPLE_SIZE = 3  # not 1, because an output of a wrong length 1 would have the right shape
-_NO_MEMORY = ("bad_alloc", "allocate")
 
 
 class OpenVinoRuntime:
-    """Executes an artifact's complete graph. Several threads may call it, and ``streams`` calls run at the same time.
+    """Executes an artifact's complete graph. Several threads may call it.
 
     Attributes:
-        precision: the precision in which the graph computes, "f32" or "bf16".
-        streams: the number of calls that run at the same time.
+        graph: the graph for all shapes.
+        frequent: the graphs for single shapes. None with ``shapes: dynamic``.
     """
 
     def __init__(self, path: Path, artifact: Artifact, config: OpenVinoConfig) -> None:
@@ -48,21 +37,15 @@ class OpenVinoRuntime:
             RuntimeFailure: the graph cannot be loaded or executed, it differs from the signature, or its outputs differ
                 from those of ONNX Runtime.
         """
-        self._path, self._artifact = path, artifact
+        self._path, self._artifact, self._config = path, artifact, config
         self._shapes = InputShapes(artifact.signature)
-        self._pads = config.shapes == "buckets"
-        self._tensor = import_openvino().Tensor
+        self.frequent: FrequentShapes | None = None
         refuse_unsupported(config)
         sample = self._shapes.sample(_SAMPLE_SIZE)
         expected = OnnxRuntime(path, artifact.signature, threads=config.threads).run(sample)
-        if config.precision == "auto" and cpu_computes_bf16():
-            try:
-                self._use(compile_graph(path, config, "bf16"), sample, expected)
-                return
-            except RuntimeFailure:
-                pass  # the CPU lacks an instruction for this graph, or bfloat16 is too narrow for the model
-        precision = "f32" if config.precision == "auto" else config.precision
-        self._use(compile_graph(path, config, precision), sample, expected)
+        self.graph = self._checked(sample, expected)
+        if config.shapes == "buckets":
+            self.frequent = FrequentShapes(self._for_one_shape, path.stat().st_size)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the graph.
@@ -77,72 +60,56 @@ class OpenVinoRuntime:
                 spec.name: np.zeros((*shape, *spec.shape), dtype=np.float32)
                 for spec in self._artifact.signature.outputs
             }
-        padded = self._shapes.padded(inputs, sizes) if self._pads else inputs
-        return self._execute(padded, () if padded is inputs or shape is None else shape)
+        if self.frequent is None:
+            return self.graph.run(inputs)
+        wanted = self._shapes.bucketed(sizes)
+        padded = self._shapes.padded(inputs, sizes, wanted)
+        graph = self.frequent.graph_for(tuple(wanted.values()), padded) or self.graph
+        return graph.run(padded, shape or ())
 
-    def _use(self, compiled: Compiled, sample: Inputs, expected: Inputs) -> None:
-        """Take a compiled graph, and check its scores.
+    def _checked(self, sample: Inputs, expected: Inputs) -> Graph:
+        if self._config.precision == "auto":
+            if cpu_computes_bf16():
+                try:
+                    return self._checked_in("bf16", sample, expected)
+                except RuntimeFailure:
+                    pass  # the CPU lacks an instruction for this graph, or bfloat16 is too narrow for the model
+            return self._checked_in("f32", sample, expected)
+        return self._checked_in(self._config.precision, sample, expected)
+
+    def _checked_in(self, precision: str, sample: Inputs, expected: Inputs) -> Graph:
+        """Compile the graph, and check its scores.
 
         Raises:
-            RuntimeFailure: they differ from the expected scores.
+            RuntimeFailure: it cannot be compiled, or its scores differ from the expected scores.
         """
-        self.precision = compiled.precision
-        self.streams = int(compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._model = compiled.model
-        self._inputs = [(compiled.inputs[name], name) for name in sample]
-        self._outputs = {name: compiled.outputs[name] for name in expected}
-        self._idle: deque[InferRequest] = deque()
-        outputs = self._execute(sample)
+        graph = self.graph = Graph(
+            compile_graph(self._path, self._config, precision), self._artifact.signature
+        )
+        outputs = graph.run(sample)
         for name, values in expected.items():
-            fault = _difference(values, outputs[name], is_narrow=self.precision != "f32")
+            fault = _difference(values, outputs[name], is_narrow=precision != "f32")
             if fault is not None:
                 raise RuntimeFailure(
-                    f"{self._path}: output {name}: OpenVINO in {self.precision} differs from ONNX Runtime on a sample, "
+                    f"{self._path}: output {name}: OpenVINO in {precision} differs from ONNX Runtime on a sample, "
                     f"{fault}; use runtime.kind: onnx"
                 )
-        if self.precision != "f32" and GOLDEN in self._artifact.files:
-            self._refuse_other_scores()
+        if precision != "f32" and GOLDEN in self._artifact.files:
+            # Distances between coordinates, for example, need 32 bits: the walks ranker's scores differ by 8 of 5.
+            fault = golden_fault(self._path.parent, self, narrow=True)
+            if fault is not None:
+                raise RuntimeFailure(
+                    f"runtime.precision: {precision} is too narrow for {self._artifact.name}: its {fault}; use "
+                    f"precision: f32"
+                )
+        return graph
 
-    def _refuse_other_scores(self) -> None:
-        # Distances between coordinates, for example, need 32 bits: the walks ranker's scores differ by 8 of 5.
-        fault = golden_fault(self._path.parent, self, narrow=True)
-        if fault is not None:
-            raise RuntimeFailure(
-                f"runtime.precision: {self.precision} is too narrow for {self._artifact.name}: its {fault}; use "
-                f"precision: f32"
-            )
-
-    def _execute(self, inputs: Inputs, shape: tuple[int, ...] = ()) -> Inputs:
-        """Run the graph, and return copies of the outputs, cut to the given leading shape."""
-        try:
-            request = self._idle.pop()
-        except IndexError:  # the first call, or as many calls as there are requests are running
-            request = self._model.create_infer_request()
-        cut = tuple(slice(size) for size in shape)
-        try:
-            for index, name in self._inputs:
-                request.set_input_tensor(index, self._shared(inputs[name]))
-            request.infer(share_outputs=True)
-            return {
-                name: request.get_output_tensor(index).data[cut].copy()
-                for name, index in self._outputs.items()
-            }
-        except Exception as error:  # OpenVINO's errors share no public base class
-            is_memory_short = isinstance(error, MemoryError) or any(t in str(error) for t in _NO_MEMORY)
-            raise (OutOfMemory if is_memory_short else RuntimeFailure)(
-                f"OpenVINO failed: {reason(error)}, on {shapes_of(inputs)}"
-            ) from error
-        finally:
-            self._idle.append(request)
-
-    def _shared(self, values: NDArray[np.generic]) -> object:
-        """Return a tensor that shares the array's memory.
-
-        Every input is shared. An unshared one would be written into the array that the previous call shared.
-        """
-        if not (values.flags.writeable and values.flags.c_contiguous):
-            values = values.copy()  # OpenVINO shares no others
-        return self._tensor(values, shared_memory=True)
+    def _for_one_shape(self, inputs: Inputs) -> Graph:
+        shapes = {name: values.shape for name, values in inputs.items()}
+        compiled = compile_graph(self._path, self._config, self.graph.precision, shapes)
+        graph = Graph(compiled, self._artifact.signature)
+        graph.run(inputs)  # the first call generates code
+        return graph
 
 
 def _difference(

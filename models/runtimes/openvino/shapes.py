@@ -92,20 +92,8 @@ class InputShapes:
             return None
         return tuple(sizes[axis] for axis in self.output_axes)
 
-    def padded(self, inputs: Inputs, sizes: Mapping[str, int]) -> Inputs:
-        """Return the inputs, each axis padded to the next ``bucket``."""
-        wanted = self._bucketed(sizes)
-        if wanted == sizes:
-            return inputs
-        return {given.spec.name: self._pad(given, inputs, sizes, wanted) for given in self._inputs}
-
-    def sample(self, size: int) -> Inputs:
-        """Return inputs in which every axis has the given length, and one request has all ragged values."""
-        sizes = {axis: size for given in self._inputs for axis in given.axes} | {"requests": 1, "offsets": 2}
-        random = np.random.default_rng(0)
-        return {given.spec.name: _sample(given, sizes, random) for given in self._inputs}
-
-    def _bucketed(self, sizes: Mapping[str, int]) -> dict[str, int]:
+    def bucketed(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return the length of each axis after padding."""
         wanted = {axis: bucket(size) for axis, size in sizes.items()}
         if "requests" in sizes:
             has_more = self._owned and any(
@@ -115,6 +103,18 @@ class InputShapes:
             if "offsets" in sizes:
                 wanted["offsets"] = wanted["requests"] + 1
         return wanted
+
+    def padded(self, inputs: Inputs, sizes: Mapping[str, int], wanted: Mapping[str, int]) -> Inputs:
+        """Return the inputs with their axes padded from ``sizes`` to the lengths of ``bucketed``."""
+        if wanted == sizes:
+            return inputs
+        return {given.spec.name: self._pad(given, inputs, sizes, wanted) for given in self._inputs}
+
+    def sample(self, size: int) -> Inputs:
+        """Return inputs in which every axis has the given length, and one request has all ragged values."""
+        sizes = {axis: size for given in self._inputs for axis in given.axes} | {"requests": 1, "offsets": 2}
+        random = np.random.default_rng(0)
+        return {given.spec.name: _sample(given, sizes, random) for given in self._inputs}
 
     def _pad(
         self, given: _Input, inputs: Inputs, sizes: Mapping[str, int], wanted: Mapping[str, int]

@@ -174,7 +174,7 @@ def test_no_candidates_have_no_scores(root: Path, total: Artifact, shapes: str) 
 
 def test_concurrent_calls_return_their_own_scores(root: Path, total: Artifact) -> None:
     runtime = loaded(root, total, threads=2, hint="throughput")
-    assert runtime.streams == 2
+    assert runtime.graph.streams == 2
 
     def score(number: int) -> bool:
         values = np.full((1 + number % 40, 2), number, np.float32)
@@ -233,7 +233,7 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
 
 def test_default_precision_reproduces_the_golden_scores(ranker: Ranker) -> None:
     runtime = loaded(ranker.root, ranker.artifact)
-    assert runtime.precision == "f32"
+    assert runtime.graph.precision == "f32"
     assert check_golden(ranker.root, ranker.artifact, runtime)
 
 
@@ -246,13 +246,13 @@ def test_bfloat16_is_refused_for_a_model_that_it_changes(ranker: Ranker) -> None
 
 
 def test_auto_keeps_32_bits_for_a_model_that_bfloat16_changes(ranker: Ranker) -> None:
-    assert loaded(ranker.root, ranker.artifact, precision="auto").precision == "f32"
+    assert loaded(ranker.root, ranker.artifact, precision="auto").graph.precision == "f32"
 
 
 @needs_bf16
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_bfloat16_is_used_if_asked_for(root: Path, total: Artifact, precision: str) -> None:
-    assert loaded(root, total, precision=precision).precision == "bf16"
+    assert loaded(root, total, precision=precision).graph.precision == "bf16"
 
 
 def test_reports_that_it_holds_the_weights_twice() -> None:

@@ -17,6 +17,11 @@ def spec(name: str, source: str, dtype: Any = "float32", shape: tuple[int, ...] 
     return InputSpec(name=name, source=source, dtype=dtype, shape=shape)
 
 
+def padded_by(shapes: InputShapes, inputs: Inputs) -> Inputs:
+    sizes = shapes.sizes(inputs)
+    return shapes.padded(inputs, sizes, shapes.bucketed(sizes))
+
+
 RAGGED = Signature(
     inputs=(
         spec("value", "item.value"),
@@ -61,7 +66,7 @@ def ragged_model(inputs: Inputs) -> np.ndarray:
 def test_padding_of_ragged_inputs_belongs_to_added_requests(lengths: list[tuple[int, int]]) -> None:
     shapes, inputs = InputShapes(RAGGED), ragged_inputs(lengths)
     sizes = shapes.sizes(inputs)
-    padded = shapes.padded(inputs, sizes)
+    padded = shapes.padded(inputs, sizes, shapes.bucketed(sizes))
     shapes.sizes(padded)  # it fits the signature
     assert len(padded["value"]) == bucket(sizes["candidates"])
     assert padded["offsets"][-1] == len(padded["value"])
@@ -71,7 +76,7 @@ def test_padding_of_ragged_inputs_belongs_to_added_requests(lengths: list[tuple[
 
 def test_inputs_of_a_bucket_are_not_copied() -> None:
     shapes, inputs = InputShapes(RAGGED), ragged_inputs([(10, 8), (10, 8)])
-    assert shapes.padded(inputs, shapes.sizes(inputs)) is inputs
+    assert padded_by(shapes, inputs) is inputs
 
 
 @given(st.integers(0, 100_000))
@@ -110,7 +115,7 @@ def test_chunks_are_padded_with_masked_slots() -> None:
         "hour": np.ones(9, np.float32),
     }
     sizes = shapes.sizes(inputs)
-    padded = shapes.padded(inputs, sizes)
+    padded = shapes.padded(inputs, sizes, shapes.bucketed(sizes))
     assert {name: values.shape for name, values in padded.items()} == {
         "value": (10, 32, 2),
         "chunk_of": (10,),
@@ -132,7 +137,7 @@ def test_added_lists_are_chunks_of_their_own() -> None:
     )
     shapes = InputShapes(listed)
     inputs: Inputs = {"value": np.ones((9, 3), np.float32), "of": np.arange(9)}
-    assert shapes.padded(inputs, shapes.sizes(inputs))["of"].tolist() == list(range(10))
+    assert padded_by(shapes, inputs)["of"].tolist() == list(range(10))
 
 
 def test_pairs_are_padded_with_the_padding_token() -> None:
@@ -142,7 +147,7 @@ def test_pairs_are_padded_with_the_padding_token() -> None:
         inputs=(spec("ids", "tokens.ids", "int64"), spec("mask", "tokens.mask", "int64")),
     )
     shapes, inputs = InputShapes(signature), {name: np.ones((9, 11), np.int64) for name in ("ids", "mask")}
-    padded = shapes.padded(inputs, shapes.sizes(inputs))
+    padded = padded_by(shapes, inputs)
     assert padded["ids"].shape == padded["mask"].shape == (10, 12)
     assert padded["ids"][9].tolist() == [7] * 12
     assert padded["mask"].sum() == 99

@@ -34,7 +34,7 @@ class Loaded:
     """One artifact, loaded by each runtime."""
 
     def __init__(self, root: Path, module: Architecture) -> None:
-        signature = module.signature(FEATURES.content_hash)
+        self.root, signature = root / "model", module.signature(FEATURES.content_hash)
         self.artifact: Artifact = write_artifact(
             root / "model",
             name="model",
