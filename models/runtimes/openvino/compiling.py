@@ -11,7 +11,7 @@ from models.no_telemetry import import_openvino
 from models.runtimes.kinds.openvino import OpenVinoConfig
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel
+    from openvino import CompiledModel, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class Compiled:
 
     Attributes:
         model: the compiled graph.
+        source: the graph as it was read. It shares its weights with the compiled graph.
         precision: the precision in which it computes, "f32" or "bf16".
     """
 
     model: "CompiledModel"
+    source: "Model"
     precision: str
 
     @property
@@ -36,38 +38,38 @@ class Compiled:
         """The outputs' indices by name."""
         return _indices(self.model.outputs)
 
+    def for_one_shape(self, config: OpenVinoConfig, shapes: Mapping[str, tuple[int, ...]]) -> "Compiled":
+        """Compile the same graph for inputs of one shape.
 
-def compile_graph(
-    path: Path,
-    config: OpenVinoConfig,
-    precision: str,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-) -> Compiled:
-    """Read and compile the graph at ``path``.
+        The file is not read again, because another version may have replaced it.
 
-    Args:
-        path: the ONNX graph.
-        config: threads, streams and hint.
-        precision: "f32" or "bf16".
-        shapes: the only shape of each input. None: inputs have any shape that the graph allows.
+        Raises:
+            RuntimeFailure: OpenVINO cannot compile it.
+        """
+        try:
+            source = self.source.clone()
+            source.reshape(dict(shapes))
+            return Compiled(_compiled(source, config, self.precision), source, self.precision)
+        except Exception as error:  # OpenVINO's errors share no public base class
+            raise RuntimeFailure(f"OpenVINO cannot compile a graph for {shapes}: {reason(error)}") from error
+
+
+def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
+    """Read the graph at ``path`` and compile it for inputs of any shape.
 
     Raises:
         RuntimeFailure: OpenVINO cannot read or compile it.
     """
-    openvino = import_openvino()
     try:
         # Not Core.read_model, which tries the readers of other formats too and prints their errors.
-        reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
-        graph = reader.convert(reader.load(str(path)))
-        if shapes is not None:
-            graph.reshape(dict(shapes))
-        model = openvino.Core().compile_model(graph, "CPU", _properties(config, precision))
-    except Exception as error:  # OpenVINO's errors share no public base class
+        reader = import_openvino().frontend.FrontEndManager().load_by_framework("onnx")
+        source = reader.convert(reader.load(str(path)))
+        return Compiled(_compiled(source, config, precision), source, precision)
+    except Exception as error:  # no public base class, as above
         raise RuntimeFailure(
             f"{path}: cannot be compiled by OpenVINO in {precision}: {reason(error)}; use runtime.kind: onnx"
             f"{'' if precision == 'f32' else ', or precision: f32'}, or export the model again"
         ) from error
-    return Compiled(model, precision)
 
 
 def cpu_computes_bf16() -> bool:
@@ -95,6 +97,10 @@ def reason(error: Exception) -> str:
         line for line in lines if line and not re.match(r"Exception from|Check '|FrontEnd API|Summary", line)
     ]
     return " ".join(useful[-2:]).removeprefix("-- ").removesuffix(".") or type(error).__name__
+
+
+def _compiled(source: "Model", config: OpenVinoConfig, precision: str) -> "CompiledModel":
+    return import_openvino().Core().compile_model(source, "CPU", _properties(config, precision))
 
 
 def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:

@@ -67,7 +67,9 @@ class FrequentShapes:
             is_busy = self._compiling is not None and not self._compiling.done()
             if self._seen[shape] >= self._calls and not is_busy and self._room > 0:
                 self._room -= 1
-                self._compiling = self._thread.submit(self._add, shape, inputs)
+                self._compiling = self._thread.submit(
+                    self._add, shape, {name: values.copy() for name, values in inputs.items()}
+                )
             elif len(self._seen) > _MOST_COUNTED:
                 self._seen.clear()
 

@@ -3,10 +3,13 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OutOfMemory, RuntimeFailure
 from models.no_telemetry import import_openvino
+from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.openvino.compiling import Compiled, reason
 from models.runtimes.openvino.shapes import shapes_of
 from models.signature import Inputs, Signature
@@ -27,6 +30,7 @@ class Graph:
 
     def __init__(self, compiled: Compiled, signature: Signature) -> None:
         """Take a compiled graph that has the signature's inputs and outputs."""
+        self._compiled, self._signature = compiled, signature
         self._model = compiled.model
         self._inputs = [(compiled.inputs[spec.name], spec.name) for spec in signature.inputs]
         self._outputs = {spec.name: compiled.outputs[spec.name] for spec in signature.outputs}
@@ -62,6 +66,21 @@ class Graph:
         finally:
             self._idle.append(request)
 
+    def for_one_shape(self, config: OpenVinoConfig, inputs: Inputs) -> "Graph":
+        """Return the same graph, compiled for inputs of the shape of these.
+
+        Raises:
+            RuntimeFailure: OpenVINO cannot compile it, or it returns other outputs.
+        """
+        shapes = {name: values.shape for name, values in inputs.items()}
+        graph = Graph(self._compiled.for_one_shape(config, shapes), self._signature)
+        outputs = graph.run(inputs)  # this first call also generates code
+        for name, values in self.run(inputs).items():
+            fault = difference(values, outputs[name], is_narrow=self.precision != "f32")
+            if fault is not None:
+                raise RuntimeFailure(f"output {name} of OpenVINO's graph for {shapes}: {fault}")
+        return graph
+
     def _shared(self, values: NDArray[Any]) -> object:
         """Return a tensor that shares the array's memory.
 
@@ -70,3 +89,14 @@ class Graph:
         if not (values.flags.writeable and values.flags.c_contiguous):
             values = values.copy()  # OpenVINO shares no others
         return self._tensor(values, shared_memory=True)
+
+
+def difference(expected: NDArray[np.generic], outputs: NDArray[np.generic], *, is_narrow: bool) -> str | None:
+    """Return a phrase for the difference of two outputs, if any. Narrow outputs must only have the same shape."""
+    if outputs.shape != expected.shape:
+        return f"expected the shape {expected.shape}, got {outputs.shape}"
+    if is_narrow or np.allclose(
+        outputs, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE, equal_nan=True
+    ):
+        return None
+    return f"expected {expected.ravel()[:3]}, got {outputs.ravel()[:3]}"

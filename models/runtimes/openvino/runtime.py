@@ -1,18 +1,18 @@
 """Executes an artifact's ONNX graph with OpenVINO on the CPU."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, golden_fault
+from models.runtimes.golden import golden_fault
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.onnx import OnnxRuntime
 from models.runtimes.openvino.compiling import compile_graph, cpu_computes_bf16, refuse_unsupported
 from models.runtimes.openvino.frequent_shapes import FrequentShapes
-from models.runtimes.openvino.graph import Graph
+from models.runtimes.openvino.graph import Graph, difference
 from models.runtimes.openvino.shapes import InputShapes
 from models.signature import Inputs
 
@@ -45,7 +45,7 @@ class OpenVinoRuntime:
         expected = OnnxRuntime(path, artifact.signature, threads=config.threads).run(sample)
         self.graph = self._checked(sample, expected)
         if config.shapes == "buckets":
-            self.frequent = FrequentShapes(self._for_one_shape, path.stat().st_size)
+            self.frequent = FrequentShapes(partial(self.graph.for_one_shape, config), path.stat().st_size)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the graph.
@@ -88,7 +88,7 @@ class OpenVinoRuntime:
         )
         outputs = graph.run(sample)
         for name, values in expected.items():
-            fault = _difference(values, outputs[name], is_narrow=precision != "f32")
+            fault = difference(values, outputs[name], is_narrow=precision != "f32")
             if fault is not None:
                 raise RuntimeFailure(
                     f"{self._path}: output {name}: OpenVINO in {precision} differs from ONNX Runtime on a sample, "
@@ -103,22 +103,3 @@ class OpenVinoRuntime:
                     f"precision: f32"
                 )
         return graph
-
-    def _for_one_shape(self, inputs: Inputs) -> Graph:
-        shapes = {name: values.shape for name, values in inputs.items()}
-        compiled = compile_graph(self._path, self._config, self.graph.precision, shapes)
-        graph = Graph(compiled, self._artifact.signature)
-        graph.run(inputs)  # the first call generates code
-        return graph
-
-
-def _difference(
-    expected: NDArray[np.generic], outputs: NDArray[np.generic], *, is_narrow: bool
-) -> str | None:
-    if outputs.shape != expected.shape:
-        return f"expected the shape {expected.shape}, got {outputs.shape}"
-    if is_narrow or np.allclose(
-        outputs, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE, equal_nan=True
-    ):
-        return None
-    return f"expected {expected.ravel()[:3]}, got {outputs.ravel()[:3]}"

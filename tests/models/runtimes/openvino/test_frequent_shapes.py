@@ -1,15 +1,19 @@
 """Shapes that occur often get graphs of their own, which return the same scores."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
+from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.openvino.frequent_shapes import CALLS, FrequentShapes
 from models.runtimes.openvino.graph import Graph
 from models.runtimes.openvino.runtime import OpenVinoRuntime
 from models.signature import Inputs
+from models.training.export import ONNX
 from tests.models.runtimes.scenarios.test_equality import TOLERANCE, Loaded
 from tests.models.worlds import make_batch, make_ranker
 
@@ -37,6 +41,19 @@ def test_graph_for_one_shape_returns_the_scores_of_torch(ranker: Loaded, runtime
         np.testing.assert_allclose(runtime.run(inputs)["score"], expected, atol=TOLERANCE, rtol=TOLERANCE)
         runtime.frequent.wait()
     assert len(runtime.frequent) == 1
+
+
+def test_graph_for_one_shape_has_the_weights_of_its_release(
+    ranker: Loaded, runtime: OpenVinoRuntime, tmp_path: Path
+) -> None:
+    inputs = ranker.assembler(make_batch([20, 11], [5, 2]))
+    before, path = runtime.graph.run(inputs)["score"], ranker.root / ONNX
+    kept = path.rename(tmp_path / ONNX)
+    try:
+        graph = runtime.graph.for_one_shape(OpenVinoConfig(kind="openvino"), inputs)
+    finally:
+        kept.rename(path)
+    np.testing.assert_allclose(graph.run(inputs)["score"], before, atol=TOLERANCE)
 
 
 def test_rare_shapes_get_no_graph(ranker: Loaded, runtime: OpenVinoRuntime) -> None:
