@@ -237,6 +237,11 @@ def test_default_precision_reproduces_the_golden_scores(ranker: Ranker) -> None:
     assert check_golden(ranker.root, ranker.artifact, runtime)
 
 
+def test_lists_without_candidates_have_no_scores(ranker: Ranker) -> None:
+    inputs = ranker.assembler(make_batch([0, 0], [5, 0]))
+    assert loaded(ranker.root, ranker.artifact).run(inputs)["score"].size == 0
+
+
 @needs_bf16
 def test_bfloat16_is_refused_for_a_model_that_it_changes(ranker: Ranker) -> None:
     with pytest.raises(
