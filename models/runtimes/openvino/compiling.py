@@ -1,5 +1,6 @@
 """Compiles an ONNX graph with OpenVINO for this machine's CPU."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from models.runtimes.kinds.openvino import OpenVinoConfig
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Model
+
+_WITH_BF16 = ("DEFAULT", "ALL", "BF16", "FP16", "AMX", "AVX10")
+"""Parts of the values of ONEDNN_MAX_CPU_ISA that allow bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,14 @@ def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compile
 
 
 def cpu_computes_bf16() -> bool:
-    """Return whether OpenVINO reports instructions for bfloat16 on this CPU."""
+    """Return whether this CPU has instructions for bfloat16 that OpenVINO's kernels may use.
+
+    The variable ``ONEDNN_MAX_CPU_ISA`` limits the kernels' instructions. OpenVINO does not know the limit, and computes
+    in bfloat16 all the same. It then fails, returns outputs of a wrong shape, or ends the process.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "DEFAULT"
+    if not any(name in limit.upper() for name in _WITH_BF16):
+        return False
     return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -85,8 +96,8 @@ def refuse_unsupported(config: OpenVinoConfig) -> None:
     """
     if config.precision == "bf16" and not cpu_computes_bf16():
         raise RuntimeFailure(
-            "runtime.precision: bf16 requires a CPU with instructions for bfloat16 (avx512_bf16 or amx_bf16); use "
-            "precision: f32, or auto"
+            "runtime.precision: bf16 requires a CPU with instructions for bfloat16 (avx512_bf16 or amx_bf16), which "
+            "ONEDNN_MAX_CPU_ISA does not exclude; use precision: f32, or auto"
         )
 
 

@@ -196,13 +196,16 @@ def test_more_streams_than_threads_are_refused() -> None:
         runtime_config(kind="openvino", streams=2)
 
 
-def test_check_refuses_bfloat16_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_refused_if_the_instructions_are_excluded(
+    root: Path, total: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     check_runtime(runtime_config(kind="openvino"))
-    monkeypatch.setattr("models.runtimes.openvino.compiling.cpu_computes_bf16", lambda: False)
     with pytest.raises(
         RuntimeFailure, match=r"runtime\.precision: bf16 requires .*; use precision: f32, or auto"
     ):
         check_runtime(runtime_config(kind="openvino", precision="bf16"))
+    assert loaded(root, total, precision="auto").graph.precision == "f32"
 
 
 class Ranker:
