@@ -177,11 +177,14 @@ def test_concurrent_calls_return_their_own_scores(root: Path, total: Artifact) -
     assert runtime.graph.streams == 2
 
     def score(number: int) -> bool:
-        values = np.full((1 + number % 40, 2), number, np.float32)
+        values = np.full((1 + number % 5, 2), number, np.float32)
         return bool((runtime.run({"value": values})["score"] == 4 * number).all())
 
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(score, range(400)))
+        assert all(pool.map(score, range(800)))
+    assert runtime.frequent is not None
+    runtime.frequent.wait()
+    assert len(runtime.frequent) > 0  # graphs were added meanwhile
 
 
 def test_does_not_pin_threads_to_cores(root: Path, total: Artifact) -> None:
