@@ -1,10 +1,11 @@
 """OpenVINO with padded and with dynamic input shapes, and ONNX Runtime, in one run on the same calls.
 
-    python -m benchmarks.input_shapes [--workload walks-200] [--requests 8] [--calls 400] [--json]
+    python -m benchmarks.input_shapes [--workload walks-200] [--requests 8] [--calls 1000] [--varied] [--json]
 
-The ranker scores batches of 1 to ``--requests`` requests, each with 1 candidate up to the workload's count. OpenVINO
-generates code for each new shape. The first half of the calls is the warm-up, and only the second half is timed: it has
-shapes that were seen and shapes that are new, as in a service. The sides take turns, call by call.
+The ranker scores batches of 1 to ``--requests`` requests. Each has the workload's candidate count, or with ``--varied``
+1 candidate up to this count. OpenVINO generates code for each new shape. The first half of the calls is the warm-up.
+Only the second half is timed. It has shapes that were seen and shapes that are new, as in a service. The sides take
+turns, call by call.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import numpy as np
 
 from benchmarks.cases.batches import BatchMaker
 from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.meters.machine import machine
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.ragged import RaggedBatch, offsets_of
@@ -32,7 +34,7 @@ SIDES: Mapping[str, Mapping[str, str]] = {
     "onnx": {"kind": "onnx"},
     "openvino buckets": {"kind": "openvino", "shapes": "buckets"},
     "openvino dynamic": {"kind": "openvino", "shapes": "dynamic"},
-    "openvino bf16": {"kind": "openvino", "precision": "auto"},
+    "openvino auto": {"kind": "openvino", "precision": "auto"},
 }
 
 
@@ -70,7 +72,9 @@ def measure(runtimes: Mapping[str, Runtime], calls: Sequence[Inputs]) -> list[Si
     ]
 
 
-def make_calls(workload: Workload, requests: int, count: int) -> tuple[dict[str, Runtime], list[Inputs]]:
+def make_calls(
+    workload: Workload, requests: int, count: int, *, varied: bool
+) -> tuple[dict[str, Runtime], list[Inputs]]:
     """Return the ranker with each runtime, and its inputs for random batches."""
     pipeline, home = workload.pipeline(), home_directory()
     maker = BatchMaker(pipeline, home, seed=0)
@@ -80,7 +84,7 @@ def make_calls(workload: Workload, requests: int, count: int) -> tuple[dict[str,
     random = np.random.default_rng(0)
     calls = [
         {name: values.copy() for name, values in assemble(batch).items()}
-        for batch in _batches(maker, random, requests, count)
+        for batch in _batches(maker, random, requests, count, varied=varied)
     ]
     runtimes = {
         side: load_runtime(root, artifact, runtime_config(**options)) for side, options in SIDES.items()
@@ -89,11 +93,14 @@ def make_calls(workload: Workload, requests: int, count: int) -> tuple[dict[str,
 
 
 def _batches(
-    maker: BatchMaker, random: np.random.Generator, requests: int, count: int
+    maker: BatchMaker, random: np.random.Generator, requests: int, count: int, *, varied: bool
 ) -> Iterator[RaggedBatch]:
-    """Yield batches in which each request keeps a random number of its candidates."""
+    """Yield batches. If they are varied, each request keeps a random number of its candidates."""
     for _ in range(count):
         batch = maker.batch(int(random.integers(1, requests + 1)))
+        if not varied:
+            yield batch
+            continue
         most = np.diff(batch.offsets)
         lengths = random.integers(1, most + 1)
         index = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], most)
@@ -107,16 +114,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument("--requests", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=400)
+    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--varied", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    runtimes, calls = make_calls(WORKLOADS[options.workload], options.requests, options.calls)
+    runtimes, calls = make_calls(
+        WORKLOADS[options.workload], options.requests, options.calls, varied=options.varied
+    )
     sides = measure(runtimes, calls)
     if options.json:
-        report = {**vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}
+        report = {**machine(), **vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}
         json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
+    cpu = machine()
+    sys.stdout.write(f"{cpu['cpu']}, {cpu['cores']} cores, {', '.join(cpu['flags'])}\n")
     sys.stdout.write(f"{'side':<18} {'mean ms':>8} {'p50 ms':>8} {'p99 ms':>8} {'of onnx':>8}\n")
     for side in sides:
         sys.stdout.write(
