@@ -23,7 +23,7 @@ from models.text.tokenizer import TOKENIZER
 load = partial(load_folder, query="context.query", text="details.text")
 
 
-def test_both_runtimes_return_the_golden_scores(bert_folder: Path, tmp_path: Path) -> None:
+def test_all_runtimes_return_the_golden_scores(bert_folder: Path, tmp_path: Path) -> None:
     loaded = load(bert_folder)
     write_text_artifact(tmp_path / "a", loaded.module, bert_folder / TOKENIZER, name="a")
     artifact = Artifact.load(tmp_path / "a")
@@ -35,7 +35,7 @@ def test_both_runtimes_return_the_golden_scores(bert_folder: Path, tmp_path: Pat
         "attention_mask",
         "token_type_ids",
     ]
-    for kind in ("torch", "onnx"):
+    for kind in ("torch", "onnx", "openvino"):
         assert check_golden(
             tmp_path / "a", artifact, load_runtime(tmp_path / "a", artifact, runtime_config(kind=kind))
         )

@@ -178,3 +178,11 @@ def test_sample_fits_the_signature(signature: Signature) -> None:
     shapes = InputShapes(signature)
     sizes = shapes.sizes(shapes.sample(3))
     assert set(sizes.values()) <= {1, 2, 3}
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**31), 2**62])
+def test_refuses_numbers_that_openvino_would_cut_to_32_bits(number: int) -> None:
+    shapes = InputShapes(Signature(inputs=(spec("area", "item.area", "int64"),)))
+    shapes.sizes({"area": np.array([0, -1, 2**31 - 1, -(2**31 - 1)])})
+    with pytest.raises(RuntimeFailure, match=f"input area: .* in 32 bits, got {number}; use runtime"):
+        shapes.sizes({"area": np.array([0, number, 5])})
