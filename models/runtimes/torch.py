@@ -10,6 +10,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
+from models.runtimes.checked_inputs import EmptyBatches
 from models.signature import Inputs
 
 FAULTS = (RuntimeError, KeyError, TypeError, IndexError, MemoryError)
@@ -25,6 +26,7 @@ class ModuleRuntime:
         self._module = module.eval()
         self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
+        self._empty = EmptyBatches(artifact.signature)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the module and return its output by name.
@@ -32,6 +34,8 @@ class ModuleRuntime:
         Raises:
             RuntimeFailure: PyTorch failed on these inputs.
         """
+        if (empty := self._empty.answer(inputs)) is not None:
+            return empty
         try:
             with torch.inference_mode():
                 scores = self._module(
@@ -56,16 +60,44 @@ class TorchRuntime(ModuleRuntime):
         Raises:
             RuntimeFailure: the weights cannot be read or do not fit the architecture.
         """
-        torch.set_num_threads(threads)
-        refuse_unbuildable(artifact)
-        try:
-            module = build_architecture(artifact.architecture)
-            module.load_state_dict(load_file(path), assign=True)
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            module.to(device)
-        except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
-            raise misfit(path, artifact, error) from error
+        module, device = loaded_module(path, artifact, threads=threads)
         super().__init__(module, artifact, device)
+
+
+def loaded_module(path: Path, artifact: Artifact, *, threads: int) -> tuple[Architecture, str]:
+    """Return the artifact's module with the weights at ``path``, and its device: the GPU if the process has one.
+
+    Args:
+        path: the safetensors file.
+        artifact: its manifest.
+        threads: CPU threads per call, for the whole process, not only for this model.
+
+    Raises:
+        RuntimeFailure: the weights cannot be read or do not fit the architecture.
+    """
+    torch.set_num_threads(threads)
+    refuse_unbuildable(artifact)
+    try:
+        module = build_architecture(artifact.architecture)
+        module.load_state_dict(load_file(path), assign=True)
+        device = this_device()
+        module.to(device)
+    except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
+        raise misfit(path, artifact, error) from error
+    return module.eval().requires_grad_(False), device
+
+
+def this_device() -> str:
+    """Return "cuda" if the process has a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name() -> str:
+    """Return "cpu", or the GPU's name and compute capability."""
+    if this_device() == "cpu":
+        return "cpu"
+    major, minor = torch.cuda.get_device_capability()
+    return f"{torch.cuda.get_device_name()} (compute capability {major}.{minor})"
 
 
 def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
@@ -76,6 +108,11 @@ def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
     shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
     is_memory_short = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
     return (OutOfMemory if is_memory_short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message. The other lines of PyTorch's compilers are stack traces."""
+    return str(error).strip().partition("\n")[0]
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:

@@ -9,26 +9,17 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.jit._trace import TracerWarning
 
 from models.architectures.base import Architecture, EncodesHistory
+from models.runtimes.by_position import ByPosition, example_inputs
 from models.runtimes.golden import write_golden
-from models.signature import ENCODED_HISTORY, Inputs, InputSpec, Layout, Signature
+from models.signature import ENCODED_HISTORY, Inputs, Signature
 
 SAFETENSORS = "model.safetensors"
 ONNX = "model.onnx"
 OPSET = 20
-_EXAMPLE_SIZES = {
-    "requests": 2,
-    "chunks": 4,
-    "candidates": 3,
-    "longest": 5,
-    "offsets": 3,
-    "pairs": 2,
-    "tokens": 6,
-}
-_TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
 
 def weight_writer(
@@ -69,16 +60,15 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     """
     names = [spec.name for spec in signature.inputs]
     encodes = isinstance(module, EncodesHistory)
+    positional = (_WithHistory if encodes else ByPosition)(module, signature)
     axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)  # shapes that are not inferred, which is harmless
         warnings.simplefilter("ignore", TracerWarning)  # shape checks in Hugging Face models
         torch.onnx.export(
-            _Positional(
-                module, names
-            ).eval(),  # the exporter restores this mode, which would else be training
-            tuple(_example(spec, signature.layout) for spec in signature.inputs),
+            positional.eval(),  # the exporter restores this mode, which would else be training
+            example_inputs(signature),
             str(path),
             dynamo=False,
             opset_version=OPSET,
@@ -102,24 +92,11 @@ def _keep_inside(path: Path) -> None:
     onnx.save(model, path)
 
 
-class _Positional(nn.Module):
-    """Takes tensors by position, as the exporter requires, and passes them on by name."""
+class _WithHistory(ByPosition):
+    """Returns the encoded history as a second output."""
 
-    def __init__(self, module: Architecture, names: list[str]) -> None:
-        super().__init__()
-        self.module = module
-        self._names = names
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        inputs = dict(zip(self._names, tensors, strict=True))
-        if isinstance(self.module, EncodesHistory):
-            encoded = self.module.encode(inputs)
-            return self.module.score(inputs, encoded), encoded
-        return (self.module(inputs),)
-
-
-def _example(spec: InputSpec, layout: Layout) -> Tensor:
-    sizes = [_EXAMPLE_SIZES.get(axis, _EXAMPLE_SIZES["longest"]) for axis in spec.axes(layout)]
-    if spec.source in {"batch.chunk_of", "batch.request_of"}:
-        return torch.zeros(*sizes, dtype=torch.int64)
-    return torch.ones(*sizes, *spec.shape, dtype=_TORCH_DTYPES[spec.dtype])
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        module, inputs = self.module, self.named(tensors)
+        assert isinstance(module, EncodesHistory)
+        encoded = module.encode(inputs)
+        return module.score(inputs, encoded), encoded
