@@ -61,7 +61,9 @@ COMMANDS = (
         _DATA,
         "Build a catalogue; add and remove items while it is served.",
     ),
-    Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
+    Command(
+        "models", "cli.models:app", _DATA, "List, show, import and compile models; measure pipeline units."
+    ),
     Command(
         "features",
         "cli.features:app",

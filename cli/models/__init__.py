@@ -1,26 +1,29 @@
-"""``rankway models``: artifacts on disk, imports of models, and unit profiles."""
+"""``rankway models``: artifacts on disk, imports, packages compiled ahead of time, and unit profiles."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from cli.errors import exit_on_error
 from cli.models.bench import bench
+from cli.models.compile import compile_models
 from cli.models.imports import import_model
+from cli.models.show import show
 from models.artifact import MANIFEST, Artifact
 from models.atomic_directory import is_of_a_writer
 from services.paths import home_directory
 
 app = typer.Typer(
-    help="List, show and import models, and measure pipeline units.",
+    help="List, show, import and compile models, and measure pipeline units.",
     no_args_is_help=True,
 )
 app.command()(bench)
 app.command("import")(import_model)
+app.command("compile")(compile_models)
+app.command()(show)
 
 
 @app.command("list")
@@ -40,14 +43,3 @@ def list_artifacts(
                 str(path.parent.relative_to(root)), artifact.name, artifact.version, ", ".join(artifact.files)
             )
     console.print(table)
-
-
-@app.command()
-def show(
-    folder: Annotated[Path, typer.Argument(help="Artifact folder.")],
-) -> None:
-    """Check an artifact's version and files against their hashes. Print its inputs, outputs and lineage as YAML."""
-    with exit_on_error(Console(stderr=True), OSError):
-        artifact = Artifact.load(folder)
-        artifact.check_version(folder)
-    typer.echo(yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False), nl=False)

@@ -3,6 +3,7 @@
 - ``load_runtime`` loads the model into one process.
 - ``load_rank_runtime`` loads one rank's part in a shard group.
 - ``load_cut_runtime`` loads the model as two graphs, so that encoded histories can be reused.
+- ``compile_model`` compiles the model ahead of time for this machine.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,15 @@ from autoscale.registries.targets import missing_package
 from models.artifact import GOLDEN, Artifact
 from models.errors import ModelError, RuntimeFailure
 from models.extras import require
-from models.runtimes.base import AnyRuntimeKind, CutRuntime, Held, Runtime, RuntimeOptions, group_of
+from models.runtimes.base import (
+    AnyRuntimeKind,
+    Compiled,
+    CutRuntime,
+    Held,
+    Runtime,
+    RuntimeOptions,
+    group_of,
+)
 from models.runtimes.kinds.registry import RUNTIMES
 from models.runtimes.weight_sizes import Weights
 
@@ -70,6 +79,20 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
         )
     with _engine_of(kind, config):
         return kind.load_cut(root / _weights_for(artifact, config, kind), artifact, config)
+
+
+def compile_model(root: Path, artifact: Artifact, config: RuntimeOptions) -> Compiled | None:
+    """Compile the artifact at ``root`` for this machine. Return None if its runtime needs no compilation.
+
+    Raises:
+        RuntimeFailure: the artifact has no weights for the runtime, or the model cannot be compiled here.
+        OSError: the result cannot be written.
+    """
+    kind = runtime_kind(config)
+    if kind.compile is None or not config.is_compiled_ahead:
+        return None
+    with _engine_of(kind, config):
+        return kind.compile(root / _weights_for(artifact, config, kind), artifact, config)
 
 
 def check_runtime(config: RuntimeOptions) -> None:

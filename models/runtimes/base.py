@@ -37,6 +37,11 @@ class RuntimeOptions(BaseModel):
         """Whether the runtime computes in fewer bits than the model was exported with."""
         return False
 
+    @property
+    def is_compiled_ahead(self) -> bool:
+        """Whether ``rankway models compile`` must compile the model before the runtime can load it."""
+        return False
+
 
 class GroupOptions(RuntimeOptions):
     """Options for a runtime that splits one model over a shard group.
@@ -108,6 +113,19 @@ class CutRuntime(Runtime, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Compiled:
+    """A model compiled ahead of time for this machine.
+
+    Attributes:
+        folder: its folder.
+        is_new: False if it existed already.
+    """
+
+    folder: Path
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The weights that one rank holds in memory, in bytes, with an explanation in words."""
 
@@ -142,6 +160,8 @@ class RuntimeKind(Generic[Options]):
         load: loads the model into this process.
         load_rank: loads one rank's part of the model, in that rank's process.
         load_cut: loads the model cut in two after the encoded history.
+        compile: compiles the model for this machine, if the options say ``is_compiled_ahead``, and keeps the result
+            beside the artifact, where ``load`` finds it.
         held: returns the weights that a rank holds.
         check: raises ``RuntimeFailure`` if the options cannot be used here. ``rankway check`` calls it.
         packages: packages that the engine imports in addition to the core's dependencies.
@@ -153,6 +173,7 @@ class RuntimeKind(Generic[Options]):
     load: Callable[[Path, Artifact, Options], Runtime] | None = None
     load_rank: "Callable[[Path, Artifact, Options, ProcessGroup], Runtime] | None" = None
     load_cut: Callable[[Path, Artifact, Options], CutRuntime] | None = None
+    compile: Callable[[Path, Artifact, Options], Compiled] | None = None
     held: Callable[[Options, Weights], Held] = held_whole
     check: Callable[[Options], None] | None = None
     packages: tuple[str, ...] = ()

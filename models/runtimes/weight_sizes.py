@@ -17,6 +17,8 @@ PIPELINED = ("history_ranker", "hf_sequence_classification")
 _TABLE = re.compile(r"embed|table")
 _LONGEST_HEADER = 100_000_000
 """Safetensors' own limit, in bytes."""
+_FAULTS = (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError)
+"""Errors for a header that is not valid."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -103,19 +105,37 @@ def _layer_of(name: str) -> str:
     return match.group()
 
 
-def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
-    """Return each tensor's shape and bytes, by name.
+def header_of(path: Path) -> dict[str, Any]:
+    """Return the description of each tensor in a safetensors file, by the tensor's name.
 
-    A safetensors file begins with 8 bytes for the length of a JSON header. Then comes the header.
+    The file begins with 8 bytes for the length of a JSON header. Then comes the header.
+
+    Raises:
+        ArtifactError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header: dict[str, Any] = json.loads(file.read(min(length, _LONGEST_HEADER)))
         return {
-            name: (tensor["shape"], prod(tensor["shape"]) * _BYTES[tensor["dtype"]])
+            name: {"shape": tensor["shape"], "dtype": tensor["dtype"]}
             for name, tensor in header.items()
             if name != "__metadata__"
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
-        raise ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again") from error
+    except (OSError, *_FAULTS) as error:
+        raise _unreadable(path, error) from error
+
+
+def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
+    """Return each tensor's shape and bytes, by name."""
+    try:
+        return {
+            name: (tensor["shape"], prod(tensor["shape"]) * _BYTES[tensor["dtype"]])
+            for name, tensor in header_of(path).items()
+        }
+    except _FAULTS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again")

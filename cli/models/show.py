@@ -1,0 +1,67 @@
+"""``rankway models show FOLDER``: an artifact's manifest, its precision, and its compiled packages."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from cli.errors import exit_on_error
+from models.artifact import Artifact
+from models.atomic_directory import settled
+from models.errors import MissingPackage
+from models.runtimes.compiled.packages import Package, packages_of
+from models.runtimes.compiled.target import Target
+from models.runtimes.precision import precisions
+
+
+def show(
+    folder: Annotated[Path, typer.Argument(help="Artifact folder.")],
+) -> None:
+    """Check an artifact's version and files against their hashes. Print its description as YAML.
+
+    It has the inputs, the outputs, the precision and the lineage, and the packages that
+    `rankway models compile` made, with the machine for which each was compiled.
+    """
+    with exit_on_error(Console(stderr=True), OSError):
+        artifact = Artifact.load(folder)
+        artifact.check_version(folder)
+        root = settled(folder)
+        shown: dict[str, Any] = artifact.model_dump(mode="json", exclude_none=True)
+        shown["precision"] = precisions(root, artifact)
+        packages = packages_of(root)
+        if packages:
+            shown["compiled"] = [_row(path, package, artifact) for path, package in packages.items()]
+    typer.echo(yaml.safe_dump(shown, sort_keys=False), nl=False)
+
+
+def _row(path: Path, package: Package, artifact: Artifact) -> dict[str, Any]:
+    target = package.target
+    return {
+        "folder": f"{path.parent.name}/{path.name}",
+        "artifact": package.artifact,
+        "torch": target.torch,
+        "compiler": package.compiler,
+        "device": target.device,
+        "machine": target.machine,
+        "cpu": " ".join(target.cpu),
+        "threads": target.threads,
+        "runs_here": _runs_here(package, artifact),
+    }
+
+
+def _runs_here(package: Package, artifact: Artifact) -> bool | str:
+    """Return True, or the reason for which this machine cannot load the package.
+
+    The device is not compared, because that would import PyTorch.
+    """
+    target = package.target
+    if package.artifact != artifact.version:
+        return f"no, compiled from the version {package.artifact}"
+    try:
+        here = Target.here(threads=target.threads, device=target.device)
+    except MissingPackage:
+        return "no, torch is not installed"
+    differences = here.differences(target)
+    return f"no, compiled for {'; '.join(differences)}" if differences else True

@@ -1,0 +1,60 @@
+"""Runs a package that was compiled ahead of time."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch._inductor import aoti_load_package
+
+from models.artifact import Artifact
+from models.errors import RuntimeFailure
+from models.runtimes.by_position import PositionalRuntime
+from models.runtimes.compiled.packages import CODE, CONSTANTS, find_package
+from models.runtimes.compiled.target import Target
+from models.runtimes.torch import device_name, first_line, this_device
+
+_PREFIX = "module."
+"""Part of each weight's name in the exported graph, whose root is a ``ByPosition``."""
+
+
+class AotRuntime(PositionalRuntime):
+    """Runs the artifact's package for this machine. Neither the architecture nor a compiler is needed."""
+
+    def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
+        """Load the package beside the artifact, and the weights at ``path``.
+
+        The weights are views of the mapped file, so that all replicas on a machine share them.
+
+        Args:
+            path: the safetensors file.
+            artifact: its manifest.
+            threads: CPU threads per call, for the whole process, not only for this model.
+
+        Raises:
+            RuntimeFailure: there is no package for this machine, or it is damaged, or the weights do not fit it.
+        """
+        torch.set_num_threads(threads)
+        here = Target.here(threads=threads, device=device_name())
+        folder, device = find_package(path.parent, artifact, here), this_device()
+        try:
+            # One thread calls the model at a time, so its runner needs no locks.
+            runner = aoti_load_package(str(folder / CODE), run_single_threaded=True).loader
+            names = runner.get_constant_fqns()
+            self._constants = _tensors(path, folder / CONSTANTS, names, device)
+            # The runner keeps pointers to these tensors, so they live as long as the runtime.
+            runner.load_constants(self._constants, False, True, True)
+        except (RuntimeError, SafetensorError, OSError, KeyError) as error:
+            raise RuntimeFailure(
+                f"{folder}: cannot be loaded by PyTorch: {first_line(error)}; remove this folder, and run rankway "
+                f"models compile CONFIG on this machine"
+            ) from error
+        # Calling the package itself, instead of its runner, parses the names of its arguments at every call.
+        super().__init__(lambda *tensors: runner.boxed_run(list(tensors))[0], artifact, device)
+
+
+def _tensors(weights: Path, constants: Path, names: list[str], device: str) -> dict[str, Tensor]:
+    """Return the tensors that the code needs, by name."""
+    known = {_PREFIX + name: tensor for name, tensor in load_file(weights).items()} | load_file(constants)
+    return {name: known[name].to(device) for name in names}

@@ -1,0 +1,46 @@
+"""The number types in which an artifact's weights are stored."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from models.artifact import GOLDEN, Artifact
+from models.runtimes.weight_sizes import header_of
+
+_SAFETENSORS = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3",
+    "F8_E5M2": "float8_e5m2",
+    "I8": "int8",
+    "U8": "uint8",
+}
+_ONNX = {"FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4"}
+
+
+def precisions(root: Path, artifact: Artifact) -> dict[str, str]:
+    """Return the number types of the weights by file, such as "float32".
+
+    Types of row numbers and masks are left out. ONNX graphs need the package onnx, and are left out without it.
+
+    Raises:
+        ArtifactError: a safetensors file cannot be read.
+    """
+    found = {}
+    for name in artifact.files:
+        if name.endswith(".safetensors") and name != GOLDEN:
+            tensors = header_of(root / name).values()
+            found[name] = {_SAFETENSORS[t["dtype"]] for t in tensors if t["dtype"] in _SAFETENSORS}
+        elif name.endswith(".onnx") and find_spec("onnx") is not None:
+            found[name] = _of_graph(root / name)
+    return {name: ", ".join(sorted(types)) for name, types in found.items() if types}
+
+
+def _of_graph(path: Path) -> set[str]:
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    types = {onnx.TensorProto.DataType.Name(each.data_type) for each in graph.initializer}
+    names = {"FLOAT": "float32", "DOUBLE": "float64"}
+    return {names.get(each, each.lower()) for each in types & _ONNX}
