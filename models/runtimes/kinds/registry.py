@@ -16,6 +16,7 @@ RUNTIMES: Registry[AnyRuntimeKind] = Registry(
     {
         "onnx": "models.runtimes.kinds.onnx:RUNTIME",
         "torch": "models.runtimes.kinds.torch:RUNTIME",
+        "torchscript": "models.runtimes.kinds.torchscript:RUNTIME",
         "deepspeed": "models.runtimes.kinds.deepspeed:RUNTIME",
         "accelerate": "models.runtimes.kinds.accelerate:RUNTIME",
         "openvino": "models.runtimes.kinds.openvino:RUNTIME",

@@ -1,4 +1,4 @@
-"""All runtimes give the same scores for the same artifact, for inputs of any shape."""
+"""All runtimes give the scores of eager PyTorch for the same artifact, for inputs of any shape."""
 
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_poole
 
 RUNTIMES: tuple[dict[str, str], ...] = (
     {"kind": "torch"},
+    {"kind": "torchscript"},
     {"kind": "onnx"},
     {"kind": "openvino", "shapes": "buckets"},
     {"kind": "openvino", "shapes": "dynamic"},
