@@ -8,6 +8,7 @@ import numpy as np
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.golden import golden_fault
+from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.onnx import OnnxRuntime
 from models.runtimes.openvino.compiling import compile_graph, cpu_computes_bf16, refuse_unsupported
@@ -42,7 +43,7 @@ class OpenVinoRuntime:
         self.frequent: FrequentShapes | None = None
         refuse_unsupported(config)
         sample = self._shapes.sample(_SAMPLE_SIZE)
-        expected = OnnxRuntime(path, artifact.signature, threads=config.threads).run(sample)
+        expected = OnnxRuntime(path, artifact.signature, OnnxConfig(threads=config.threads)).run(sample)
         self.graph = self._checked(sample, expected)
         if config.shapes == "buckets":
             self.frequent = FrequentShapes(partial(self.graph.for_one_shape, config), path.stat().st_size)
