@@ -17,7 +17,7 @@ from models.atomic_directory import is_of_a_writer
 from services.paths import home_directory
 
 app = typer.Typer(
-    help="List, show, import and compile models, and measure pipeline units.",
+    help="List, show, import and compile models; measure pipeline units.",
     no_args_is_help=True,
 )
 app.command()(bench)
