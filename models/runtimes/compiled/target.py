@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from models import architectures
 from models.code_identity import hash_of_code
+from models.cpu_flags import cpu_flags
 from models.errors import MissingPackage
 
-_CPUINFO = Path("/proc/cpuinfo")
-_FLAGS = re.compile(r"^(?:flags|Features)\s*:\s*(.*)$", re.MULTILINE)
 _X86 = re.compile(
     r"s?sse\d.*|sse|avx.*|amx.*|fma4?|f16c|bmi\d|popcnt|movbe|abm|adx|aes|vaes|v?pclmulqdq|gfni|sha\w*|xop|tbm"
 )
@@ -85,13 +84,8 @@ class Target(BaseModel):
 @cache
 def instruction_sets() -> tuple[str, ...]:
     """Return the CPU's instruction sets that a compiler may use, sorted. Empty if the system does not list them."""
-    if not _CPUINFO.exists():
-        return ()
-    match = _FLAGS.search(_CPUINFO.read_text())
-    flags = set(match[1].split()) if match else set()
-    if platform.machine() in {"x86_64", "AMD64"}:
-        flags = {flag for flag in flags if _X86.fullmatch(flag)}
-    return tuple(sorted(flags))
+    machine, *flags = cpu_flags()
+    return tuple(flag for flag in flags if machine not in {"x86_64", "AMD64"} or _X86.fullmatch(flag))
 
 
 @cache

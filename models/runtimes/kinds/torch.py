@@ -1,4 +1,4 @@
-"""``kind: torch``: PyTorch, eager, compiled in the process, or compiled ahead of time."""
+"""``kind: torch``: PyTorch, eager, or compiled to native code."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,8 +11,9 @@ class TorchConfig(RuntimeOptions):
     """Options for PyTorch.
 
     Attributes:
-        mode: eager runs the module operation by operation. compile compiles it with torch.compile while it is loaded,
-            which takes up to a minute. aot loads the package that ``rankway models compile`` made for this machine.
+        mode: eager runs the module operation by operation. aot loads the package that ``rankway models compile`` made
+            for this machine. compile makes the same package, if there is none, while the model is loaded. That takes
+            up to a minute.
     """
 
     kind: Literal["torch"] = "torch"
@@ -21,15 +22,15 @@ class TorchConfig(RuntimeOptions):
     @property
     def is_compiled_ahead(self) -> bool:
         """Whether the model runs from a package."""
-        return self.mode == "aot"
+        return self.mode != "eager"
 
 
 def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:
     if config.mode == "compile":
-        from models.runtimes.compiled.in_process import CompiledRuntime
+        from models.runtimes.compiled.in_child import ensure_package
 
-        return CompiledRuntime(path, artifact, threads=config.threads)
-    if config.mode == "aot":
+        ensure_package(path, artifact, threads=config.threads)
+    if config.mode != "eager":
         from models.runtimes.compiled.ahead import AotRuntime
 
         return AotRuntime(path, artifact, threads=config.threads)

@@ -24,7 +24,7 @@ from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
 from tests.models.runtimes.artifacts import write_model
 from tests.models.runtimes.compiled.test_exported import LENGTHS
-from tests.models.runtimes.shapes import random_inputs
+from tests.models.runtimes.shapes import make_dlrm, random_inputs
 from tests.models.worlds import FEATURES, make_batch, make_ranker
 from tests.pipelines import make_pipeline, merged, pipeline_document
 
@@ -34,8 +34,6 @@ TOLERANCE = 1e-4
 ODD = [
     ([1], [0]),
     ([1], [1]),
-    ([0], [3]),
-    ([0, 0], [0, 0]),
     ([0, 5, 0], [3, 0, 1]),
     ([150, 1, 64], [8, 8, 0]),
 ]
@@ -182,6 +180,32 @@ def test_refuses_truncated_code_with_a_matching_hash(compiled: Compiled, tmp_pat
     (copy / packages.MANIFEST).write_text(yaml.safe_dump(changed.model_dump(mode="json")))
     with pytest.raises(RuntimeFailure, match=r"cannot be loaded by PyTorch: .*; remove"):
         load_runtime(tmp_path / "ranker", artifact, AOT)
+
+
+def test_replicas_that_start_together_compile_once(tmp_path: Path) -> None:
+    artifact = write_model(tmp_path / "dlrm", make_dlrm(dense_per_request=True))
+    config = runtime_config(kind="torch", mode="compile")
+    with ThreadPoolExecutor(2) as pool:
+        runtimes = [
+            each.result()
+            for each in [pool.submit(load_runtime, tmp_path / "dlrm", artifact, config) for _ in range(2)]
+        ]
+    (package,) = (tmp_path / "dlrm.compiled").iterdir()
+    made_ns = package.stat().st_mtime_ns
+    runtimes.append(load_runtime(tmp_path / "dlrm", artifact, config))
+    assert package.stat().st_mtime_ns == made_ns
+    inputs = random_inputs(artifact.signature, {"requests": 2, "extra_chunks": 0, "candidates": 9}, 0)
+    expected = load_runtime(tmp_path / "dlrm", artifact, runtime_config(kind="torch")).run(inputs)["score"]
+    for runtime in runtimes:
+        np.testing.assert_allclose(runtime.run(inputs)["score"], expected, atol=TOLERANCE)
+
+
+def test_a_read_only_folder_stops_the_compilation_of_a_starting_replica(tmp_path: Path) -> None:
+    artifact = write_model(tmp_path / "dlrm", make_dlrm(dense_per_request=True))
+    (tmp_path / "dlrm.compiled").write_text("a file, so that no package can be written")
+    with pytest.raises(RuntimeFailure, match=r"cannot be compiled while the replica starts: .*mode: eager"):
+        load_runtime(tmp_path / "dlrm", artifact, runtime_config(kind="torch", mode="compile"))
+    assert [path.name for path in (tmp_path / "dlrm").parent.iterdir()] == ["dlrm", "dlrm.compiled"]
 
 
 def test_a_missing_compiler_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
