@@ -34,6 +34,7 @@ The layout determines the shape of per-candidate inputs and outputs:
   candidate's text. They are padded to the longest sequence, L.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
@@ -47,6 +48,13 @@ Layout = Literal["flat", "list", "chunks", "pairs"]
 ENCODED_HISTORY = "encoded_history"
 """Name of the encoded history (B, T, ...) in an ONNX graph. It does not depend on the candidates."""
 TOKEN_SOURCES = ("tokens.ids", "tokens.mask", "tokens.types")
+OUTPUT_AXES: Mapping[Layout, tuple[str, ...]] = {
+    "flat": ("candidates",),
+    "list": ("requests", "candidates"),
+    "chunks": ("chunks", "candidates"),
+    "pairs": ("pairs",),
+}
+"""The leading axes of outputs, and of inputs with one row per candidate. Pairs have no such inputs."""
 VECTOR_TYPES = frozenset({"float32", "float64", "float16"})
 """Types of inputs that read a vector. Its numbers are float32 first."""
 VECTOR = "vector."
@@ -73,23 +81,6 @@ class InputSpec(BaseModel):
     def per_candidate(self) -> bool:
         """Whether the input has one row per candidate."""
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
-
-    def axes(self, layout: Layout) -> tuple[str, ...]:
-        """Return the leading axes' names. Axes with the same name have the same length in one call."""
-        if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
-            rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",), "pairs": ()}
-            return (*rows[layout], "candidates")
-        if layout == "pairs":
-            return ("pairs", "tokens")
-        if self.source == "batch.chunk_of":
-            return ("chunks",) if layout == "chunks" else ("requests",)  # a list is one chunk
-        base, _, part = self.source.partition(":")
-        feature = base.partition("@")[2] or base
-        if part in {"list", "mask"}:
-            return ("requests", "longest")
-        if part == "offsets" or self.source == "batch.offsets":
-            return ("offsets",)
-        return (f"values of {feature}",) if "@" in base else ("requests",)
 
 
 class OutputSpec(BaseModel):
@@ -145,6 +136,32 @@ class Signature(BaseModel):
             ".".join(split_name(name)[:2]) for spec in (self.vectors or {}).values() for name in spec.features
         ]
         return frozenset([column_of(spec.source) for spec in self.inputs] + of_vectors)
+
+    def axes(self, spec: InputSpec) -> tuple[str, ...]:
+        """Return the names of an input's leading axes. Axes with the same name have the same length in one call.
+
+        The length of "offsets" is that of "requests" and 1 more. "longest user.history" is the length of the padded
+        lists of a feature, and "values of user.history" the number of its values in all lists.
+        """
+        base, _, part = spec.source.partition(":")
+        feature = base.partition("@")[2] or base
+        match spec.source:
+            case "batch.offsets":
+                return ("offsets",)
+            case "batch.chunk_of":
+                return ("chunks",) if self.layout == "chunks" else ("requests",)  # a list is one chunk
+            case "batch.request_of":
+                return ("candidates",) if self.layout == "flat" else ("values of batch",)
+        if spec.per_candidate or spec.source == "batch.mask":
+            return OUTPUT_AXES[self.layout]
+        if self.layout == "pairs":
+            return ("pairs", "tokens")
+        if part == "offsets":
+            return ("offsets",)
+        if part:
+            return ("requests", f"longest {feature}")
+        is_ragged = "@" in base or any(other.source == f"{base}:offsets" for other in self.inputs)
+        return (f"values of {feature}",) if is_ragged else ("requests",)
 
     @model_validator(mode="after")
     def _pairs_are_of_texts(self) -> Self:

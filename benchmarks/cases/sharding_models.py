@@ -11,7 +11,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.options import SIZES, HistoryRankerOptions
 from models.artifact import Artifact, write_artifact
-from models.signature import Inputs, InputSpec
+from models.signature import Inputs, InputSpec, Signature
 from models.training.export import SAFETENSORS, weight_writer
 from walks.sources import TOKENIZER, locate
 
@@ -49,10 +49,7 @@ class Case:
         if self.artifact.signature.pair is not None:
             sizes = {"pairs": shape[0], "tokens": shape[1]}
         signature = self.artifact.signature
-        return {
-            spec.name: _values(spec, _shape(spec, sizes, signature.layout), random)
-            for spec in signature.inputs
-        }
+        return {spec.name: _values(spec, _shape(spec, sizes, signature), random) for spec in signature.inputs}
 
 
 def walks_ranker(home: Path, _folder: Path) -> Case:
@@ -114,8 +111,8 @@ def _values(spec: InputSpec, shape: tuple[int, ...], random: np.random.Generator
     return random.normal(size=shape).astype(spec.dtype)
 
 
-def _shape(spec: InputSpec, sizes: dict[str, int], layout: Any) -> tuple[int, ...]:
-    return (*(sizes[axis] for axis in spec.axes(layout)), *spec.shape)
+def _shape(spec: InputSpec, sizes: dict[str, int], signature: Signature) -> tuple[int, ...]:
+    return (*(sizes[axis.partition(" ")[0]] for axis in signature.axes(spec)), *spec.shape)
 
 
 def tiny(folder: Path, like: Case) -> Case:

@@ -78,6 +78,9 @@ class Runtime(Protocol):
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the model and return its outputs by name.
 
+        Args:
+            inputs: arrays by name, with at least one candidate. Single requests may have none.
+
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
         """

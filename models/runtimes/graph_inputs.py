@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from models.signature import InputSpec, Layout, Signature
+from models.signature import InputSpec, Signature
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -46,8 +46,8 @@ def input_faults(signature: Signature, graph: Sequence[GraphInput]) -> list[str]
             continue
         if node.dtype != spec.dtype:
             faults.append(f"{name} is declared as {spec.dtype}, but the graph takes {node.dtype}")
-        if not _fits(spec, signature.layout, node.shape):
-            expected = _shown((*spec.axes(signature.layout), *spec.shape))
+        if not _fits(signature, spec, node.shape):
+            expected = _shown((*signature.axes(spec), *spec.shape))
             faults.append(
                 f"{name} is declared with the shape {expected}, but the graph takes {_shown(node.shape)}"
             )
@@ -55,10 +55,10 @@ def input_faults(signature: Signature, graph: Sequence[GraphInput]) -> list[str]
     return faults
 
 
-def _fits(spec: InputSpec, layout: Layout, shape: tuple[int | str | None, ...]) -> bool:
-    if not shape or spec.source == "batch.request_of":
+def _fits(signature: Signature, spec: InputSpec, shape: tuple[int | str | None, ...]) -> bool:
+    if not shape:
         return True
-    leading = len(spec.axes(layout))
+    leading = len(signature.axes(spec))
     own = shape[leading:]
     if len(shape) != leading + len(spec.shape):
         return False

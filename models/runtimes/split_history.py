@@ -137,7 +137,7 @@ def _names_read(node: "NodeProto") -> Iterator[str]:
 def _check_inputs(path: Path, first: "ModelProto", signature: Signature) -> None:
     read = {value.name for value in first.graph.input}
     not_per_request = [
-        s.name for s in signature.inputs if s.name in read and s.axes(signature.layout)[0] != "requests"
+        s.name for s in signature.inputs if s.name in read and signature.axes(s)[0] != "requests"
     ]
     if not_per_request:
         raise RuntimeFailure(

@@ -10,7 +10,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
-from models.runtimes.checked_inputs import EmptyBatches
+from models.runtimes.checked_inputs import shapes_of
 from models.signature import Inputs
 
 FAULTS = (RuntimeError, KeyError, TypeError, IndexError, MemoryError)
@@ -26,7 +26,6 @@ class ModuleRuntime:
         self._module = module.eval()
         self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
-        self._empty = EmptyBatches(artifact.signature)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the module and return its output by name.
@@ -34,8 +33,6 @@ class ModuleRuntime:
         Raises:
             RuntimeFailure: PyTorch failed on these inputs.
         """
-        if (empty := self._empty.answer(inputs)) is not None:
-            return empty
         try:
             with torch.inference_mode():
                 scores = self._module(
@@ -105,9 +102,10 @@ def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
 
     PyTorch has no error type for missing memory on CPUs, so the message decides.
     """
-    shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
     is_memory_short = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
-    return (OutOfMemory if is_memory_short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
+    return (OutOfMemory if is_memory_short else RuntimeFailure)(
+        f"PyTorch failed on {shapes_of(inputs)}: {error}"
+    )
 
 
 def first_line(error: Exception) -> str:

@@ -61,7 +61,7 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     names = [spec.name for spec in signature.inputs]
     encodes = isinstance(module, EncodesHistory)
     positional = (_WithHistory if encodes else ByPosition)(module, signature)
-    axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
+    axes = {spec.name: dict(enumerate(signature.axes(spec))) for spec in signature.inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)  # shapes that are not inferred, which is harmless

@@ -2,7 +2,9 @@
 
 import pytest
 
-from models.signature import InputSpec, Layout
+from models.signature import InputSpec, Layout, Signature
+
+OFFSETS = InputSpec(name="offsets", source="user.ragged:offsets", dtype="int64")
 
 
 @pytest.mark.parametrize(
@@ -13,8 +15,11 @@ from models.signature import InputSpec, Layout
         ("batch.mask", "list", ("requests", "candidates")),
         ("batch.request_of", "flat", ("candidates",)),
         ("user.a", "list", ("requests",)),
-        ("user.a:mask", "list", ("requests", "longest")),
-        ("item.a@user.b:list", "list", ("requests", "longest")),
+        ("user.a:mask", "list", ("requests", "longest user.a")),
+        ("item.a@user.b:list", "list", ("requests", "longest user.b")),
+        ("user.ragged", "flat", ("values of user.ragged",)),
+        ("batch.request_of", "list", ("values of batch",)),
+        ("batch.chunk_of", "list", ("requests",)),
         ("item.a@user.b", "flat", ("values of user.b",)),
         ("user.b:offsets", "flat", ("offsets",)),
         ("item.a", "chunks", ("chunks", "candidates")),
@@ -22,4 +27,6 @@ from models.signature import InputSpec, Layout
     ],
 )
 def test_leading_axes_depend_on_source_and_layout(source: str, layout: Layout, axes: tuple[str, ...]) -> None:
-    assert InputSpec(name="x", source=source).axes(layout) == axes
+    spec = InputSpec(name="x", source=source)
+    signature = Signature(inputs=(spec, OFFSETS), layout=layout)
+    assert signature.axes(spec) == axes

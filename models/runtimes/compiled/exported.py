@@ -10,8 +10,7 @@ from torch.fx.experimental import _config as shapes
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.by_position import ByPosition, example_inputs
-from models.runtimes.checked_inputs import LEAST
+from models.runtimes.by_position import ByPosition, example_inputs, least_lengths
 from models.runtimes.torch import first_line, loaded_module
 from models.signature import Signature
 
@@ -46,7 +45,7 @@ def any_length() -> AbstractContextManager[None]:
 def graph_of(module: Architecture, signature: Signature, device: str) -> ExportedProgram:
     """Return the graph of a module whose weights are on ``device``."""
     axes = tuple(
-        {index: Dim.DYNAMIC(min=LEAST.get(axis, 0)) for index, axis in enumerate(spec.axes(signature.layout))}
+        {index: Dim.DYNAMIC(min=least) for index, least in enumerate(least_lengths(signature, spec))}
         for spec in signature.inputs
     )
     with torch.no_grad(), any_length():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import RuntimeFailure
+from models.runtimes.checked_inputs import shapes_of
 from models.runtimes.graph_inputs import GraphInput
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.onnx.failures import load_failure, reason_of
@@ -59,7 +60,9 @@ class OnnxSession:
         try:
             values = self._bound(outputs, inputs) if self._binds else self._session.run(outputs, inputs)
         except Exception as error:  # no public base class, as above
-            raise RuntimeFailure(f"ONNX Runtime failed: {reason_of(error)}, on {_shapes(inputs)}") from error
+            raise RuntimeFailure(
+                f"ONNX Runtime failed: {reason_of(error)}, on {shapes_of(inputs)}"
+            ) from error
         return {name: np.asarray(value) for name, value in zip(outputs, values, strict=True)}
 
     def _bound(self, outputs: Sequence[str], inputs: Inputs) -> Sequence[np.ndarray]:
@@ -71,7 +74,3 @@ class OnnxSession:
         self._session.run_with_iobinding(binding)
         copied: Sequence[np.ndarray] = binding.copy_outputs_to_cpu()
         return copied
-
-
-def _shapes(inputs: Inputs) -> str:
-    return ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())

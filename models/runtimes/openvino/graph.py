@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from models.errors import OutOfMemory, RuntimeFailure
 from models.no_telemetry import import_openvino
+from models.runtimes.checked_inputs import shapes_of
 from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.openvino.compiling import Compiled, reason
-from models.runtimes.openvino.shapes import shapes_of
 from models.signature import Inputs, Signature
 
 if TYPE_CHECKING:

@@ -1,8 +1,4 @@
-"""The shapes of a model's inputs: checked against the signature, and padded to few different shapes.
-
-OpenVINO checks neither. It returns scores if an axis of an input is shorter than in another input, and it executes a
-call that lacks an input with the previous call's values.
-"""
+"""The shapes of a model's inputs, padded so that few different shapes occur."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import RuntimeFailure
-from models.signature import Inputs, InputSpec, Layout, Signature
-
-_OUTPUT_AXES: Mapping[Layout, tuple[str, ...]] = {
-    "flat": ("candidates",),
-    "list": ("requests", "candidates"),
-    "chunks": ("chunks", "candidates"),
-    "pairs": ("pairs",),
-}
+from models.runtimes.checked_inputs import CheckedInputs
+from models.signature import OUTPUT_AXES, Inputs, InputSpec, Signature
 
 _MAX = 2**31 - 1
 
@@ -30,13 +20,11 @@ class _Input:
 
     Attributes:
         axes: its leading axes by name.
-        is_long: whether its integers may need more than 32 bits.
     """
 
     spec: InputSpec
     axes: tuple[str, ...]
     dtype: np.dtype[Any]
-    is_long: bool
 
 
 class InputShapes:
@@ -48,18 +36,16 @@ class InputShapes:
 
     def __init__(self, signature: Signature) -> None:
         """Name the axes of every input."""
-        sources = {spec.source for spec in signature.inputs}
+        self._checked = CheckedInputs(signature)
         self._inputs = [
             _Input(
                 spec,
-                _axes(spec, signature.layout, sources),
+                signature.axes(spec),
                 np.dtype(spec.dtype),
-                spec.dtype == "int64"
-                and not spec.source.startswith(("batch.", "tokens."))
-                and not spec.source.endswith(":offsets"),
             )
             for spec in signature.inputs
         ]
+        self._long = [spec.name for spec in signature.inputs if spec.dtype == "int64" and _is_unbounded(spec)]
         self._pad_id = 0 if signature.pair is None else signature.pair.pad_id
         self._is_list = signature.layout == "list"
         named = {axis for given in self._inputs for axis in given.axes}
@@ -67,42 +53,23 @@ class InputShapes:
         if signature.layout == "flat":
             ragged.add("candidates")
         self._ragged = tuple(sorted(ragged))
-        self._owned = bool(sources & {"batch.request_of"}) or "offsets" in named
-        self.output_axes = _OUTPUT_AXES[signature.layout]
+        self._owned = "offsets" in named or any(
+            given.spec.source == "batch.request_of" for given in self._inputs
+        )
+        self.output_axes = OUTPUT_AXES[signature.layout]
 
     def sizes(self, inputs: Inputs) -> dict[str, int]:
         """Return the length of each axis.
 
         Raises:
-            RuntimeFailure: an input is missing, or has another type or shape than the signature declares.
+            RuntimeFailure: the inputs do not fit the signature, or integers need more than 32 bits.
         """
-        sizes: dict[str, int] = {}
-        for given in self._inputs:
-            values = inputs.get(given.spec.name)
-            if values is None:
-                raise RuntimeFailure(f"input {given.spec.name}: missing, got {shapes_of(inputs)}")
-            count, shape = len(given.axes), values.shape
-            is_declared = len(shape) == count + len(given.spec.shape) and shape[count:] == given.spec.shape
-            if not is_declared or values.dtype != given.dtype:
-                declared = ", ".join((*given.axes, *map(str, given.spec.shape)))
-                raise RuntimeFailure(
-                    f"input {given.spec.name}: expected {given.dtype} ({declared}), got {values.dtype} in "
-                    f"{shapes_of(inputs)}"
-                )
+        lengths = self._checked.lengths(inputs)
+        for name in self._long:
             # As unsigned numbers, so that one pass finds the negative ones too. It takes 1 us for 800 numbers.
-            if given.is_long and values.size and values.view(np.uint64).max() > _MAX:
-                _refuse_long(given.spec.name, values)
-            for axis, size in zip(given.axes, shape[:count], strict=True):
-                if sizes.setdefault(axis, size) != size:
-                    raise RuntimeFailure(
-                        f"input {given.spec.name}: expected {sizes[axis]} {axis} as in the other inputs, got "
-                        f"{size} in {shapes_of(inputs)}"
-                    )
-        if "offsets" in sizes and sizes.setdefault("requests", sizes["offsets"] - 1) != sizes["offsets"] - 1:
-            raise RuntimeFailure(
-                f"offsets: expected one for each of {sizes['requests']} requests and one more, got {shapes_of(inputs)}"
-            )
-        return sizes
+            if inputs[name].size and inputs[name].view(np.uint64).max() > _MAX:
+                _refuse_long(name, inputs[name])
+        return lengths
 
     def output_shape(self, sizes: Mapping[str, int]) -> tuple[int, ...] | None:
         """Return the leading shape of the outputs, or None if no input has an axis of the outputs."""
@@ -170,18 +137,9 @@ def bucket(size: int) -> int:
     return -(-size // step) * step
 
 
-def _axes(spec: InputSpec, layout: Layout, sources: set[str]) -> tuple[str, ...]:
-    """Return the leading axes' names. Features whose lengths may differ have axes of their own."""
-    base, _, part = spec.source.partition(":")
-    feature = base.partition("@")[2] or base
-    if spec.source == "batch.request_of" and layout != "flat":
-        return ("values of batch",)
-    if not spec.per_candidate and layout != "pairs":
-        if part in {"list", "mask"}:
-            return ("requests", f"longest {feature}")
-        if part == "" and ("@" in base or f"{base}:offsets" in sources):
-            return (f"values of {feature}",)
-    return spec.axes(layout)
+def _is_unbounded(spec: InputSpec) -> bool:
+    """Return whether an input's integers are data, instead of positions in the batch."""
+    return not spec.source.startswith(("batch.", "tokens.")) and not spec.source.endswith(":offsets")
 
 
 def _sample(given: _Input, sizes: Mapping[str, int], random: np.random.Generator) -> NDArray[Any]:
@@ -202,8 +160,3 @@ def _refuse_long(name: str, values: NDArray[np.int64]) -> None:
                 f"input {name}: OpenVINO computes integers in 32 bits, got {number}; use runtime.kind: onnx, or a "
                 f"feature with smaller numbers"
             )
-
-
-def shapes_of(inputs: Inputs) -> str:
-    """Return the inputs' names and shapes, for errors."""
-    return ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())

@@ -68,7 +68,7 @@ def random_inputs(signature: Signature, lengths: Mapping[str, int], seed: int) -
 def _values(
     spec: InputSpec, signature: Signature, sizes: Mapping[str, int], random: np.random.Generator
 ) -> NDArray[np.generic]:
-    shape = (*(sizes[axis] for axis in spec.axes(signature.layout)), *spec.shape)
+    shape = (*(sizes[axis.partition(" ")[0]] for axis in signature.axes(spec)), *spec.shape)
     if spec.dtype == "bool":  # masks begin with the slots that are used, and a list has at least one
         used = random.integers(spec.source == "batch.mask", shape[1] + 1, (shape[0], 1))
         return np.arange(shape[1]) < used

@@ -20,4 +20,4 @@ def test_writes_both_files_with_dynamic_leading_axes(tmp_path: Path) -> None:
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in graph.input
     }
-    assert shapes == {spec.name: [*spec.axes(signature.layout), *spec.shape] for spec in signature.inputs}
+    assert shapes == {spec.name: [*signature.axes(spec), *spec.shape] for spec in signature.inputs}

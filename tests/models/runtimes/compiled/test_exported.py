@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures.base import Architecture
-from models.runtimes.by_position import ByPosition
-from models.runtimes.checked_inputs import CheckedInputs
+from models.runtimes.by_position import ArraysByPosition, ByPosition
 from models.runtimes.compiled.exported import graph_of
 from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
 
@@ -44,7 +43,7 @@ def test_exported_graph_has_the_scores_of_its_module(
     module: Architecture, graph: torch.fx.GraphModule, lengths: dict[str, int], seed: int
 ) -> None:
     signature = module.signature("")
-    arrays = CheckedInputs(signature)(random_inputs(signature, lengths, seed))
+    arrays = ArraysByPosition(signature)(random_inputs(signature, lengths, seed))
     tensors = [torch.from_numpy(array) for array in arrays]
     with torch.inference_mode():
         expected = ByPosition(module, signature)(*tensors)

@@ -131,12 +131,12 @@ def test_refuses_a_signature_with_other_inputs_or_outputs(root: Path, total: Art
 @pytest.mark.parametrize(
     ("inputs", "expected"),
     [
-        ({}, "input value: missing"),
+        ({}, "input value: is missing"),
         (
             {"value": np.ones((3, 4), np.float32)},
-            r"expected float32 \(candidates, 2\), got float32 in value\[3, 4\]",
+            r"must be float32 \(candidates, 2\), got float32 \[3, 4\]",
         ),
-        ({"value": np.ones((1, 3, 2), np.float32)}, r"value\[1, 3, 2\]"),
+        ({"value": np.ones((1, 3, 2), np.float32)}, r"got float32 \[1, 3, 2\]"),
         ({"value": np.ones((3, 2), np.float64)}, "got float64"),
     ],
 )
