@@ -127,6 +127,12 @@ def refuse_unbuildable(artifact: Artifact) -> None:
 
 
 def misfit(path: Path, artifact: Artifact, error: Exception) -> RuntimeFailure:
-    """Return the error for weights that do not fit the artifact's architecture."""
+    """Return the error for weights that cannot be read, or do not fit the artifact's architecture."""
+    reason = " ".join(str(error).split()).removesuffix(".")
+    if isinstance(error, (SafetensorError, OSError)):
+        return RuntimeFailure(f"{path}: cannot be read: {reason}; copy the artifact again")
     name = artifact.architecture.get("name")
-    return RuntimeFailure(f"{path}: does not fit architecture {name!r} of {artifact.name}: {error}")
+    return RuntimeFailure(
+        f"{path}: does not fit architecture {name!r} of {artifact.name}: {reason}; correct architecture in "
+        f"artifact.yaml, or train the model again"
+    )

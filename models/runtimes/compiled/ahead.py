@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 from torch._inductor import aoti_load_package
 
 from models.artifact import Artifact
@@ -13,7 +12,7 @@ from models.errors import RuntimeFailure
 from models.runtimes.by_position import PositionalRuntime
 from models.runtimes.compiled.packages import CODE, CONSTANTS, find_package
 from models.runtimes.compiled.target import Target
-from models.runtimes.torch import device_name, first_line, this_device
+from models.runtimes.torch import device_name, first_line, misfit, this_device
 
 _PREFIX = "module."
 """Part of each weight's name in the exported graph, whose root is a ``ByPosition``."""
@@ -39,22 +38,25 @@ class AotRuntime(PositionalRuntime):
         here = Target.here(threads=threads, device=device_name())
         folder, device = find_package(path.parent, artifact, here), this_device()
         try:
+            weights = {_PREFIX + name: tensor for name, tensor in load_file(path).items()}
+        except (SafetensorError, OSError) as error:
+            raise misfit(path, artifact, error) from error
+        try:
             # One thread calls the model at a time, so its runner needs no locks.
             runner = aoti_load_package(str(folder / CODE), run_single_threaded=True).loader
-            names = runner.get_constant_fqns()
-            self._constants = _tensors(path, folder / CONSTANTS, names, device)
+            tensors = weights | load_file(folder / CONSTANTS)
+            missing = [
+                name.removeprefix(_PREFIX) for name in runner.get_constant_fqns() if name not in tensors
+            ]
+            if missing:
+                raise misfit(path, artifact, ValueError(f"missing tensors {missing}"))
+            self._constants = {name: tensors[name].to(device) for name in runner.get_constant_fqns()}
             # The runner keeps pointers to these tensors, so they live as long as the runtime.
             runner.load_constants(self._constants, False, True, True)
-        except (RuntimeError, SafetensorError, OSError, KeyError) as error:
+        except (RuntimeError, SafetensorError, OSError) as error:
             raise RuntimeFailure(
                 f"{folder}: cannot be loaded by PyTorch: {first_line(error)}; remove this folder, and run rankway "
                 f"models compile CONFIG on this machine"
             ) from error
         # Calling the package itself, instead of its runner, parses the names of its arguments at every call.
         super().__init__(lambda *tensors: runner.boxed_run(list(tensors))[0], artifact, device)
-
-
-def _tensors(weights: Path, constants: Path, names: list[str], device: str) -> dict[str, Tensor]:
-    """Return the tensors that the code needs, by name."""
-    known = {_PREFIX + name: tensor for name, tensor in load_file(weights).items()} | load_file(constants)
-    return {name: known[name].to(device) for name in names}
