@@ -2,8 +2,8 @@
 
 The module is built without weights (``init_empty_weights``). ``device_map`` chooses the device of each part.
 
-Weights on disk stay in the artifact's safetensors file. A hook maps a layer's weights just before the layer runs, and
-releases them afterwards. So no second copy is written, and the operating system can drop the pages at any time.
+Weights on disk stay in the artifact's safetensors file, without a second copy. A hook reads a layer's weights just
+before the layer runs.
 
 If there are GPUs, all parts run on them. Parts in main memory or on disk are copied to the first GPU while they run.
 """
@@ -24,11 +24,14 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError
-from models.runtimes.device_map import DeviceMap, device_of, lay_out, main_device
+from models.runtimes.device_map import DeviceMap, device_of, lay_out, layers_on_disk, main_device
 from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.layers_on_disk import LayersOnDisk
 from models.runtimes.one_device import OnOneDevice
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
+from models.runtimes.stored_tensors import StoredTensors
 from models.runtimes.torch import ModuleRuntime, misfit, refuse_unbuildable
+from models.runtimes.weight_memory import WeightMemory, aligned_bytes
 from models.signature import Inputs
 
 
@@ -77,10 +80,35 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
     Raises:
         ValueError: the file and the module have different tensors.
     """
-    parameters = {name for name, _ in module.named_parameters()}
-    main = main_device(device_map)
     with safe_open(path, framework="pt") as file:
         refuse_others(file, module.state_dict())
+    if main_device(device_map) == "cpu":
+        _load_on_host(module, StoredTensors(path), device_map, dtypes)
+    else:
+        _load_on_gpus(module, path, device_map, dtypes)
+
+
+def _load_on_host(
+    module: Architecture, file: StoredTensors, device_map: DeviceMap, dtypes: Mapping[str, torch.dtype]
+) -> None:
+    """Load for a process without GPUs. The layers on disk have one piece of memory, and the other weights another."""
+    layers = layers_on_disk(module, device_map)
+    on_disk = {name for names in layers.values() for name in names}
+    shapes = {name: tuple(each.shape) for name, each in module.state_dict().items() if name not in on_disk}
+    memory = WeightMemory(aligned_bytes((shape, dtypes[name]) for name, shape in shapes.items()))
+    kept = {name: memory.take(shape, dtypes[name]) for name, shape in shapes.items()}
+    for name, tensor in kept.items():
+        file.read(name, tensor)
+    module.load_state_dict(kept, strict=False, assign=True)
+    LayersOnDisk(module, layers, file, dtypes)
+
+
+def _load_on_gpus(
+    module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mapping[str, torch.dtype]
+) -> None:
+    """Load for a process with GPUs, with Accelerate's hooks, which map a layer's weights and copy them to its GPU."""
+    parameters = {name for name, _ in module.named_parameters()}
+    main = main_device(device_map)
     index = {
         name: {"safetensors_file": str(path), "weight_name": name, "dtype": str(dtype).removeprefix("torch.")}
         for name, dtype in dtypes.items()
@@ -91,18 +119,15 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
         device = device_of(name, device_map)
         value = weights[name].clone()  # a copy in memory, not a view of the mapped file
         set_module_tensor_to_device(module, name, main if device == "disk" else device, value=value)
-    if set(device_map.values()) != {"cpu"}:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message=".*do not match any submodules"
-            )  # parameters of the module
-            dispatch_model(
-                module,
-                device_map,
-                main_device=main,
-                offload_index=on_disk or None,
-                force_hooks=True,  # even with a single GPU, a hook must move the inputs to it
-            )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*do not match any submodules")  # parameters of the module
+        dispatch_model(
+            module,
+            device_map,
+            main_device=main,
+            offload_index=on_disk or None,
+            force_hooks=True,  # even with a single GPU, a hook must move the inputs to it
+        )
 
 
 def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:

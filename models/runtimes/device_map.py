@@ -70,16 +70,30 @@ def main_device(device_map: DeviceMap) -> Device:
     return next((device for device in device_map.values() if isinstance(device, int)), "cpu")
 
 
+def layers_on_disk(module: nn.Module, device_map: DeviceMap) -> dict[str, list[str]]:
+    """Return the names of the parameters that stay on disk, by the part of the module that has them.
+
+    Only parts without children are among them, because no other part runs during their calls. A parameter beside
+    children would have to stay in memory as long as the children run, so it lies on the main device.
+    """
+    parts = {
+        path: [f"{path}.{name}" for name, _ in part.named_parameters(recurse=False)]
+        for path, part in module.named_modules()
+        if path and not list(part.children())
+    }
+    return {path: names for path, names in parts.items() if names and device_of(path, device_map) == "disk"}
+
+
 def _needed_bytes(
     module: nn.Module, device_map: DeviceMap, main: Device, dtypes: Mapping[str, torch.dtype]
 ) -> int:
     """Return the weight bytes on the main device: its own weights, and the largest layer fetched from elsewhere."""
-    parameters = {name for name, _ in module.named_parameters()}
+    on_disk = {name for names in layers_on_disk(module, device_map).values() for name in names}
     resident, fetched = 0, {"": 0}
     for name, tensor in module.state_dict().items():
         size = tensor.numel() * dtypes[name].itemsize
         device = device_of(name, device_map)
-        if device == main or (device == "disk" and name not in parameters):
+        if device == main or (device == "disk" and name not in on_disk):
             resident += size
         elif device in {"cpu", "disk"}:
             layer = name.rpartition(".")[0]

@@ -1,0 +1,86 @@
+"""Layers whose weights stay on disk: each is read just before it runs, into memory that all of them share.
+
+So their weights take as much memory as the largest of these layers. Between calls a layer has tensors without memory
+(device "meta"), so code that uses its weights without calling it fails, instead of computing with another layer's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.runtimes.stored_tensors import StoredTensors
+from models.runtimes.weight_memory import WeightMemory, aligned_bytes
+
+
+class LayersOnDisk:
+    """Hooks around layers without children. Only one of them runs at a time."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Mapping[str, list[str]],
+        file: StoredTensors,
+        dtypes: Mapping[str, torch.dtype],
+    ) -> None:
+        """Add the hooks.
+
+        Args:
+            module: the module, with these layers' weights on device "meta".
+            layers: names of the parameters on disk, by layer.
+            file: the weights.
+            dtypes: dtypes by tensor name.
+        """
+        self._file = file
+        self._names = layers
+        self._held: str | None = None
+        self._next: dict[str, str] = {}
+        parts = {name: module.get_submodule(name) for name in layers}
+        shapes = {
+            layer: {name: tuple(module.get_parameter(name).shape) for name in names}
+            for layer, names in layers.items()
+        }
+        self.nbytes = max(
+            (aligned_bytes((s, dtypes[n]) for n, s in each.items()) for each in shapes.values()), default=0
+        )
+        memory = WeightMemory(self.nbytes)
+        for layer, part in parts.items():
+            memory.rewind()
+            tensors = {name: memory.take(shape, dtypes[name]) for name, shape in shapes[layer].items()}
+            self._add_hooks(layer, part, tensors)
+
+    def _add_hooks(self, layer: str, part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        absent = {name.rpartition(".")[2]: module_parameter(part, name) for name in tensors}
+        present = {
+            name.rpartition(".")[2]: nn.Parameter(tensor, requires_grad=False)
+            for name, tensor in tensors.items()
+        }
+
+        def before(_: nn.Module, __: Any) -> None:
+            self._read(layer, tensors)
+            part._parameters.update(present)
+
+        def after(_: nn.Module, __: Any, ___: Any) -> None:
+            part._parameters.update(absent)
+
+        part.register_forward_pre_hook(before)
+        part.register_forward_hook(after, always_call=True)
+
+    def _read(self, layer: str, tensors: Mapping[str, Tensor]) -> None:
+        """Read a layer, unless it ran last, and ask for the layer that followed it before."""
+        last, self._held = self._held, None  # nothing is held if a read fails half-way
+        if last != layer:
+            for name, tensor in tensors.items():
+                self._file.read(name, tensor)
+            if last is not None:
+                self._next[last] = layer
+            follower = self._next.get(layer)
+            if follower is not None:
+                self._file.read_ahead(self._names[follower])
+        self._held = layer
+
+
+def module_parameter(part: nn.Module, name: str) -> nn.Parameter | None:
+    """Return a part's own parameter by its full name."""
+    return part._parameters[name.rpartition(".")[2]]

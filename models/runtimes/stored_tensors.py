@@ -1,0 +1,124 @@
+"""Reads single tensors of a safetensors file into given memory.
+
+A mapped file would count as resident memory, would end the process with SIGBUS if the file is cut, and would read other
+weights if the file is replaced. This module reads with ``preadv`` from one open file instead.
+"""
+
+import json
+import os
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.errors import ArtifactError, RuntimeFailure
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_CONVERTED_AT_ONCE = 1 << 16
+"""Elements of another dtype that are converted in one step. Their memory comes on top of the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor's place in the file.
+
+    Attributes:
+        start: offset of its first byte in the file.
+    """
+
+    dtype: torch.dtype
+    start: int
+    nbytes: int
+
+
+class StoredTensors:
+    """An open safetensors file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and read its header.
+
+        Raises:
+            ArtifactError: the header cannot be read.
+            OSError: the file cannot be opened.
+        """
+        self._path = path
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._file)
+        self._stored = _places(path, self._file)
+
+    def read(self, name: str, target: Tensor) -> None:
+        """Read a tensor into the memory of ``target``, and convert it to the dtype of ``target``.
+
+        Args:
+            name: the tensor's name.
+            target: contiguous, of the tensor's shape.
+
+        Raises:
+            RuntimeFailure: the file was cut, or cannot be read.
+        """
+        stored = self._stored[name]
+        if stored.dtype == target.dtype:
+            self._fill(target, stored.start)
+            return
+        flat, start = target.view(-1), stored.start
+        for values in flat.split(_CONVERTED_AT_ONCE):
+            read = torch.empty(values.shape, dtype=stored.dtype)
+            self._fill(read, start)
+            values.copy_(read)
+            start += read.nbytes
+
+    def read_ahead(self, names: Iterable[str]) -> None:
+        """Ask the system to read tensors from disk in the background. This takes none of the process's memory."""
+        if hasattr(os, "posix_fadvise"):
+            for stored in (self._stored[name] for name in names):
+                os.posix_fadvise(self._file, stored.start, stored.nbytes, os.POSIX_FADV_WILLNEED)
+
+    def _fill(self, target: Tensor, start: int) -> None:
+        """Read the file's bytes from ``start`` into a contiguous tensor."""
+        memory = memoryview(target.view(-1).view(torch.uint8).numpy())
+        try:
+            while memory:
+                count = os.preadv(self._file, [memory], start)
+                if not count:
+                    raise RuntimeFailure(
+                        f"{self._path}: was cut while it was in use; copy the artifact again, and serve it again"
+                    )
+                memory, start = memory[count:], start + count
+        except OSError as error:
+            raise RuntimeFailure(
+                f"{self._path}: cannot be read: {error}; check the disk, and copy the artifact again"
+            ) from error
+
+
+def _places(path: Path, file: int) -> dict[str, Stored]:
+    """Return each tensor's place. The file begins with 8 bytes for the length of a JSON header."""
+    try:
+        length = int.from_bytes(os.pread(file, 8, 0), "little")
+        header: dict[str, Any] = json.loads(os.pread(file, length, 8))
+        header.pop("__metadata__", None)
+        return {
+            name: Stored(_DTYPES[each["dtype"]], 8 + length + each["data_offsets"][0], _size(each))
+            for name, each in header.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again") from error
+
+
+def _size(each: dict[str, Any]) -> int:
+    return prod(each["shape"]) * _DTYPES[each["dtype"]].itemsize
