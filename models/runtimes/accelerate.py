@@ -8,6 +8,7 @@ before the layer runs.
 If there are GPUs, all parts run on them. Parts in main memory or on disk are copied to the first GPU while they run.
 """
 
+import threading
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -59,15 +60,17 @@ class AccelerateRuntime(ModuleRuntime):
         super().__init__(module, artifact)
         gpus = {device for device in self.device_map.values() if isinstance(device, int)}
         self._spans_gpus = len(gpus) > 1
+        self._one_batch = threading.Lock()  # the layers on disk share memory
         self._arithmetic = arithmetic_of(config.dtype, "cuda" if gpus else "cpu")
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Execute the module.
+        """Execute the module. Calls from several threads run one after another.
 
         Raises:
-            RuntimeFailure: PyTorch failed on these inputs.
+            RuntimeFailure: PyTorch failed on these inputs, or the weights on disk cannot be read.
         """
         with ExitStack() as contexts:
+            contexts.enter_context(self._one_batch)
             contexts.enter_context(self._arithmetic)
             if self._spans_gpus:
                 contexts.enter_context(OnOneDevice())

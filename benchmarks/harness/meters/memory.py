@@ -25,11 +25,14 @@ class Growth:
         self._thread.start()
 
     def stop(self) -> list[float]:
-        """Stop sampling. Return each process's growth, anonymous and mapped memory together, in MiB."""
+        """Stop sampling. Return each process's growth, anonymous and mapped memory together, in MiB.
+
+        The growth of a process that has ended is 0.
+        """
         self._stop.set()
         self._thread.join()
-        now = [memory_of(pid) for pid in self._pids]
-        return [(sum(each) - sum(before)) / _MIB for each, before in zip(now, self._before, strict=True)]
+        pairs = zip(map(memory_of, self._pids), self._before, strict=True)
+        return [(sum(now) - sum(before)) / _MIB if any(now) else 0.0 for now, before in pairs]
 
     def _look(self) -> None:
         while not self._stop.wait(_SAMPLE_S):
@@ -39,8 +42,14 @@ class Growth:
 
 
 def memory_of(pid: int) -> tuple[int, int]:
-    """Return the bytes in anonymous pages and in file pages."""
-    lines = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
-    )
-    return int(lines["RssAnon"].split()[0]) * 1024, int(lines["RssFile"].split()[0]) * 1024
+    """Return the bytes in anonymous pages and in file pages. A process that has ended has none.
+
+    Its file in ``/proc`` lacks these fields until its parent has waited for it, and is missing afterwards.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        lines = []
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    anonymous, file = (int(fields.get(name, "0 kB").split()[0]) * 1024 for name in ("RssAnon", "RssFile"))
+    return anonymous, file

@@ -1,11 +1,14 @@
 """A model distributed over memory and disk scores like a model in memory, and stays within its budget.
 
-Scores may differ in the last bit: the BLAS adds in another order if weights are aligned differently to cache lines.
+The budget does not change scores. Scores differ from those of ``kind: torch`` in the last bit: the BLAS adds in another
+order if weights are aligned differently to cache lines.
 """
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,8 @@ from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker
 
 MIB = 1 << 20
 LAST_BIT = 1e-6
-SHAPES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 8)), min_size=1, max_size=4)
+SHAPES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=4)
+"""Each request's numbers of candidates and of past items."""
 
 
 def write_model(root: Path, module: Architecture, golden: Inputs | None = None) -> Artifact:
@@ -64,18 +68,71 @@ def ranker(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Pa
     return root
 
 
-@given(SHAPES, st.floats(0.004, 0.03), st.integers(0, 1000))
+@given(SHAPES, st.floats(0.004, 0.03), st.integers(0, 1000), st.sampled_from(["fp32", "bf16"]))
 @settings(max_examples=20)
 def test_scores_do_not_depend_on_the_memory_budget(
-    ranker: Path, catalogue: Catalogue, shapes: list[tuple[int, int]], mib: float, seed: int
+    ranker: Path, catalogue: Catalogue, shapes: list[tuple[int, int]], mib: float, seed: int, dtype: str
 ) -> None:
     artifact = Artifact.read(ranker)
     batch = make_batch([n for n, _ in shapes], [past for _, past in shapes], seed)
     inputs = InputAssembler(artifact.signature, catalogue)(batch)
-    whole = load_runtime(ranker, artifact, TorchConfig()).run(inputs)["score"]
-    runtime = load_with_budget(ranker, mib)
+    in_memory = load_with_budget(ranker, 1.0, dtype=dtype).run(inputs)["score"]
+    if dtype == "fp32":
+        whole = load_runtime(ranker, artifact, TorchConfig()).run(inputs)["score"]
+        np.testing.assert_allclose(in_memory, whole, rtol=LAST_BIT, atol=LAST_BIT)
+    runtime = load_with_budget(ranker, mib, dtype=dtype)
     for _ in range(2):
-        np.testing.assert_allclose(runtime.run(inputs)["score"], whole, rtol=LAST_BIT, atol=LAST_BIT)
+        np.testing.assert_array_equal(runtime.run(inputs)["score"], in_memory)
+
+
+def test_scores_of_concurrent_calls_and_of_two_releases_do_not_mix(
+    tmp_path: Path, ranker: Path, catalogue: Catalogue
+) -> None:
+    write_model(tmp_path / "next", make_ranker(seed=1))
+    inputs = InputAssembler(Artifact.read(ranker).signature, catalogue)(make_batch([40, 9], [8, 2]))
+    runtimes = [load_with_budget(root, 0.005) for root in (ranker, tmp_path / "next")]
+    expected = [runtime.run(inputs)["score"] for runtime in runtimes]
+    assert np.abs(expected[0] - expected[1]).max() > 0.1
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda number: runtimes[number % 2].run(inputs)["score"], range(40)))
+    for number, scores in enumerate(results):
+        np.testing.assert_array_equal(scores, expected[number % 2])
+
+
+def test_a_replaced_file_does_not_change_the_scores(
+    tmp_path: Path, ranker: Path, catalogue: Catalogue
+) -> None:
+    inputs = InputAssembler(Artifact.read(ranker).signature, catalogue)(make_batch([5], [2]))
+    write_model(tmp_path / "model", make_ranker())
+    write_model(tmp_path / "next", make_ranker(seed=1))
+    runtime = load_with_budget(tmp_path / "model", 0.004)
+    expected = runtime.run(inputs)["score"]
+    (tmp_path / "next" / SAFETENSORS).rename(tmp_path / "model" / SAFETENSORS)
+    np.testing.assert_array_equal(runtime.run(inputs)["score"], expected)
+
+
+def test_a_file_that_is_cut_fails_batches_with_the_remedy(tmp_path: Path, catalogue: Catalogue) -> None:
+    artifact = write_model(tmp_path / "model", make_ranker())
+    inputs = InputAssembler(artifact.signature, catalogue)(make_batch([5], [2]))
+    path = tmp_path / "model" / SAFETENSORS
+    runtime, content = load_with_budget(tmp_path / "model", 0.004), path.read_bytes()
+    expected = runtime.run(inputs)["score"]
+    os.truncate(path, 4000)
+    for _ in range(2):
+        with pytest.raises(RuntimeFailure, match="was cut while it was in use; copy the artifact again"):
+            runtime.run(inputs)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(runtime.run(inputs)["score"], expected)
+
+
+def test_a_batch_that_fails_does_not_change_later_scores(ranker: Path, catalogue: Catalogue) -> None:
+    inputs = InputAssembler(Artifact.read(ranker).signature, catalogue)(make_batch([5], [2]))
+    runtime = load_with_budget(ranker, 0.004)
+    expected = runtime.run(inputs)["score"]
+    with pytest.raises(RuntimeFailure):
+        runtime.run({name: values for name, values in inputs.items() if name != "item_attributes"})
+    np.testing.assert_array_equal(runtime.run(inputs)["score"], expected)
+    assert any(p.device.type == "meta" for p in runtime._module.parameters())
 
 
 def test_smaller_budgets_leave_more_weights_on_disk(ranker: Path) -> None:
@@ -123,7 +180,7 @@ def test_without_budgets_nothing_stays_on_disk(ranker: Path) -> None:
 def test_rejects_budget_smaller_than_the_largest_layer(ranker: Path) -> None:
     with pytest.raises(
         RuntimeFailure,
-        match=r"runtime\.max_memory_mib: cpu needs .* MiB for the largest layer .*, got 0\.000999",
+        match=r"runtime\.max_memory_mib: cpu needs .* MiB for the largest layer .*, got 0\.000999 MiB; raise",
     ):
         load_with_budget(ranker, 0.001)
 
@@ -200,8 +257,8 @@ def test_process_memory_stays_within_the_budget_including_mapped_pages(ranker: P
         return memory
 
     weights = (large / SAFETENSORS).stat().st_size
-    activations = measure(kind="accelerate")["resident"] - weights
+    activations = measure(kind="accelerate")["peak"] - weights
     half = measure(kind="accelerate", max_memory_mib={"cpu": weights / 2 / MIB})
-    slack = max(activations, 0) + 8 * MIB  # for the allocator
+    slack = max(activations, 0) + 2 * MIB  # for the allocator
     assert half["resident"] < weights / 2 + slack
     assert half["peak"] < weights / 2 + slack
