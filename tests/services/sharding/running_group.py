@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -24,6 +25,8 @@ from services.sharding.shared_memory import is_supported
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, with_random_weights
 
 TIMEOUT_S = 2.0
+TOLERANCE = 1e-4
+"""The share of the largest score by which a group's scores may differ from one process's."""
 TRANSPORTS = [
     pytest.param(
         "shared_memory", marks=pytest.mark.skipif(not is_supported(), reason="x86-64 and Linux only")
@@ -57,6 +60,14 @@ def deep_ranker(layers: int, seed: int = 0) -> Architecture:
     """Return a small ranker with the given number of layers."""
     module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
     return with_random_weights(module, seed)
+
+
+def assert_same(result: Inputs, expected: Inputs, tolerance: float = TOLERANCE) -> None:
+    """Check that scores are equal except for rounding."""
+    scores = expected["score"]
+    assert result["score"].shape == scores.shape
+    largest = np.abs(scores).max(initial=0.0)
+    np.testing.assert_allclose(result["score"], scores, rtol=tolerance, atol=tolerance * largest)
 
 
 class RunningGroup:
