@@ -20,7 +20,7 @@ class AccelerateConfig(GroupOptions):
     """Accelerate's dispatch over GPUs, main memory and disk. With several shards, a pipeline of ranks.
 
     Attributes:
-        max_memory_mib: weight budget in MiB per device, "cpu" or a GPU index, including weights paged in from disk.
+        max_memory_mib: weight budget in MiB per device, "cpu" or a GPU index, including weights read from disk.
             Devices not listed are unused. Weights that fit nowhere stay on disk. Default: all free memory.
         dtype: dtype of linear layers and their outputs.
         micro_batches: maximum number of parts into which a pipeline cuts a batch. With several parts, the ranks

@@ -3,14 +3,18 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import yaml
 
+from tests.pipelines import merged
 from tests.services.processes import READY, ServiceProcess, free_port, started, title
 from tests.services.servers import Connection, rank_request
 
@@ -29,11 +33,13 @@ class Answers:
     Attributes:
         port: the port of the service.
         got: each answer's status and ``degraded`` reason, in arrival order.
+        lists: the different lists that each user got, without those of degraded answers.
         failed: the errors of the clients.
     """
 
     port: int
     got: list[tuple[int, str | None]] = field(default_factory=list)
+    lists: dict[int, set[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(set))
     failed: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: threading.Condition = field(default_factory=threading.Condition)
@@ -45,7 +51,10 @@ class Answers:
                 while not self._stop.is_set():
                     reply = connection.ask(rank_request(body))
                     with self._progress:
-                        self.got.append((reply.status, reply.json.get("degraded")))
+                        degraded = reply.json.get("degraded")
+                        self.got.append((reply.status, degraded))
+                        if reply.status == 200 and degraded is None:
+                            self.lists[user].add(tuple(item["id"] for item in reply.json["items"]))
                         self._progress.notify_all()
         except (OSError, AssertionError, ValueError) as error:
             with self._progress:
@@ -78,10 +87,20 @@ def asking(port: int, clients: int = 3) -> Iterator[Answers]:
             thread.join(30)
 
 
-@pytest.fixture(scope="module")
-def service(tiny_home: Path) -> Iterator[ServiceProcess]:
+def serves(path: Path, changes: Mapping[str, Any], name: str) -> Path:
+    """Write a changed copy of a pipeline file into the same folder."""
+    changed = path.with_name(f"{name}.yaml")
+    changed.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), changes)))
+    return changed
+
+
+@pytest.fixture(scope="module", params=["deepspeed", "accelerate"])
+def service(tiny_home: Path, request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
+    """Serve the walks with a ranker over two ranks: tensor parallelism, or a pipeline."""
     port = free_port()
-    command = ["-m", "cli.main", "serve", str(tiny_home / "walks-deepspeed.yaml"), "--port", str(port)]
+    changes = {"models": {"ranker": {"runtime": {"kind": request.param}}}}
+    config = serves(tiny_home / "walks-deepspeed.yaml", changes, f"walks-{request.param}-faults")
+    command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, tiny_home) as process:
         process.wait_for(READY)
         yield process
@@ -110,6 +129,7 @@ def test_a_lost_rank_degrades_answers_for_seconds_but_fails_none(
     assert answers.failed == [], f"of {len(answers.got)} answers"
     assert {status for status, _ in answers.got} <= {200, 429}
     assert sum(status == 429 for status, _ in answers.got) <= MOST_REFUSED * len(answers.got)
+    assert [len(lists) for lists in answers.lists.values()] == [1, 1, 1], "the same list before and after"
     _, alive = psutil.wait_procs(group, 10)
     assert alive == [], "a rank of the lost group still runs"
     assert len(ranks(service)) == 2
