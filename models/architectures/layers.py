@@ -52,7 +52,7 @@ class TransformerLayer(nn.Module):
         """Project x (batch * T, width) to queries, keys and values, each (batch, T, heads, head_dim)."""
         normed = self.attention_norm(x)
         q, k, v = (
-            proj(normed).view(batch, x.shape[0] // batch, self.heads, self.head_dim)
+            proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
         return q, k, v
@@ -64,9 +64,7 @@ class TransformerLayer(nn.Module):
             x: (batch * T, width).
             attended: (batch, T, heads, head_dim), the attention result.
         """
-        x = x + dropout(
-            self.o_proj(attended.reshape(x.shape[0], self.heads * self.head_dim)), self.dropout, self.training
-        )
+        x = x + dropout(self.o_proj(attended.reshape(x.shape[0], -1)), self.dropout, self.training)
         fed = self.down_proj(relu(self.up_proj(self.feed_norm(x))))
         return x + dropout(fed, self.dropout, self.training)
 

@@ -34,8 +34,10 @@ from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker
 
 MIB = 1 << 20
 LAST_BIT = 1e-6
-SHAPES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=4)
-"""Each request's numbers of candidates and of past items."""
+SHAPES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=4).filter(
+    lambda shapes: any(count for count, _ in shapes)
+)
+"""Each request's numbers of candidates and of past items. A batch has at least one candidate."""
 
 
 def write_model(root: Path, module: Architecture, golden: Inputs | None = None) -> Artifact:
