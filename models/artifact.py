@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,14 +16,18 @@ from models.signature import Signature
 
 MANIFEST = "artifact.yaml"
 GOLDEN = "golden.safetensors"
+MeasuredRuntime = Literal["onnx", "lightgbm", "xgboost"]
+"""The kinds of runtimes that an import compares. An artifact cannot name others, such as those of a plug-in."""
 
 
 class Artifact(BaseModel):
     """Content of ``artifact.yaml``.
 
     Attributes:
-        weights: the file that a runtime loads, ``.onnx`` or ``.safetensors``.
+        weights: the file that a runtime loads, ``.onnx`` or ``.safetensors``, or the file of a tree library.
         files: sha256 by path relative to the artifact.
+        runtime: kind of the runtime that was the fastest when the model was imported. ``runtime: {kind: auto}`` uses
+            it. None: no other runtime was measured.
         architecture: name and options. Empty for an ONNX model from another source.
     """
 
@@ -34,6 +38,7 @@ class Artifact(BaseModel):
     signature: Signature
     weights: str
     files: dict[str, str]
+    runtime: MeasuredRuntime | None = None
     architecture: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     lineage: dict[str, Any] = Field(default_factory=dict)
@@ -107,6 +112,7 @@ def write_artifact(
     signature: Signature,
     weights: str,
     write_files: Callable[[Path], None],
+    runtime: MeasuredRuntime | None = None,
     architecture: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
     lineage: Mapping[str, Any] | None = None,
@@ -114,7 +120,7 @@ def write_artifact(
     """Write an artifact completely or not at all.
 
     ``write_files`` gets an empty folder and writes the model's files into it. The artifact's version is a hash of
-    these files and the signature.
+    these files and the signature. The other fields do not change it.
     """
     with written_whole(root) as staging:
         write_files(staging)
@@ -125,6 +131,7 @@ def write_artifact(
             signature=signature,
             weights=weights,
             files=files,
+            runtime=runtime,
             architecture=dict(architecture or {}),
             metrics=dict(metrics or {}),
             lineage=dict(lineage or {}),

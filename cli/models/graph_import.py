@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from cli.models.import_target import Place, named, say
+from cli.models.runtime_choice import runtime_lines
 from models.features.definition import FeatureSet
 from models.importing.formats import Format
 from models.importing.matching import ImportLayout, Missing
 from services.config.pipeline import PipelineConfig
+from services.config.runtimes import users_of
 from services.deployment.examples import example_requests, opened
 from services.errors import ConfigError
 from services.paths import home_directory
 
 if TYPE_CHECKING:
-    from models.importing.importer import ImportOptions
+    from models.importing.target import Imported, ImportOptions
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ def import_graph(
     place: Place,
     wishes: Wishes,
     console: Console,
-) -> None:
+) -> "Imported":
     """Write the artifact and report each match.
 
     Raises:
         ConfigError: the pipeline's data cannot be used, or an option is invalid.
         ModelError: the model cannot be imported.
     """
-    from models.importing.importer import Target
     from models.importing.importer import import_model as write
+    from models.importing.target import CANDIDATES, Target
     from models.training.import_weights import import_weights, read_options
 
     assert place.pipeline is not None and place.model is not None
@@ -73,6 +75,7 @@ def import_graph(
         golden=example_requests(place.pipeline, home_directory(), definitions, catalogue),
         name=place.name,
         output=_output_of(place.pipeline, place.model),
+        candidates=max((count for _, count in users_of(place.pipeline, place.model)), default=CANDIDATES),
     )
     if kind == "safetensors":
         architecture = None if wishes.architecture is None else read_options(wishes.architecture)
@@ -85,11 +88,13 @@ def import_graph(
             f"scores of {imported.artifact.lineage['library']} and of the graph differ by at most "
             f"{imported.difference:.2g}"
         )
+    lines += runtime_lines(imported, place)
     say(console, *lines, f"{named(imported.artifact)}: imported from {kind}, {place.root}")
+    return imported
 
 
 def _options(wishes: Wishes, definitions: FeatureSet) -> "ImportOptions":
-    from models.importing.importer import ImportOptions
+    from models.importing.target import ImportOptions
     from models.training.vector_export import read_manifest
 
     exported = (

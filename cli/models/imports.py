@@ -1,5 +1,6 @@
 """``rankway models import SOURCE``: make an artifact from a model that was trained elsewhere."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from cli.errors import exit_on_error
 from cli.models.graph_import import Wishes, import_graph
 from cli.models.import_target import place_of
+from cli.models.runtime_choice import as_document
 from cli.models.text_import import import_text
 from models.importing.formats import format_of
 from models.importing.matching import ImportLayout, parse_inputs
@@ -94,11 +96,16 @@ def import_model(
     onnx: Annotated[
         bool, typer.Option(help="Hugging Face: also write an ONNX graph, which is faster on CPUs.")
     ] = True,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the result as JSON, with the measured times of the runtimes."),
+    ] = False,
 ) -> None:
     """Make an artifact from a model that was trained elsewhere.
 
     The format is found from the content. LightGBM, XGBoost and scikit-learn models are converted to ONNX, and their
-    scores compared with those of their own library. A Hugging Face model must be a cross-encoder.
+    scores compared with those of their own library. If LightGBM or XGBoost itself executes the model faster, it
+    becomes the artifact's runtime. A Hugging Face model must be a cross-encoder.
     """
     console = Console(stderr=True)
     with exit_on_error(console, OSError):
@@ -116,10 +123,12 @@ def import_model(
         if layout not in {"flat", "list", "chunks"}:
             raise ConfigError(f"expected flat, list or chunks, got {layout!r}", field="--layout")
         known_layout: ImportLayout = "flat" if layout == "flat" else "list" if layout == "list" else "chunks"
-        import_graph(
+        imported = import_graph(
             source,
             kind,
             place,
             Wishes(parse_inputs(inputs or ()), missing, trained_on, output, known_layout, architecture),
             console,
         )
+    if as_json:
+        typer.echo(json.dumps(as_document(imported), indent=1))

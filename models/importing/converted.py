@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from models.artifact import MeasuredRuntime
 from models.errors import ArtifactError, SignatureError
 from models.importing.known_features import KnownFeatures
 from models.importing.trees import INPUT, OPSET
@@ -25,6 +26,20 @@ Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Native:
+    """The file of a library that is also a runtime.
+
+    Attributes:
+        kind: the kind of the runtime.
+        file: the name of the file in the artifact.
+    """
+
+    kind: MeasuredRuntime
+    file: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Original:
     """A model as its own library loaded it.
 
@@ -33,8 +48,10 @@ class Original:
         width: numbers in a row.
         names: the names of the columns in training. None: they were not named.
         predict: the library's scores (N,) of rows (N, width).
-        convert: makes the graph, whose input is ``INPUT`` and whose output is the given name.
+        convert: makes the graph, whose input is ``INPUT`` and whose output is the given name. It raises ArtifactError
+            if ONNX cannot express the model.
         edges: values by column at which the model changes, such as the thresholds of trees.
+        native: the file with which the library itself can be the runtime. None: there is no such runtime.
     """
 
     library: str
@@ -43,6 +60,7 @@ class Original:
     predict: Callable[[Rows], NDArray[np.float64]]
     convert: Callable[[str], "ModelProto"]
     edges: tuple[NDArray[np.float32], ...] = ()
+    native: Native | None = None
 
 
 def converted(original: Original, output: str) -> bytes:

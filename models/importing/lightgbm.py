@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.extras import require
-from models.importing.converted import Original, Rows
-from models.importing.lightgbm_text import check_trees, parts_of, without_sizes
+from models.importing.converted import Native, Original, Rows
 from models.importing.lightgbm_trees import node_of, steps_of
-from models.importing.trees import edges, graph_of
+from models.importing.trees import Node, Step, edges, graph_of
+from models.runtimes.kinds.lightgbm import FILE
+from models.runtimes.trees.lightgbm import open_booster
+from models.runtimes.trees.lightgbm_text import parts_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,32 +44,23 @@ def of_text(text: str, name: str, version: str) -> Original:
     Raises:
         ArtifactError: as for ``load``.
     """
-    import lightgbm as lgb
-
-    if "\nend of trees" not in text:
-        raise ArtifactError(f"{name}: the end of the file is missing; copy the model again")
-    text = without_sizes(text)
-    check_trees(text, name)
-    try:
-        booster = lgb.Booster(model_str=text)
-    except (lgb.basic.LightGBMError, ValueError) as error:
-        raise ArtifactError(f"{name}: LightGBM cannot load it: {error}; save the model again") from error
-    if booster.num_model_per_iteration() != 1:
-        raise ArtifactError(
-            f"{name}: expected one score per row, got {booster.num_model_per_iteration()}; train a ranker, a "
-            f"regression or a binary classifier"
-        )
+    booster = open_booster(text, name)
     width = booster.num_feature()
     header, parts = parts_of(text)
+    steps: list[Step] = []
+    trees: list[Node] = []
+    problem: str | None = None
     try:
         steps, trees = steps_of(header, len(parts)), [node_of(part) for part in parts]
     except ValueError as error:
-        raise ArtifactError(f"{name}: {error}") from error
+        problem = f"{name}: {error}"
 
     def predict(rows: Rows) -> NDArray[np.float64]:
         return np.asarray(booster.predict(rows), dtype=np.float64)
 
     def convert(output: str) -> "ModelProto":
+        if problem is not None:
+            raise ArtifactError(problem)
         return graph_of(trees, width, output, steps)
 
     return Original(
@@ -77,4 +70,5 @@ def of_text(text: str, name: str, version: str) -> Original:
         predict=predict,
         convert=convert,
         edges=edges(trees, width),
+        native=Native("lightgbm", FILE, text.encode()),
     )

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.importing.lightgbm_text import CATEGORICAL, Fields, numbers
 from models.importing.trees import Leaf, Node, Split, Step, member, rounded_down
+from models.runtimes.trees.lightgbm_text import CATEGORICAL, Fields, is_linear, numbers
 
 _DEFAULT_LEFT, _MISSING_TYPE, _ZERO_IS_MISSING, _NAN_IS_MISSING = 2, 12, 4, 8
 """Bits of a split's decision type. With neither type of missing values, NaN is read as 0."""
@@ -60,7 +60,12 @@ def node_of(tree: Fields) -> Node:
 
     - LightGBM's thresholds are float64. Rounded down to float32, they decide as before for every float32.
     - Thresholds between -1e-35 and 1e-35 are moved to the end of the range of numbers that are read as 0.
+
+    Raises:
+        ValueError: the leaves have linear models.
     """
+    if is_linear(tree):
+        raise ValueError("linear models in leaves cannot be converted; train without linear_tree")
     count = int(tree["num_leaves"])
     leaves = [Leaf(value) for value in numbers(tree, "leaf_value", count).tolist()]
     if count == 1:

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.extras import require
-from models.importing.converted import Original, Rows
+from models.importing.converted import Native, Original, Rows
 from models.importing.trees import Step, edges, graph_of
 from models.importing.xgboost_trees import trees_of
+from models.runtimes.kinds.xgboost import FILE
+from models.runtimes.trees.xgboost import open_booster
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+_OF_TREES = ("gbtree", "dart")
 _LINKS = {
     "reg:squarederror": None,
     "reg:squaredlogerror": None,
@@ -45,25 +48,24 @@ def load(source: Path) -> Original:
     require(["xgboost", "onnx"], "import")
     import xgboost
 
-    booster = xgboost.Booster()
+    booster = open_booster(source.read_bytes(), str(source))
     try:
-        booster.load_model(str(source))
         document = json.loads(booster.save_raw("json"))["learner"]
         objective = document["objective"]["name"]
-        booster_kind = document["gradient_booster"]["name"]
+        kind = document["gradient_booster"]["name"]
+        classes = max(int(document["learner_model_param"].get(key, 1)) for key in ("num_class", "num_target"))
         base = json.loads(document["learner_model_param"]["base_score"])
-        trees = trees_of(document["gradient_booster"]) if booster_kind in {"gbtree", "dart"} else []
-    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise ArtifactError(
-            f"{source}: XGBoost cannot load it: {_reason(error)}; save the model again"
-        ) from error
+        trees = trees_of(document["gradient_booster"]) if kind in _OF_TREES else []
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ArtifactError(f"{source}: XGBoost's file is damaged: {error}; save the model again") from error
     bases = base if isinstance(base, list) else [base]
-    if objective not in _LINKS or len(bases) != 1 or booster_kind not in {"gbtree", "dart"}:
+    scores = max(len(bases), classes)
+    if kind not in _OF_TREES or scores != 1:
         raise ArtifactError(
-            f"{source}: cannot convert objective {objective} with booster {booster_kind} and {len(bases)} scores per "
-            f"row; use gbtree or dart with one of {', '.join(_LINKS)}"
+            f"{source}: expected trees with one score per row, got the booster {kind} with {scores}; train gbtree or "
+            f"dart with one score per row"
         )
-    link = _LINKS[objective]
+    data = bytes(booster.save_raw("ubj"))
     names = booster.feature_names
     types = booster.feature_types
     booster.feature_names = None  # the predictions below number the columns
@@ -72,13 +74,14 @@ def load(source: Path) -> Original:
         data = xgboost.DMatrix(rows, feature_types=types, enable_categorical=True)
         return np.asarray(booster.predict(data), dtype=np.float64)
 
-    steps: list[Step] = [("Add", _margin(float(bases[0]), link))]
-    if link is not None:
-        steps.append((link, None))
     width = int(booster.num_features())
 
     def convert(output: str) -> "ModelProto":
-        return graph_of(trees, width, output, steps)
+        if objective not in _LINKS:
+            raise ArtifactError(
+                f"{source}: cannot convert objective {objective}; use one of {', '.join(_LINKS)}"
+            )
+        return graph_of(trees, width, output, _steps(float(bases[0]), _LINKS[objective]))
 
     return Original(
         library=f"xgboost {xgboost.__version__}",
@@ -87,16 +90,14 @@ def load(source: Path) -> Original:
         predict=predict,
         convert=convert,
         edges=edges(trees, width),
+        native=Native("xgboost", FILE, data),
     )
 
 
-def _margin(base: float, link: str | None) -> float:
+def _steps(base: float, link: str | None) -> list[Step]:
+    """Return the operators after the sum of the trees. ``base`` is a prediction, so its margin is added."""
     if link == "Sigmoid":
-        return math.log(base / (1.0 - base))
-    return math.log(base) if link == "Exp" else base
-
-
-def _reason(error: Exception) -> str:
-    """Return the problem without XGBoost's time, source file and stack trace."""
-    lines = [line.strip() for line in str(error).partition("Stack trace:")[0].splitlines() if line.strip()]
-    return lines[-1].rpartition("cc:")[2] if lines else type(error).__name__
+        return [("Add", math.log(base / (1.0 - base))), (link, None)]
+    if link == "Exp":
+        return [("Add", math.log(base)), (link, None)]
+    return [("Add", base)]

@@ -6,14 +6,17 @@ bandwidth. The rates are attainable orders of magnitude, not a data sheet's best
 bench``) has a model's measured time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.auto import AutoConfig
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.lightgbm import LightGbmConfig
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import RuntimeConfig
 from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.kinds.xgboost import XgboostConfig
 from models.runtimes.weight_sizes import MIB, Weights
 
 WEIGHTS_SHARE = 0.7
@@ -22,6 +25,11 @@ OBJECTIVE_SHARE = 0.5
 """Share of the deadline that a batch may take, because a request first waits for the previous batch."""
 SPEEDUP = 0.85
 """n ranks are n ** SPEEDUP times as fast, two ranks 1.8 times. This is less than n, because ranks exchange sums."""
+TREES: Mapping[str | None, type[LightGbmConfig | XgboostConfig]] = {
+    "lightgbm": LightGbmConfig,
+    "xgboost": XgboostConfig,
+}
+"""The libraries that execute trees themselves. An import records the faster one of ONNX Runtime and such a library."""
 DISK_BYTES_PER_S = 1e9
 """Assumed read rate for weights on disk."""
 
@@ -132,7 +140,8 @@ def choose(
        ranks;
     5. dispatch over memory and disk.
 
-    A model that has only an ONNX graph always runs in one process.
+    A model without weights for PyTorch always runs in one process. It runs with the runtime that its import measured
+    as the fastest, if it measured any, otherwise with ONNX Runtime.
 
     Args:
         config: options for ``kind: auto``.
@@ -169,12 +178,16 @@ def choose(
     if ranks > 1:
         runtime: RuntimeConfig = DeepSpeedConfig(kind="deepspeed", shards=ranks, threads=config.threads)
         return Choice(runtime, weights.of_a_rank(ranks), why)
-    runs_onnx = weights.onnx and (not device.gpus or not weights.torch)
-    return Choice(
-        OnnxConfig(threads=config.threads) if runs_onnx else TorchConfig(threads=config.threads),
-        weights.whole_bytes,
-        why,
-    )
+    if weights.fastest in TREES:
+        why = f"{why}; the import of the model measured {weights.fastest} as the fastest"
+    return Choice(_one_process(config, weights, device), weights.whole_bytes, why)
+
+
+def _one_process(config: AutoConfig, weights: Weights, device: Device) -> RuntimeConfig:
+    if weights.fastest in TREES:
+        return TREES[weights.fastest](threads=config.threads)
+    runs_onnx = not weights.torch or (weights.onnx and not device.gpus)
+    return OnnxConfig(threads=config.threads) if runs_onnx else TorchConfig(threads=config.threads)
 
 
 def _ranks(weights: Weights, device: Device) -> list[int]:

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from models.artifact import GOLDEN, Artifact
+from models.artifact import GOLDEN, Artifact, MeasuredRuntime
 from models.errors import ArtifactError
 
 MIB = 1 << 20
@@ -37,6 +37,7 @@ class Weights:
         tokens: maximum number of tokens per candidate.
         onnx: whether the artifact has an ONNX graph.
         torch: whether the artifact has weights that PyTorch can load.
+        fastest: kind of the runtime that an import measured as the fastest. None: it measured nothing.
     """
 
     whole_bytes: int
@@ -49,6 +50,7 @@ class Weights:
     tokens: int = 1
     onnx: bool = False
     torch: bool = True
+    fastest: MeasuredRuntime | None = None
 
     def of_a_rank(self, ranks: int) -> int:
         """Return the bytes on one tensor-parallel rank: its share of the split matrices, and all other weights."""
@@ -77,8 +79,16 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
     pair = artifact.signature.pair
     tokens = 1 if pair is None else pair.max_length
     if tensors is None:
-        size = (root / onnx).stat().st_size if onnx is not None else 0
-        return Weights(size, largest_bytes=size, work=size // 4, tokens=tokens, onnx=True, torch=False)
+        size = (root / (onnx or artifact.weights)).stat().st_size
+        return Weights(
+            size,
+            largest_bytes=size,
+            work=size // 4,
+            tokens=tokens,
+            onnx=onnx is not None,
+            torch=False,
+            fastest=artifact.runtime,
+        )
     sizes = _sizes(root / tensors)
     in_layers = [size for name, size in sizes.items() if _LAYER.search(name) and len(size[0]) == 2]
     products = [s for name, (s, _) in sizes.items() if len(s) == 2 and not _TABLE.search(name)]

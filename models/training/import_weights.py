@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from models.artifact import sha256_of, write_artifact
 from models.errors import ArtifactError, ModelError, SignatureError
 from models.extras import require
-from models.importing.importer import Imported, Target, assembled
+from models.importing.target import Imported, Target, assembled
 
 _METADATA = "architecture"
 

@@ -21,6 +21,7 @@ from models.importing.known_features import KnownFeatures
 from models.importing.lightgbm import of_text
 from models.importing.onnx_graph import ONNX
 from models.runtimes.golden import write_golden
+from models.runtimes.kinds.lightgbm import FILE
 from models.runtimes.onnx import OnnxRuntime
 from models.signature import VECTOR, InputSpec, Signature
 from models.training.boosting import fit_trees
@@ -34,8 +35,6 @@ from models.training.vector_data import VectorData
 from models.training.vector_lists import ListsInMemory, Progress, read_lists
 from models.vectors import VectorBuilder, VectorSpec
 
-TEXT = "model.txt"
-"""LightGBM's own file, beside the graph. Rankway does not read it."""
 _GOLDEN_ROWS = 256
 
 
@@ -160,7 +159,7 @@ def _written(
 
     def write(folder: Path) -> None:
         (folder / ONNX).write_bytes(graph)
-        (folder / TEXT).write_text(text)
+        (folder / FILE).write_text(text)  # for runtime.kind: lightgbm
         runtime = OnnxRuntime(folder / ONNX, signature)
         write_golden(folder, {INPUT: golden}, runtime.run({INPUT: golden}))
 

@@ -70,7 +70,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
         except ModelError as error:
             detail = str(error).removeprefix("runtime: ")
             raise ConfigError(detail, field=f"models.{name}.runtime") from error
-    users = _users(config, name)
+    users = users_of(config, name)
     if not users:
         return choose(runtime, weights, _this_machine(1.0), candidates=1, deadline_ms=float("inf"))
     device = least(
@@ -88,7 +88,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
     )
 
 
-def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
+def users_of(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
     """Return the units that run the model, and how many candidates per request the model scores in each unit."""
     users = []
     if config.ranker is not None and config.ranker.model == name:

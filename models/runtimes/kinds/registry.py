@@ -20,6 +20,8 @@ RUNTIMES: Registry[AnyRuntimeKind] = Registry(
         "deepspeed": "models.runtimes.kinds.deepspeed:RUNTIME",
         "accelerate": "models.runtimes.kinds.accelerate:RUNTIME",
         "openvino": "models.runtimes.kinds.openvino:RUNTIME",
+        "lightgbm": "models.runtimes.kinds.lightgbm:RUNTIME",
+        "xgboost": "models.runtimes.kinds.xgboost:RUNTIME",
         "auto": "models.runtimes.kinds.auto:RUNTIME",
         "python": "models.runtimes.kinds.python:RUNTIME",
     },

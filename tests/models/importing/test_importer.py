@@ -14,7 +14,8 @@ from models.assembly import InputAssembler
 from models.errors import ArtifactError, ModelError, SignatureError
 from models.features.catalogue import Catalogue
 from models.importing.formats import format_of
-from models.importing.importer import Imported, ImportOptions, Target, import_model
+from models.importing.importer import import_model
+from models.importing.target import Imported, ImportOptions, Target
 from models.runtimes.golden import check_golden
 from models.runtimes.onnx import OnnxRuntime
 from tests.models.importing.originals import (

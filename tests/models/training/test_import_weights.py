@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from models.artifact import Artifact
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
-from models.importing.importer import Target
+from models.importing.target import Target
 from models.training.import_weights import import_weights, read_options
 from tests.models.worlds import FEATURES, make_batch, make_pooled
 

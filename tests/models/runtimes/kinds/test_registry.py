@@ -5,7 +5,17 @@ import pytest
 
 from models.runtimes.kinds.registry import RUNTIMES
 
-ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transformers", "openvino"}
+ENGINES = {
+    "torch",
+    "onnxruntime",
+    "onnx",
+    "deepspeed",
+    "accelerate",
+    "transformers",
+    "openvino",
+    "lightgbm",
+    "xgboost",
+}
 
 
 @pytest.mark.parametrize("kind", RUNTIMES.builtins)

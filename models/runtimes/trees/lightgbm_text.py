@@ -23,7 +23,7 @@ def check_trees(text: str, name: str) -> None:
     """Check that every tree is whole, because LightGBM follows wrong node numbers and ends the process.
 
     Raises:
-        ArtifactError: a tree is damaged, or has linear models in its leaves.
+        ArtifactError: a tree is damaged.
     """
     header, trees = parts_of(text)
     try:
@@ -51,10 +51,10 @@ def _fields(text: str) -> Fields:
 
 
 def _check_tree(fields: Fields, features: int) -> None:
-    if fields.get("is_linear", "0").strip() == "1":
-        raise ValueError("linear models in leaves cannot be converted")
     leaves = int(fields["num_leaves"])
     numbers(fields, "leaf_value", leaves)
+    if is_linear(fields):
+        _check_linear_leaves(fields, leaves, features)
     if leaves == 1:
         return
     splits = leaves - 1
@@ -82,6 +82,22 @@ def _check_tree(fields: Fields, features: int) -> None:
         raise ValueError("cat_boundaries must rise from 0")
     if not ((threshold[is_category] >= 0) & (threshold[is_category] < categories)).all():
         raise ValueError("a split names a category set that is not there")
+
+
+def is_linear(fields: Fields) -> bool:
+    """Return whether the leaves of a tree have linear models instead of numbers."""
+    return fields.get("is_linear", "0").strip() == "1"
+
+
+def _check_linear_leaves(fields: Fields, leaves: int, features: int) -> None:
+    numbers(fields, "leaf_const", leaves)
+    counts = numbers(fields, "num_features", leaves)
+    if (counts < 0).any():
+        raise ValueError("num_features must not be negative")
+    columns = numbers(fields, "leaf_features", int(counts.sum()))
+    numbers(fields, "leaf_coeff", int(counts.sum()))
+    if ((columns < 0) | (columns >= features)).any():
+        raise ValueError(f"leaf_features must be below {features}")
 
 
 def numbers(fields: Fields, key: str, count: int) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Executes trees with the library that trained them, LightGBM or XGBoost."""
