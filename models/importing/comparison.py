@@ -1,7 +1,7 @@
 """Compare the speed of runtimes that can load the same model."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,7 +17,7 @@ _ROUNDS = 9
 _ROUND_S = 0.005
 """Seconds in which each runtime is called again and again in a round. It is called at least once."""
 _CLEAR = 0.95
-"""A tree library is chosen only if it takes at most this share of ONNX Runtime's time, which needs no extra package."""
+"""A tree library is chosen only if it takes at most this share of ONNX Runtime's time."""
 _EXCEPTIONS = 1
 """Rounds in which the chosen library may be slower."""
 
@@ -98,9 +98,13 @@ def compared(
         timing for size in sorted({*SIZES, candidates}) for timing in _timings(runtimes, name, rows, size)
     ]
     onnx, *others = (timing for timing in timings if timing.rows == candidates)
+    return Comparison(tuple(timings), fastest_of(onnx, others), candidates)
+
+
+def fastest_of(onnx: Timing, others: Sequence[Timing]) -> MeasuredRuntime:
+    """Return the runtime that is clearly faster than ONNX Runtime, or ONNX Runtime, which needs no further package."""
     clear = [timing for timing in others if _is_clearly_faster(timing, onnx)]
-    fastest = min(clear, key=lambda timing: timing.median_ms, default=onnx)
-    return Comparison(tuple(timings), fastest.kind, candidates)
+    return min(clear, key=lambda timing: timing.median_ms, default=onnx).kind
 
 
 def _timings(

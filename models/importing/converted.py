@@ -51,6 +51,7 @@ class Original:
         convert: makes the graph, whose input is ``INPUT`` and whose output is the given name. It raises ArtifactError
             if ONNX cannot express the model.
         edges: values by column at which the model changes, such as the thresholds of trees.
+        notes: lines for the user about the model.
         native: the file with which the library itself can be the runtime. None: there is no such runtime.
     """
 
@@ -60,6 +61,7 @@ class Original:
     predict: Callable[[Rows], NDArray[np.float64]]
     convert: Callable[[str], "ModelProto"]
     edges: tuple[NDArray[np.float32], ...] = ()
+    notes: tuple[str, ...] = ()
     native: Native | None = None
 
 

@@ -60,7 +60,9 @@ def import_original(
     )
     for kind in made.runtimes:
         check_golden(root, artifact, load_runtime(root, artifact, runtime_config(kind=kind)))
-    return Imported(artifact, matched.report, made.difference, made.problem, trial.comparison)
+    return Imported(
+        artifact, (*matched.report, *original.notes), made.difference, made.problem, trial.comparison
+    )
 
 
 def _match_original(original: Original, known: KnownFeatures, options: ImportOptions) -> Matched:

@@ -183,8 +183,13 @@ def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKin
     names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
     candidates = [name for name in names if name.endswith(kind.suffix)]
     if not candidates:
+        remedy = (
+            f"choose another runtime.kind, or export the model for {config.kind}"
+            if artifact.runtime is None
+            else f"set runtime.kind: {artifact.runtime}, which the import has chosen"
+        )
         raise RuntimeFailure(
             f"runtime.kind: artifact {artifact.name} has no {kind.suffix} file for {config.kind}, got "
-            f"{', '.join(artifact.files)}; choose another runtime.kind, or export the model for {config.kind}"
+            f"{', '.join(artifact.files)}; {remedy}"
         )
     return candidates[0]

@@ -37,13 +37,14 @@ def test_onnx_needs_no_extra(missing: set[str]) -> None:
         check_runtime(runtime_config(kind="torch"))
 
 
-@pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed", "openvino"])
+@pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed", "openvino", "lightgbm", "xgboost"])
 def test_extra_of_a_runtime_installs_its_packages(kind: str) -> None:
     assert runtime_config(kind=kind).kind == kind
     packages, extra = RUNTIMES.get(kind).packages, RUNTIMES.get(kind).extra
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     installed = {
-        requirement.split(">")[0].split("=")[0] for requirement in project["optional-dependencies"][extra]
+        requirement.split(">")[0].split("=")[0].removesuffix("-cpu")
+        for requirement in project["optional-dependencies"][extra]
     }
     assert set(packages) <= installed
     assert not any(requirement.startswith("torch") for requirement in project["dependencies"])

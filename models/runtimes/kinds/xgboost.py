@@ -6,7 +6,7 @@ from typing import Literal
 from models.artifact import Artifact
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 
-FILE = "model.ubj"
+FILE = "model.json"
 """The name of the library's own file in an artifact."""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import ArtifactError, RuntimeFailure
-from models.runtimes.trees.lightgbm_text import check_trees, without_sizes
+from models.runtimes.trees.lightgbm_text import END, check_trees, only_trees
 from models.runtimes.trees.rows import Rows
 from models.signature import Inputs, Signature
 
@@ -61,9 +61,9 @@ def open_booster(text: str, name: str) -> "Booster":
     """
     import lightgbm as lgb
 
-    if "\nend of trees" not in text:
+    if END not in text or ("\nparameters:" in text and "\nend of parameters" not in text):
         raise ArtifactError(f"{name}: the end of the file is missing; copy the model again")
-    text = without_sizes(text)
+    text = only_trees(text)
     check_trees(text, name)
     try:
         booster = lgb.Booster(model_str=text)

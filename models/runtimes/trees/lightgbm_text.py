@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from models.errors import ArtifactError
 
 _SIZES = "tree_sizes="
+END = "\nend of trees"
 CATEGORICAL = 1
 """The bit of a split's decision type that marks a categorical split."""
 
@@ -15,7 +16,7 @@ Fields = dict[str, str]
 
 def parts_of(text: str) -> tuple[Fields, list[Fields]]:
     """Return the header and the trees."""
-    header, *trees = text.partition("\nend of trees")[0].split("\nTree=")
+    header, *trees = text.partition(END)[0].split("\nTree=")
     return _fields(header), [_fields(tree) for tree in trees]
 
 
@@ -113,9 +114,11 @@ def numbers(fields: Fields, key: str, count: int) -> NDArray[np.float64]:
     return values
 
 
-def without_sizes(text: str) -> str:
-    """Drop the trees' sizes in bytes.
+def only_trees(text: str) -> str:
+    """Return the header and the trees, without the parts in which an error ends the process.
 
-    LightGBM then reads one tree after another and reports a damaged tree. With wrong sizes it would end the process.
+    - Without the trees' sizes in bytes, LightGBM reads one tree after another and reports a damaged one.
+    - It needs the parameters of the training for no prediction.
     """
-    return "\n".join(line for line in text.split("\n") if not line.startswith(_SIZES))
+    kept = text.partition(END)[0].split("\n")
+    return "\n".join(line for line in kept if not line.startswith(_SIZES)) + f"{END}\n"

@@ -1,4 +1,4 @@
-"""Loads and executes an XGBoost model in JSON or UBJSON."""
+"""Loads and executes an XGBoost model in JSON."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import numpy as np
 
 from models.errors import ArtifactError, RuntimeFailure
 from models.runtimes.trees.rows import Rows
+from models.runtimes.trees.xgboost_json import checked_learner
 from models.signature import Inputs, Signature
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class XgboostRuntime:
         """Load the model at ``path``.
 
         Args:
-            path: the file that ``booster.save_model`` writes.
+            path: the JSON that ``booster.save_model`` writes.
             signature: the inputs and outputs that ``artifact.yaml`` declares.
             threads: CPU threads per call.
 
@@ -32,7 +33,6 @@ class XgboostRuntime:
         except (ArtifactError, OSError) as error:
             raise RuntimeFailure(str(error)) from error
         self._rows = Rows(signature, int(self._booster.num_features()), str(path))
-        self._refuse_several_scores(path)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Score the rows. XGBoost adds the leaves in float32.
@@ -51,26 +51,16 @@ class XgboostRuntime:
         except xgboost.core.XGBoostError as error:
             raise RuntimeFailure(f"XGBoost failed: {reason(error)}, on {list(rows.shape)}") from error
 
-    def _refuse_several_scores(self, path: Path) -> None:
-        import xgboost
-
-        row = np.zeros((1, self._booster.num_features()), dtype=np.float32)
-        try:
-            count = int(np.size(self._booster.inplace_predict(row, validate_features=False)))
-        except xgboost.core.XGBoostError as error:
-            raise RuntimeFailure(f"{path}: XGBoost failed on a row: {reason(error)}") from error
-        if count != 1:
-            raise RuntimeFailure(f"{path}: expected one score per row, got {count}; import another model")
-
 
 def open_booster(data: bytes, name: str, *, threads: int = 1) -> "Booster":
-    """Return the model in ``data``, JSON or UBJSON.
+    """Return the model in ``data``, which are checked before XGBoost reads them.
 
     Raises:
-        ArtifactError: the data are damaged.
+        ArtifactError: the data are damaged, or the model has no trees or several scores per row.
     """
     import xgboost
 
+    checked_learner(data, name)
     try:
         # A model that was trained on a GPU is executed on the CPU, like every other.
         booster = xgboost.Booster({"nthread": threads, "device": "cpu"})

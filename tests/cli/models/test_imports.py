@@ -1,5 +1,6 @@
 """``rankway models import``: the arguments, and models of other libraries in a pipeline that is then checked."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,36 @@ def test_wrong_arguments_are_refused_with_a_remedy(
     assert result.exit_code == 2, result.output
     assert message in result.output
     assert not (home / "models").exists()
+
+
+def test_the_measured_times_and_the_chosen_runtime_are_printed_also_as_json(home: Path) -> None:
+    result = import_model(home, lightgbm_text(home / "model"), "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    artifact = Artifact.read(home / "models/ranker")
+    assert document["artifact"] == {"name": "ranker", "version": artifact.version}
+    assert document["runtime"] == artifact.runtime
+    assert document["candidates"] == PIPELINE["candidates"]["count"]
+    assert {(timing["runtime"], timing["rows"]) for timing in document["timings"]} == {
+        (kind, rows) for kind in ("onnx", "lightgbm") for rows in (1, 20, 32, 200, 1000)
+    }
+    assert f"chosen: {artifact.runtime}, " in result.stderr
+    assert "for 20 rows in one thread" in result.stderr
+
+
+def test_a_model_that_only_its_library_can_execute_is_served_with_auto(home: Path) -> None:
+    source = lightgbm_text(home / "model", objective="regression", linear_tree=True)
+    result = import_model(home, source)
+    assert result.exit_code == 0, result.output
+    assert "no ONNX graph: " in result.output
+    assert "chosen: lightgbm, the only runtime" in result.output
+    assert "models: {ranker: {runtime: {kind: lightgbm}}}" in result.output
+    checked = rankway("check", home / "pipeline.yaml")
+    assert checked.exit_code != 0
+    assert "set runtime.kind: lightgbm" in checked.output
+    for kind in ("auto", "lightgbm"):
+        models = {"ranker": {"artifact": "models/ranker", "runtime": {"kind": kind}}}
+        (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
+        checked = rankway("check", home / "pipeline.yaml", "--json")
+        assert checked.exit_code == 0, checked.output
+        assert json.loads(checked.stdout)["runtimes"]["ranker"]["runtime"]["kind"] == "lightgbm"

@@ -42,7 +42,7 @@ def lightgbm_text(path: Path, *, names: list[str] | None = None, **options: Any)
     return path
 
 
-def xgboost_json(path: Path, objective: str = "rank:ndcg") -> Path:
+def xgboost_json(path: Path, objective: str = "rank:ndcg", **options: Any) -> Path:
     """Write a model of XGBoost."""
     import xgboost
 
@@ -50,7 +50,7 @@ def xgboost_json(path: Path, objective: str = "rank:ndcg") -> Path:
     data = xgboost.DMatrix(values, grades > 1 if "logistic" in objective else grades, feature_names=NAMES)
     if objective.startswith("rank"):
         data.set_group([20] * 20)
-    xgboost.train({"objective": objective, "nthread": 1}, data, 6).save_model(path)
+    xgboost.train({"objective": objective, "nthread": 1, **options}, data, 6).save_model(path)
     return path
 
 

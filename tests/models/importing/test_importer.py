@@ -11,12 +11,14 @@ from onnx import TensorProto, helper
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.errors import ArtifactError, ModelError, SignatureError
+from models.errors import ArtifactError, ModelError, RuntimeFailure, SignatureError
 from models.features.catalogue import Catalogue
 from models.importing.formats import format_of
 from models.importing.importer import import_model
 from models.importing.target import Imported, ImportOptions, Target
+from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.onnx import OnnxRuntime
 from tests.models.importing.originals import (
     FEATURES,
@@ -64,6 +66,60 @@ def test_a_converted_model_scores_as_its_own_library(
     batch = make_batch([4], [0])
     assert runtime.run(InputAssembler(artifact.signature, catalogue)(batch))["score"].size == 4
     assert artifact.lineage["largest_difference"] == result.difference
+
+
+@pytest.mark.parametrize(("make", "native"), [(lightgbm_text, "lightgbm"), (xgboost_json, "xgboost")])
+def test_both_runtimes_of_a_tree_model_are_measured_and_can_load_the_artifact(
+    catalogue: Catalogue, tmp_path: Path, make: Make, native: str
+) -> None:
+    result = imported(catalogue, tmp_path / "out", make(tmp_path / "model.json"))
+    assert result.comparison is not None
+    assert {timing.kind for timing in result.comparison.timings} == {"onnx", native}
+    artifact = Artifact.load(tmp_path / "out")
+    artifact.check_version(tmp_path / "out")
+    assert artifact.runtime == result.comparison.fastest
+    assert set(artifact.lineage["median_ms"]) == {"onnx", native}
+    for kind in ("onnx", native):
+        runtime = load_runtime(tmp_path / "out", artifact, runtime_config(kind=kind))
+        assert check_golden(tmp_path / "out", artifact, runtime)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "problem"),
+    [
+        (
+            lambda path: lightgbm_text(path, objective="regression", linear_tree=True),
+            "lightgbm",
+            "linear models in leaves cannot be converted",
+        ),
+        (
+            lambda path: lightgbm_text(path, objective="regression", reg_sqrt=True),
+            "lightgbm",
+            "cannot convert objective regression sqrt",
+        ),
+        (lambda path: xgboost_json(path, "survival:cox"), "xgboost", "cannot convert objective survival:cox"),
+    ],
+    ids=["linear leaves", "squared predictions", "cox"],
+)
+def test_a_model_that_onnx_cannot_express_is_executed_by_its_own_library(
+    catalogue: Catalogue, tmp_path: Path, make: Make, kind: str, problem: str
+) -> None:
+    result = imported(catalogue, tmp_path / "out", make(tmp_path / "model.json"))
+    assert result.problem is not None
+    assert problem in result.problem
+    assert (result.artifact.runtime, result.difference, result.comparison) == (kind, None, None)
+    with pytest.raises(RuntimeFailure, match=rf"has no \.onnx file .*set runtime.kind: {kind}"):
+        load_runtime(tmp_path / "out", result.artifact, runtime_config(kind="onnx"))
+    runtime = load_runtime(tmp_path / "out", result.artifact, runtime_config(kind=kind))
+    assert check_golden(tmp_path / "out", result.artifact, runtime)
+
+
+def test_the_version_of_an_artifact_does_not_depend_on_measured_times(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    source = xgboost_json(tmp_path / "model.json")
+    first, second = (imported(catalogue, tmp_path / name, source).artifact for name in ("a", "b"))
+    assert first.version == second.version
 
 
 def test_an_onnx_graph_is_imported_with_its_output_renamed(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -209,7 +265,7 @@ def test_a_model_that_scores_missing_numbers_nan_is_refused_and_the_old_artifact
             "expected one score per row, got 4",
         ),
         (skops_file, "does not name its 5 columns"),
-        (lambda path: xgboost_json(path, "survival:cox"), "cannot convert objective survival:cox"),
+        (lambda path: xgboost_json(path, "multi:softprob", num_class=4), "got the booster gbtree with 4"),
     ],
 )
 def test_models_without_fitting_columns_or_scores_are_refused(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.errors import ArtifactError
 from models.importing.converted import converted, largest_difference
 from models.importing.lightgbm import load, of_text
+from models.importing.trial import files_of
 from tests.models.importing.originals import NAMES, WIDTH, lightgbm_text, rows
 
 
@@ -74,10 +75,23 @@ def test_categories_decide_as_in_lightgbm_also_for_fractions_and_negative_number
     check_scores(tmp_path / "m", values)
 
 
-def test_a_squared_prediction_is_refused(tmp_path: Path) -> None:
-    source = lightgbm_text(tmp_path / "m", objective="regression", reg_sqrt=True)
-    with pytest.raises(ArtifactError, match="cannot convert objective regression sqrt"):
-        load(source)
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"reg_sqrt": True}, "cannot convert objective regression sqrt"),
+        ({"linear_tree": True}, "linear models in leaves"),
+    ],
+)
+def test_a_model_that_onnx_cannot_express_keeps_its_own_file_only(
+    tmp_path: Path, options: dict[str, Any], problem: str
+) -> None:
+    source = lightgbm_text(tmp_path / "m", objective="regression", **options)
+    with pytest.raises(ArtifactError, match=problem):
+        load(source).convert("score")
+    made = files_of(load(source), "score", np.nan_to_num(rows()[0]), has_missing=False)
+    assert made.runtimes == ("lightgbm",)
+    assert made.files == {"model.txt": source.read_bytes()}
+    assert problem in (made.problem or "")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,7 @@ def test_a_squared_prediction_is_refused(tmp_path: Path) -> None:
         (r"leaf_value=\S+", "leaf_value=", "leaf_value has"),
         (r"num_leaves=\d+", "num_leaves=3", "numbers, expected"),
         (r"threshold=.*\n", "", "threshold is missing"),
-        (r"is_linear=0", "is_linear=1", "linear models"),
+        (r"is_linear=0", "is_linear=1", "leaf_const is missing"),
         (r"max_feature_idx=4", "max_feature_idx=x", "max_feature_idx is missing"),
     ],
 )

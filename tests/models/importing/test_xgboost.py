@@ -49,7 +49,32 @@ def test_a_damaged_file_is_refused_without_a_stack_trace(tmp_path: Path) -> None
     values, grades = rows()
     path = tmp_path / "m.ubj"
     xgboost.train({"nthread": 1}, xgboost.DMatrix(values, grades), 3).save_model(path)
+    load(path)
     path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(ArtifactError, match="XGBoost cannot load it") as caught:
         load(path)
     assert ".so" not in str(caught.value)
+
+
+def test_a_file_that_ends_the_process_of_xgboost_is_refused(tmp_path: Path) -> None:
+    values, grades = rows()
+    path = tmp_path / "m.ubj"
+    xgboost.train({"nthread": 1}, xgboost.DMatrix(values, grades), 3).save_model(path)
+    path.write_bytes(path.read_bytes()[:2667])
+    with pytest.raises(ArtifactError, match="XGBoost cannot load it"):
+        load(path)
+
+
+def test_the_trees_after_the_best_iteration_are_used_and_mentioned(tmp_path: Path) -> None:
+    values, grades = rows()
+    data, held_out = xgboost.DMatrix(values[:200], grades[:200]), xgboost.DMatrix(values[200:], grades[200:])
+    options = {"nthread": 1, "eta": 1.0}
+    booster = xgboost.train(
+        options, data, 30, evals=[(held_out, "valid")], early_stopping_rounds=3, verbose_eval=False
+    )
+    booster.save_model(tmp_path / "m.json")
+    original = load(tmp_path / "m.json")
+    assert f"iteration {booster.best_iteration} the best" in original.notes[0]
+    np.testing.assert_array_equal(original.predict(values), booster.predict(xgboost.DMatrix(values)))
+    booster[: booster.best_iteration + 1].save_model(tmp_path / "best.json")
+    assert load(tmp_path / "best.json").notes == ()
