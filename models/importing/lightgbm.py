@@ -11,7 +11,7 @@ from models.extras import require
 from models.importing.converted import Native, Original, Rows
 from models.importing.lightgbm_trees import node_of, steps_of
 from models.importing.trees import Node, Step, edges, graph_of
-from models.runtimes.kinds.lightgbm import FILE
+from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.runtimes.trees.lightgbm import open_booster
 from models.runtimes.trees.lightgbm_text import parts_of
 
@@ -70,5 +70,5 @@ def of_text(text: str, name: str, version: str) -> Original:
         predict=predict,
         convert=convert,
         edges=edges(trees, width),
-        native=Native("lightgbm", FILE, text.encode()),
+        native=Native("lightgbm", LIGHTGBM_FILE, text.encode()),
     )

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +14,9 @@ from models.extras import require
 from models.importing.converted import Native, Original, Rows
 from models.importing.trees import Step, edges, graph_of
 from models.importing.xgboost_trees import trees_of
-from models.runtimes.kinds.xgboost import FILE
+from models.runtimes.trees.files import XGBOOST_FILE
 from models.runtimes.trees.xgboost import open_booster
-from models.runtimes.trees.xgboost_json import checked_learner
+from models.runtimes.trees.xgboost_document import checked_learner
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -39,16 +37,6 @@ _LINKS = {
     "reg:tweedie": "Exp",
 }
 """The last step of each objective: the function from the sum of the trees to the prediction."""
-_UBJSON = b"{L"
-_CONVERT = """
-import sys, xgboost
-try:
-    booster = xgboost.Booster(model_file=sys.argv[1])
-    sys.stdout.buffer.write(booster.save_raw("json"))
-except xgboost.core.XGBoostError as error:
-    sys.exit(str(error).partition("Stack trace:")[0].strip().rpartition(": ")[2])
-"""
-_LIMIT_S = 300
 
 
 def load(source: Path) -> Original:
@@ -61,9 +49,10 @@ def load(source: Path) -> Original:
     require(["xgboost", "onnx"], "import")
     import xgboost
 
-    booster = open_booster(_as_json(source), str(source))
-    data = bytes(booster.save_raw("json"))  # in the form of the installed version
-    learner = checked_learner(data, str(source))
+    booster = open_booster(source.read_bytes(), str(source))
+    # In the form of the installed version. It loads UBJSON of 200 trees of depth 10 in 32 ms, and JSON in 460 ms.
+    data = bytes(booster.save_raw("ubj"))
+    learner = checked_learner(bytes(booster.save_raw("json")), str(source))
     objective = learner["objective"]["name"]
     base = np.array(json.loads(learner["learner_model_param"]["base_score"])).item()
     steps = _steps(float(base), _LINKS.get(objective))
@@ -92,43 +81,20 @@ def load(source: Path) -> Original:
         predict=predict,
         convert=convert,
         edges=edges(trees, width),
-        notes=_notes(learner, len(trees)),
-        native=Native("xgboost", FILE, data),
+        notes=_notes(learner, booster.num_boosted_rounds()),
+        native=Native("xgboost", XGBOOST_FILE, data),
     )
 
 
-def _notes(learner: Mapping[str, Any], trees: int) -> tuple[str, ...]:
+def _notes(learner: Mapping[str, Any], rounds: int) -> tuple[str, ...]:
     """Return a line for a model whose training stopped early, because its file has the later trees too."""
     best = learner.get("attributes", {}).get("best_iteration")
-    if best is None or int(best) + 1 >= trees:
+    if best is None or int(best) + 1 >= rounds:
         return ()
     return (
-        f"all {trees} trees are used, as by booster.predict. Training found iteration {best} the best: to use only the "
-        f"trees up to it, save booster[: booster.best_iteration + 1]",
+        f"all {rounds} iterations are used, as by booster.predict. Training found iteration {best} the best: to use no "
+        f"later one, save booster[: booster.best_iteration + 1]",
     )
-
-
-def _as_json(source: Path) -> bytes:
-    """Return a model in JSON. Another process converts UBJSON, because damaged UBJSON ends the process that reads it.
-
-    Raises:
-        ArtifactError: the file is damaged.
-    """
-    data = source.read_bytes()
-    if not data.startswith(_UBJSON):
-        return data
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _CONVERT, str(source)], capture_output=True, timeout=_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ArtifactError(
-            f"{source}: XGBoost cannot load it in {_LIMIT_S} s; save it with booster.save_model('model.json')"
-        ) from error
-    if done.returncode == 0:
-        return done.stdout
-    problem = done.stderr.decode(errors="replace").strip() or f"it ended with code {done.returncode}"
-    raise ArtifactError(f"{source}: XGBoost cannot load it: {problem}; save the model again")
 
 
 def _steps(base: float, link: str | None) -> list[Step]:

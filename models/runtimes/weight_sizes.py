@@ -9,11 +9,13 @@ from typing import Any
 
 from models.artifact import GOLDEN, Artifact, MeasuredRuntime
 from models.errors import ArtifactError
+from models.runtimes.trees.files import LIGHTGBM_FILE, XGBOOST_FILE
 
 MIB = 1 << 20
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 PIPELINED = ("history_ranker", "hf_sequence_classification")
 """Architectures whose layers can be distributed over pipeline ranks."""
+_NATIVE = (LIGHTGBM_FILE, XGBOOST_FILE)
 _TABLE = re.compile(r"embed|table")
 _LONGEST_HEADER = 100_000_000
 """Safetensors' own limit, in bytes."""
@@ -37,6 +39,7 @@ class Weights:
         tokens: maximum number of tokens per candidate.
         onnx: whether the artifact has an ONNX graph.
         torch: whether the artifact has weights that PyTorch can load.
+        native_bytes: the file of the library that trained the trees. 0 if there is none.
         fastest: kind of the runtime that an import measured as the fastest. None: it measured nothing.
     """
 
@@ -50,6 +53,7 @@ class Weights:
     tokens: int = 1
     onnx: bool = False
     torch: bool = True
+    native_bytes: int = 0
     fastest: MeasuredRuntime | None = None
 
     def of_a_rank(self, ranks: int) -> int:
@@ -76,6 +80,7 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
     names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
     tensors = next((name for name in names if name.endswith(".safetensors")), None)
     onnx = next((name for name in names if name.endswith(".onnx")), None)
+    native = next((name for name in names if name in _NATIVE), None)
     pair = artifact.signature.pair
     tokens = 1 if pair is None else pair.max_length
     if tensors is None:
@@ -87,6 +92,7 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
             tokens=tokens,
             onnx=onnx is not None,
             torch=False,
+            native_bytes=0 if native is None else (root / native).stat().st_size,
             fastest=artifact.runtime,
         )
     sizes = _sizes(root / tensors)

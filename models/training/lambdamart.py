@@ -21,8 +21,8 @@ from models.importing.known_features import KnownFeatures
 from models.importing.lightgbm import of_text
 from models.importing.onnx_graph import ONNX
 from models.runtimes.golden import write_golden
-from models.runtimes.kinds.lightgbm import FILE
 from models.runtimes.onnx import OnnxRuntime
+from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.signature import VECTOR, InputSpec, Signature
 from models.training.boosting import fit_trees
 from models.training.config import TrainingConfig
@@ -159,7 +159,7 @@ def _written(
 
     def write(folder: Path) -> None:
         (folder / ONNX).write_bytes(graph)
-        (folder / FILE).write_text(text)  # for runtime.kind: lightgbm
+        (folder / LIGHTGBM_FILE).write_text(text)  # for runtime.kind: lightgbm
         runtime = OnnxRuntime(folder / ONNX, signature)
         write_golden(folder, {INPUT: golden}, runtime.run({INPUT: golden}))
 

@@ -5,9 +5,7 @@ from typing import Literal
 
 from models.artifact import Artifact
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
-
-FILE = "model.txt"
-"""The name of the library's own file in an artifact."""
+from models.runtimes.trees.files import LIGHTGBM_FILE
 
 
 class LightGbmConfig(RuntimeOptions):
@@ -22,4 +20,6 @@ def _load(path: Path, artifact: Artifact, config: LightGbmConfig) -> Runtime:
     return LightGbmRuntime(path, artifact.signature, threads=config.threads)
 
 
-RUNTIME = RuntimeKind(config=LightGbmConfig, suffix=FILE, load=_load, packages=("lightgbm",), extra="trees")
+RUNTIME = RuntimeKind(
+    config=LightGbmConfig, suffix=LIGHTGBM_FILE, load=_load, packages=("lightgbm",), extra="trees"
+)

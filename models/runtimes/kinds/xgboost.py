@@ -5,9 +5,7 @@ from typing import Literal
 
 from models.artifact import Artifact
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
-
-FILE = "model.json"
-"""The name of the library's own file in an artifact."""
+from models.runtimes.trees.files import XGBOOST_FILE
 
 
 class XgboostConfig(RuntimeOptions):
@@ -22,4 +20,6 @@ def _load(path: Path, artifact: Artifact, config: XgboostConfig) -> Runtime:
     return XgboostRuntime(path, artifact.signature, threads=config.threads)
 
 
-RUNTIME = RuntimeKind(config=XgboostConfig, suffix=FILE, load=_load, packages=("xgboost",), extra="trees")
+RUNTIME = RuntimeKind(
+    config=XgboostConfig, suffix=XGBOOST_FILE, load=_load, packages=("xgboost",), extra="trees"
+)

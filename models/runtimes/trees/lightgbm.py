@@ -7,6 +7,7 @@ import numpy as np
 
 from models.errors import ArtifactError, RuntimeFailure
 from models.runtimes.trees.lightgbm_text import END, check_trees, only_trees
+from models.runtimes.trees.openmp import sleeping_threads
 from models.runtimes.trees.rows import Rows
 from models.signature import Inputs, Signature
 
@@ -29,7 +30,8 @@ class LightGbmRuntime:
             RuntimeFailure: the file is damaged, or the model has other inputs or outputs than the signature.
         """
         try:
-            self._booster = open_booster(path.read_text(encoding="utf-8", errors="replace"), str(path))
+            with sleeping_threads():
+                self._booster = open_booster(path.read_text(encoding="utf-8", errors="replace"), str(path))
         except (ArtifactError, OSError) as error:
             raise RuntimeFailure(str(error)) from error
         self._rows = Rows(signature, self._booster.num_feature(), str(path))

@@ -1,4 +1,4 @@
-"""Loads and executes an XGBoost model in JSON."""
+"""Loads and executes an XGBoost model in UBJSON or JSON."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import ArtifactError, RuntimeFailure
+from models.runtimes.trees.openmp import sleeping_threads
 from models.runtimes.trees.rows import Rows
-from models.runtimes.trees.xgboost_json import checked_learner
+from models.runtimes.trees.xgboost_document import checked_learner
 from models.signature import Inputs, Signature
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class XgboostRuntime:
         """Load the model at ``path``.
 
         Args:
-            path: the JSON that ``booster.save_model`` writes.
+            path: the file that ``booster.save_model`` writes.
             signature: the inputs and outputs that ``artifact.yaml`` declares.
             threads: CPU threads per call.
 
@@ -29,7 +30,8 @@ class XgboostRuntime:
             RuntimeFailure: the file is damaged, or the model has other inputs or outputs than the signature.
         """
         try:
-            self._booster = open_booster(path.read_bytes(), str(path), threads=threads)
+            with sleeping_threads():
+                self._booster = open_booster(path.read_bytes(), str(path), threads=threads)
         except (ArtifactError, OSError) as error:
             raise RuntimeFailure(str(error)) from error
         self._rows = Rows(signature, int(self._booster.num_features()), str(path))

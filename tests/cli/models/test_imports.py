@@ -162,4 +162,5 @@ def test_a_model_that_only_its_library_can_execute_is_served_with_auto(home: Pat
         (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
         checked = rankway("check", home / "pipeline.yaml", "--json")
         assert checked.exit_code == 0, checked.output
-        assert json.loads(checked.stdout)["runtimes"]["ranker"]["runtime"]["kind"] == "lightgbm"
+        (findings,) = json.loads(checked.stdout).values()
+        assert findings["runtimes"]["ranker"]["runtime"]["kind"] == "lightgbm"

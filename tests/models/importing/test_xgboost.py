@@ -51,18 +51,9 @@ def test_a_damaged_file_is_refused_without_a_stack_trace(tmp_path: Path) -> None
     xgboost.train({"nthread": 1}, xgboost.DMatrix(values, grades), 3).save_model(path)
     load(path)
     path.write_bytes(path.read_bytes()[:-900])
-    with pytest.raises(ArtifactError, match="XGBoost cannot load it") as caught:
+    with pytest.raises(ArtifactError, match="the file is damaged") as caught:
         load(path)
     assert ".so" not in str(caught.value)
-
-
-def test_a_file_that_ends_the_process_of_xgboost_is_refused(tmp_path: Path) -> None:
-    values, grades = rows()
-    path = tmp_path / "m.ubj"
-    xgboost.train({"nthread": 1}, xgboost.DMatrix(values, grades), 3).save_model(path)
-    path.write_bytes(path.read_bytes()[:2667])
-    with pytest.raises(ArtifactError, match="XGBoost cannot load it"):
-        load(path)
 
 
 def test_the_trees_after_the_best_iteration_are_used_and_mentioned(tmp_path: Path) -> None:

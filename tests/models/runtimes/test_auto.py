@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.artifact import MeasuredRuntime
 from models.runtimes.auto import (
     CPU_CORE,
     GPUS,
@@ -16,11 +17,14 @@ from models.runtimes.auto import (
     estimate_ms,
     least,
 )
+from models.runtimes.base import RuntimeOptions
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.auto import AutoConfig
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.lightgbm import LightGbmConfig
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.kinds.xgboost import XgboostConfig
 from models.runtimes.weight_sizes import MIB, Weights
 
 AUTO = AutoConfig(kind="auto")
@@ -187,6 +191,24 @@ def test_chooses_a_pipeline_for_a_large_model_whose_heads_cannot_be_split() -> N
 
 def test_number_of_ranks_divides_the_heads() -> None:
     assert ranks_of(chosen(replace(LARGE, heads=6), CPU, deadline_ms=1.0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("fastest", "runtime"),
+    [
+        ("xgboost", XgboostConfig(threads=2)),
+        ("lightgbm", LightGbmConfig(threads=2)),
+        ("onnx", OnnxConfig(threads=2)),
+        (None, OnnxConfig(threads=2)),
+    ],
+)
+def test_runs_trees_with_the_runtime_that_their_import_has_chosen(
+    fastest: MeasuredRuntime | None, runtime: RuntimeOptions
+) -> None:
+    trees = Weights(MIB, largest_bytes=MIB, work=MIB, onnx=True, torch=False, fastest=fastest)
+    choice = choose(AutoConfig(kind="auto", threads=2), trees, CPU, candidates=200, deadline_ms=100)
+    assert choice.runtime == runtime
+    assert ("the import of the model measured" in choice.why) == (fastest in {"lightgbm", "xgboost"})
 
 
 def test_runs_an_onnx_only_model_of_any_size_in_one_process() -> None:

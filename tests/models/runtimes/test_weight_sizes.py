@@ -7,8 +7,11 @@ import pytest
 from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.errors import ArtifactError
+from models.importing.lightgbm import load
+from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.runtimes.weight_sizes import Weights, weights_of
 from models.training.export import ONNX, SAFETENSORS, weight_writer
+from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
 from tests.models.worlds import RANKER, make_pooled, make_ranker
 
 
@@ -51,6 +54,13 @@ def test_size_of_an_onnx_only_model_is_its_file_size(tmp_path: Path) -> None:
     assert weights_of(tmp_path / "model", brought) == Weights(
         size, largest_bytes=size, work=size // 4, onnx=True, torch=False
     )
+
+
+def test_size_of_trees_without_a_graph_is_that_of_the_file_of_their_library(tmp_path: Path) -> None:
+    artifact = artifact_of(load(lightgbm_text(tmp_path / "m", linear_tree=True)), tmp_path / "model")
+    weights = weights_of(tmp_path / "model", artifact)
+    assert weights.whole_bytes == (tmp_path / "model" / LIGHTGBM_FILE).stat().st_size
+    assert (weights.onnx, weights.torch, weights.fastest) == (False, False, "lightgbm")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 64, (2).to_bytes(8, "little") + b"[]"])

@@ -29,7 +29,7 @@ def rows(count: int, seed: int = 0) -> NDArray[np.float32]:
 def labels(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a target that depends on every column."""
     known = np.nan_to_num(values)
-    return (known[:, :-1].sum(axis=1) + np.sin(known[:, -1] * 5)).astype(np.float32)
+    return np.float32(known[:, :-1].sum(axis=1) + np.sin(known[:, -1] * 5))
 
 
 def lightgbm_text(path: Path, *, categorical: bool = False, **options: Any) -> Path:
@@ -55,7 +55,7 @@ def lightgbm_text(path: Path, *, categorical: bool = False, **options: Any) -> P
 
 
 def xgboost_json(path: Path, *, categorical: bool = False, **options: Any) -> Path:
-    """Write a model of XGBoost."""
+    """Write a model of XGBoost, in JSON or in UBJSON if the path ends with .ubj."""
     import xgboost
 
     values = rows(800)

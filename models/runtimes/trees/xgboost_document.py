@@ -1,4 +1,4 @@
-"""The JSON of an XGBoost model, checked before XGBoost reads it.
+"""The JSON or UBJSON of an XGBoost model, checked before XGBoost reads it.
 
 XGBoost follows wrong node numbers, and the process ends with a segmentation fault.
 """
@@ -11,21 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ArtifactError
+from models.runtimes.trees.ubjson import parse
 
 OF_TREES = ("gbtree", "dart")
 """The boosters that have trees."""
 _LEAF = -1
+_UBJSON = b"{L"
+"""The start of UBJSON: an object with a key, whose length is an int64."""
 
 
 def checked_learner(data: bytes, name: str) -> dict[str, Any]:
     """Return the part ``learner`` of a model.
 
     Raises:
-        ArtifactError: the data are no JSON of XGBoost, a tree is damaged, or the model has no trees or several scores
+        ArtifactError: the data are not of XGBoost, a tree is damaged, or the model has no trees or several scores
             per row.
     """
     try:
-        learner: dict[str, Any] = json.loads(data)["learner"]
+        learner: dict[str, Any] = (parse(data) if data.startswith(_UBJSON) else json.loads(data))["learner"]
         parameters = learner["learner_model_param"]
         booster = learner["gradient_booster"]
         kind = booster["name"]

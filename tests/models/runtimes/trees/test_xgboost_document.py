@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import ArtifactError, RuntimeFailure
 from models.runtimes.trees.xgboost import XgboostRuntime
-from models.runtimes.trees.xgboost_json import checked_learner
+from models.runtimes.trees.xgboost_document import checked_learner
 from tests.models.runtimes.trees.models import rows, signature, xgboost_json
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -23,6 +24,13 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     return xgboost_json(
         tmp_path_factory.mktemp("model") / "m.json", categorical=True, max_depth=4
     ).read_text()
+
+
+@pytest.fixture(scope="module")
+def ubjson(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return xgboost_json(
+        tmp_path_factory.mktemp("model") / "m.ubj", categorical=True, max_depth=4
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +78,23 @@ def test_no_changed_number_ends_the_process(
     try:
         XgboostRuntime(path, signature(), threads=1).run({"features": rows(50)})
     except RuntimeFailure as error:
-        assert "changed.json" in str(error)  # a changed leaf is no error
+        assert "changed.json" in str(error)  # a changed leaf is no error)
+
+
+@given(seed=st.integers(0, 1 << 30), cut=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_no_changed_byte_of_ubjson_ends_the_process(
+    tmp_path_factory: pytest.TempPathFactory, ubjson: bytes, seed: int, cut: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    damaged = bytearray(ubjson)
+    damaged[random.integers(len(damaged))] = random.integers(256)
+    path = tmp_path_factory.getbasetemp() / "changed.ubj"
+    path.write_bytes(damaged[: random.integers(len(damaged))] if cut else damaged)
+    try:
+        XgboostRuntime(path, signature(), threads=1).run({"features": rows(50)})
+    except RuntimeFailure as error:
+        assert "changed.ubj" in str(error)
 
 
 def test_a_model_of_several_scores_or_without_trees_is_refused(text: str) -> None:

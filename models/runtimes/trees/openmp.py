@@ -1,0 +1,25 @@
+"""OpenMP threads that sleep while they wait for work."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_POLICY = "OMP_WAIT_POLICY"
+
+
+@contextmanager
+def sleeping_threads() -> Iterator[None]:
+    """Load a library inside this context, so that its idle OpenMP threads sleep instead of waiting actively.
+
+    OpenMP reads the environment variable when the library is loaded, so it has no effect on a library that is loaded
+    already. Measured with two processes of two threads each on two cores, 200 rows: 2.1 instead of 7.1 ms with
+    LightGBM, 1.6 instead of 15.6 ms with XGBoost. A value that the user has set is kept.
+    """
+    if _POLICY in os.environ:
+        yield
+        return
+    os.environ[_POLICY] = "PASSIVE"
+    try:
+        yield
+    finally:
+        del os.environ[_POLICY]
