@@ -50,7 +50,7 @@ def load(source: Path) -> Original:
     import xgboost
 
     booster = open_booster(source.read_bytes(), str(source))
-    # In the form of the installed version. It loads UBJSON of 200 trees of depth 10 in 32 ms, and JSON in 460 ms.
+    # 200 trees of depth 10 are loaded in 129 ms and occupy 22 MiB. In JSON these are 457 ms and 155 MiB.
     data = bytes(booster.save_raw("ubj"))
     learner = checked_learner(bytes(booster.save_raw("json")), str(source))
     objective = learner["objective"]["name"]
