@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.artifact import GOLDEN, Artifact
+from models.runtimes.trees.files import LIGHTGBM_FILE, XGBOOST_FILE
 from models.runtimes.weight_sizes import header_of
 
 _SAFETENSORS = {
@@ -16,6 +17,8 @@ _SAFETENSORS = {
     "I8": "int8",
     "U8": "uint8",
 }
+_OF_TREES = {LIGHTGBM_FILE: {"float64"}, XGBOOST_FILE: {"float32"}}
+"""The number types of thresholds and leaves."""
 _ONNX = {"FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4"}
 
 
@@ -34,6 +37,8 @@ def precisions(root: Path, artifact: Artifact) -> dict[str, str]:
             found[name] = {_SAFETENSORS[t["dtype"]] for t in tensors if t["dtype"] in _SAFETENSORS}
         elif name.endswith(".onnx") and find_spec("onnx") is not None:
             found[name] = _of_graph(root / name)
+        elif name in _OF_TREES:
+            found[name] = _OF_TREES[name]
     return {name: ", ".join(sorted(types)) for name, types in found.items() if types}
 
 

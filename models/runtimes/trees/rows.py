@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import RuntimeFailure
+from models.runtimes.checked_inputs import CheckedInputs
 from models.signature import Inputs, Signature
 
 
@@ -44,7 +45,8 @@ class Rows:
                 f"{name}: artifact.yaml must declare one output, the score, got {', '.join(outputs)}; import the model "
                 f"again"
             )
-        self._input, self._output, self._width = signature.inputs[0].name, outputs[0], width
+        self._input, self._output = signature.inputs[0].name, outputs[0]
+        self._checked = CheckedInputs(signature)
 
     def of(self, inputs: Inputs) -> NDArray[np.float32]:
         """Return the rows (N, F) float32 of a call.
@@ -52,14 +54,8 @@ class Rows:
         Raises:
             RuntimeFailure: the inputs differ from the signature.
         """
-        rows = inputs.get(self._input)
-        if len(inputs) != 1 or rows is None or rows.shape[1:] != (self._width,) or rows.dtype != np.float32:
-            got = ", ".join(f"{name}{list(values.shape)} {values.dtype}" for name, values in inputs.items())
-            raise RuntimeFailure(
-                f"expected {self._input} float32 (N, {self._width}), got {got or 'no input'}; pass the inputs of "
-                f"artifact.yaml"
-            )
-        return rows
+        self._checked.lengths(inputs)
+        return inputs[self._input]
 
     def scores(self, predicted: NDArray[Any]) -> Inputs:
         """Return the N scores in float32 under the output's name, with the shape (N, 1) that converted graphs have."""

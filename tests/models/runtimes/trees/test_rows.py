@@ -10,18 +10,17 @@ from tests.models.runtimes.trees.models import WIDTH, rows, signature
 
 
 @pytest.mark.parametrize(
-    ("inputs", "got"),
+    ("inputs", "message"),
     [
-        ({}, "no input"),
-        ({"other": rows(2)}, r"other\[2, 5\] float32"),
-        ({"features": rows(2), "more": rows(2)}, "more"),
-        ({"features": rows(2)[:, :3]}, r"features\[2, 3\]"),
-        ({"features": rows(2)[0]}, r"features\[5\]"),
-        ({"features": rows(2).astype(np.float64)}, "float64"),
+        ({}, "input features: is missing"),
+        ({"other": rows(2)}, r"input features: is missing, got other\[2, 5\]"),
+        ({"features": rows(2)[:, :3]}, r"must be float32 \(candidates, 5\), got float32 \[2, 3\]"),
+        ({"features": rows(2)[0]}, r"got float32 \[5\]"),
+        ({"features": rows(2).astype(np.float64)}, r"got float64 \[2, 5\]"),
     ],
 )
-def test_other_inputs_than_the_declared_one_are_refused(inputs: Inputs, got: str) -> None:
-    with pytest.raises(RuntimeFailure, match=rf"expected features float32 \(N, 5\), got .*{got}"):
+def test_other_inputs_than_the_declared_one_are_refused(inputs: Inputs, message: str) -> None:
+    with pytest.raises(RuntimeFailure, match=message):
         Rows(signature(), WIDTH, "model").of(inputs)
 
 
