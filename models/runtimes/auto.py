@@ -17,6 +17,7 @@ from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import RuntimeConfig
 from models.runtimes.kinds.torch import TorchConfig
 from models.runtimes.kinds.xgboost import XgboostConfig
+from models.runtimes.trees.memory import held_trees
 from models.runtimes.weight_sizes import MIB, Weights
 
 WEIGHTS_SHARE = 0.7
@@ -176,16 +177,16 @@ def choose(
         one_ms = estimate_ms(weights, device, candidates)
         why = f"one process would take about {one_ms:.3g} ms; {why}"
     if ranks > 1:
-        runtime: RuntimeConfig = DeepSpeedConfig(kind="deepspeed", shards=ranks, threads=config.threads)
-        return Choice(runtime, weights.of_a_rank(ranks), why)
+        split = DeepSpeedConfig(kind="deepspeed", shards=ranks, threads=config.threads)
+        return Choice(split, weights.of_a_rank(ranks), why)
     if weights.fastest in TREES:
         why = f"{why}; the import of the model measured {weights.fastest} as the fastest"
+        runtime = TREES[weights.fastest](threads=config.threads)
+        return Choice(runtime, held_trees(runtime, weights).rank_bytes, why)
     return Choice(_one_process(config, weights, device), weights.whole_bytes, why)
 
 
 def _one_process(config: AutoConfig, weights: Weights, device: Device) -> RuntimeConfig:
-    if weights.fastest in TREES:
-        return TREES[weights.fastest](threads=config.threads)
     runs_onnx = not weights.torch or (weights.onnx and not device.gpus)
     return OnnxConfig(threads=config.threads) if runs_onnx else TorchConfig(threads=config.threads)
 

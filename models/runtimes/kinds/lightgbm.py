@@ -6,6 +6,7 @@ from typing import Literal
 from models.artifact import Artifact
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 from models.runtimes.trees.files import LIGHTGBM_FILE
+from models.runtimes.trees.memory import held_trees
 
 
 class LightGbmConfig(RuntimeOptions):
@@ -21,5 +22,10 @@ def _load(path: Path, artifact: Artifact, config: LightGbmConfig) -> Runtime:
 
 
 RUNTIME = RuntimeKind(
-    config=LightGbmConfig, suffix=LIGHTGBM_FILE, load=_load, packages=("lightgbm",), extra="trees"
+    config=LightGbmConfig,
+    suffix=LIGHTGBM_FILE,
+    load=_load,
+    held=held_trees,
+    packages=("lightgbm",),
+    extra="trees",
 )

@@ -6,6 +6,7 @@ from typing import Literal
 from models.artifact import Artifact
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 from models.runtimes.trees.files import XGBOOST_FILE
+from models.runtimes.trees.memory import held_trees
 
 
 class XgboostConfig(RuntimeOptions):
@@ -21,5 +22,10 @@ def _load(path: Path, artifact: Artifact, config: XgboostConfig) -> Runtime:
 
 
 RUNTIME = RuntimeKind(
-    config=XgboostConfig, suffix=XGBOOST_FILE, load=_load, packages=("xgboost",), extra="trees"
+    config=XgboostConfig,
+    suffix=XGBOOST_FILE,
+    load=_load,
+    held=held_trees,
+    packages=("xgboost",),
+    extra="trees",
 )

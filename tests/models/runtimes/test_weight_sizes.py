@@ -8,6 +8,8 @@ from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.errors import ArtifactError
 from models.importing.lightgbm import load
+from models.runtimes import held_weights
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.runtimes.weight_sizes import Weights, weights_of
 from models.training.export import ONNX, SAFETENSORS, weight_writer
@@ -60,7 +62,9 @@ def test_size_of_trees_without_a_graph_is_that_of_the_file_of_their_library(tmp_
     artifact = artifact_of(load(lightgbm_text(tmp_path / "m", linear_tree=True)), tmp_path / "model")
     weights = weights_of(tmp_path / "model", artifact)
     assert weights.whole_bytes == (tmp_path / "model" / LIGHTGBM_FILE).stat().st_size
+    assert weights.native_bytes == weights.whole_bytes
     assert (weights.onnx, weights.torch, weights.fastest) == (False, False, "lightgbm")
+    assert held_weights(runtime_config(kind="lightgbm"), weights).rank_bytes == 6 * weights.native_bytes
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 64, (2).to_bytes(8, "little") + b"[]"])
