@@ -20,8 +20,8 @@ def runtime_lines(imported: "Imported", place: Place) -> list[str]:
     configured = place.pipeline.models[place.model].runtime.kind
     if chosen is not None and configured not in {chosen, "auto"}:
         lines.append(
-            f"models.{place.model}.runtime: the pipeline has kind {configured}; to use the chosen one, write\n"
-            f"    models: {{{place.model}: {{runtime: {{kind: {chosen}}}}}}}"
+            f"models.{place.model}.runtime: the pipeline has {{kind: {configured}}}; set {{kind: {chosen}}}, or "
+            f"{{kind: auto}}, to use the chosen one"
         )
     return lines
 

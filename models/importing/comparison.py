@@ -63,7 +63,7 @@ class Comparison:
             cells = [
                 f"{t.kind} {t.median_ms:.3g} ({min(t.times_ms):.3g} to {max(t.times_ms):.3g})" for t in here
             ]
-            lines.append(f"{rows:,} rows, ms: {', '.join(cells)}")
+            lines.append(f"{rows:,} {'row' if rows == 1 else 'rows'}, ms: {', '.join(cells)}")
         medians = self.medians()
         others = ", ".join(
             f"{times[self.rows]:.3g} with {kind}" for kind, times in medians.items() if kind != self.fastest

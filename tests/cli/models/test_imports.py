@@ -153,7 +153,10 @@ def test_a_model_that_only_its_library_can_execute_is_served_with_auto(home: Pat
     assert result.exit_code == 0, result.output
     assert "no ONNX graph: " in result.output
     assert "chosen: lightgbm, the only runtime" in result.output
-    assert "models: {ranker: {runtime: {kind: lightgbm}}}" in result.output
+    assert (
+        "models.ranker.runtime: the pipeline has {kind: onnx}; set {kind: lightgbm}, or {kind: auto}"
+        in result.output
+    )
     checked = rankway("check", home / "pipeline.yaml")
     assert checked.exit_code != 0
     assert "set runtime.kind: lightgbm" in checked.output

@@ -11,7 +11,9 @@ from models.assembly import InputAssembler
 from models.errors import SignatureError, TrainingError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions, write_impressions
+from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.onnx import OnnxRuntime
 from models.training.config import TrainingConfig
 from models.training.folders import Trained, TrainingFolders
@@ -57,6 +59,9 @@ def test_the_artifact_is_served_with_the_vector_of_its_training(home: Path) -> N
     assert check_golden(home / "ranker", artifact, runtime)
     scores = runtime.run(InputAssembler(artifact.signature, catalogue)(make_batch([4, 2], [1, 0])))["score"]
     assert np.isfinite(scores).all()
+    assert check_golden(
+        home / "ranker", artifact, load_runtime(home / "ranker", artifact, runtime_config(kind="lightgbm"))
+    )
     assert (artifact.signature.vectors or {})["features"].missing == -1.0
 
 

@@ -1,6 +1,7 @@
 """A tree model has the same scores in ONNX Runtime and in its own library, for any rows."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,14 @@ def test_an_answer_does_not_change_with_the_next_call(sides: dict[str, Sides]) -
         before = first.copy()
         sides[name].runtimes[1].run({INPUT: rows(10, 2)})
         np.testing.assert_array_equal(first, before)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_concurrent_calls_have_the_scores_of_single_calls(sides: dict[str, Sides], name: str) -> None:
+    runtime = sides[name].runtimes[1]
+    batches = [rows(40 + seed, seed) for seed in range(32)]
+    expected = [runtime.run({INPUT: values})["score"] for values in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda values: runtime.run({INPUT: values})["score"], batches * 4))
+    for index, scores in enumerate(found):
+        np.testing.assert_array_equal(scores, expected[index % len(batches)])
