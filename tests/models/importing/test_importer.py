@@ -1,5 +1,6 @@
 """Models of every format become artifacts whose scores are those of their own library."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,22 @@ def test_a_model_that_onnx_cannot_express_is_executed_by_its_own_library(
         load_runtime(tmp_path / "out", result.artifact, runtime_config(kind="onnx"))
     runtime = load_runtime(tmp_path / "out", result.artifact, runtime_config(kind=kind))
     assert check_golden(tmp_path / "out", result.artifact, runtime)
+
+
+def test_trees_with_leaves_that_are_nan_are_refused_and_nothing_is_written(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    source = lightgbm_text(tmp_path / "model", objective="regression")
+    source.write_text(re.sub(r"leaf_value=\S+(?: \S+)*", nan_leaves, source.read_text()))
+    before = source.read_bytes()
+    with pytest.raises(ArtifactError, match="scores of golden requests are NaN or infinite"):
+        imported(catalogue, tmp_path / "out", source)
+    assert not (tmp_path / "out").exists()
+    assert source.read_bytes() == before
+
+
+def nan_leaves(line: re.Match[str]) -> str:
+    return "leaf_value=" + " ".join("nan" for _ in line[0].split())
 
 
 def test_the_version_of_an_artifact_does_not_depend_on_measured_times(
