@@ -29,7 +29,7 @@ def rows(count: int, seed: int = 0) -> NDArray[np.float32]:
 def labels(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a target that depends on every column."""
     known = np.nan_to_num(values)
-    return np.float32(known[:, :-1].sum(axis=1) + np.sin(known[:, -1] * 5))
+    return np.asarray(known[:, :-1].sum(axis=1) + np.sin(known[:, -1] * 5), dtype=np.float32)
 
 
 def lightgbm_text(path: Path, *, categorical: bool = False, **options: Any) -> Path:

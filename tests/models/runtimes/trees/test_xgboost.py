@@ -49,7 +49,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 def test_json_and_ubjson_have_the_same_scores(tmp_path: Path) -> None:
     ubjson, json_file = (xgboost_json(tmp_path / name) for name in ("m.ubj", "m.json"))
     scores = [loaded(path).run({"features": rows(50)})["score"] for path in (ubjson, json_file)]
-    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_a_missing_file_is_an_error_of_the_runtime(tmp_path: Path) -> None:
