@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Shards = Annotated[int, Field(ge=1, le=64)]
 Transport = Literal["shared_memory", "gloo"]
+MOST_INSTANCES = 64
+"""The most instances of a model in a replica."""
 
 
 class RuntimeOptions(BaseModel):
@@ -41,6 +43,20 @@ class RuntimeOptions(BaseModel):
     def is_compiled_ahead(self) -> bool:
         """Whether ``rankway models compile`` must compile the model before the runtime can load it."""
         return False
+
+    @property
+    def max_instances(self) -> int:
+        """The most threads that may call a loaded model at once. They share its weights."""
+        return 1
+
+    @property
+    def more_instances(self) -> str:
+        """The remedy if ``max_instances`` is too low."""
+        return "set instances: 1, and use more replicas"
+
+    def cores_of(self, instances: int) -> int:
+        """Return the number of cores that this many concurrent calls of a model keep busy."""
+        return instances * self.threads
 
 
 class GroupOptions(RuntimeOptions):
@@ -73,7 +89,7 @@ def group_of(config: RuntimeOptions) -> GroupOptions | None:
 
 
 class Runtime(Protocol):
-    """A loaded model. Calls are synchronous, from one thread at a time."""
+    """A loaded model. Calls are synchronous, from as many threads at once as the options' ``max_instances``."""
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the model and return its outputs by name.

@@ -124,19 +124,24 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
     )
 
 
-def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
-    """Return the options for the unit's shard group, or None if no model in the unit needs a group.
-
-    Raises:
-        ConfigError: two models in the unit need different groups.
-    """
+def models_of(config: PipelineConfig, unit: str) -> list[str]:
+    """Return the names of the models that the unit runs: ranker, reranker and fallback. A name may repeat."""
     stages = config.units[unit].stages
     models = [config.ranker.model] if config.ranker is not None and "ranker" in stages else []
     if config.reranker is not None and "reranker" in stages:
         models.append(config.reranker.model)
     if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:
         models.append(config.fallback.model)
-    wanted = {name: group_of(config.models[name].runtime) for name in models}
+    return models
+
+
+def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
+    """Return the options for the unit's shard group, or None if no model in the unit needs a group.
+
+    Raises:
+        ConfigError: two models in the unit need different groups.
+    """
+    wanted = {name: group_of(config.models[name].runtime) for name in models_of(config, unit)}
     groups = {name: group for name, group in wanted.items() if group is not None}
     if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in groups.values()}) > 1:
         raise ConfigError(

@@ -16,6 +16,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.deltas.folder import open_grown
 from services.autoscaling.spec import lowered, needed_profiles
+from services.config.instances import refuse_instances
 from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
@@ -126,6 +127,7 @@ class Preflight:
             config = self.config = resolved(config, self.home)
             for unit in config.units:
                 sharded_runtime(config, unit)
+                refuse_instances(config, unit)
         definitions = self.definitions
         with collected(faults):
             if config.features.store is not None:

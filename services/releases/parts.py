@@ -150,10 +150,11 @@ class PartsLoader:
 
     def _features(self) -> FeaturesStage:
         config, previous, shared = self.origin.config, self.origin.previous, self.origin.shared
+        readers = max(config.units[config.ingress_unit].max_calls_in_flight, shared.model_threads)
         before = None if previous is None else previous.stages.get("features")
         if isinstance(before, FeaturesStage):
             return FeaturesStage(self.view, before.store, shared.row_metrics)
-        store, readers = config.features.store, config.units[config.ingress_unit].max_calls_in_flight
+        store = config.features.store
         reader = None if store is None else shared.stores.open(store, self.origin.home, readers)
         return FeaturesStage(self.view, reader, shared.row_metrics)
 
@@ -171,6 +172,7 @@ class PartsLoader:
             origin.definitions,
             origin.home,
             origin.shared.histories,
+            origin.shared.load_cut(origin.config.models[ranker.model]),
         )
         yield
         return RankerStage(scorer, ranker)

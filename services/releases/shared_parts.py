@@ -14,10 +14,11 @@ from typing import Generic, TypeVar
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.deltas.folder import DeltaFolder
-from models.runtimes import load_runtime
+from models.runtimes import load_cut_runtime, load_runtime
 from services.stages.popularity_order import BaseOrders
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
-from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
+from services.stages.scoring.scorer import ModelConfig, ModelScorer
+from services.stages.scoring.turns import LoadCutRuntime, LoadRuntime, cut_with_turns, with_turns
 from services.stores.shared import SharedStores
 from services.telemetry.features import RowMetrics
 
@@ -47,6 +48,7 @@ class SharedParts:
         histories: counts look-ups in the history cache.
         orders: the items of the catalogues in the order of their popularity.
         stores: the open feature stores.
+        model_threads: the number of threads that run the models.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SharedParts:
         load: LoadRuntime = load_runtime,
         row_metrics: RowMetrics | None = None,
         histories: LookupCounts | None = None,
+        model_threads: int = 1,
     ) -> None:
         """Start without any part.
 
@@ -61,8 +64,9 @@ class SharedParts:
             load: opens the models.
             row_metrics: counts stored rows that cannot be read, and refreshed folders.
             histories: counts look-ups in the history cache.
+            model_threads: the number of threads that run the models. A model with fewer instances is used in turns.
         """
-        self._load = load
+        self._load, self.model_threads = load, model_threads
         self.row_metrics = row_metrics
         self.histories = histories or NoCounts()
         self.orders = BaseOrders()
@@ -100,12 +104,17 @@ class SharedParts:
         Raises:
             ModelError: as for ``ModelScorer``.
         """
+        load = with_turns(self._load, config.instances, self.model_threads)
         # A scorer refers to its catalogue. While the scorer lives, no other catalogue can have this id.
         key = id(catalogue.base), config.model_dump_json(exclude={"artifact"})
         scorer = self._scorers.get(
-            settled(home / config.artifact), key, partial(ModelScorer, config, catalogue, home, self._load)
+            settled(home / config.artifact), key, partial(ModelScorer, config, catalogue, home, load)
         )
         return scorer if scorer.catalogue is catalogue else scorer.over(catalogue)
+
+    def load_cut(self, config: ModelConfig) -> LoadCutRuntime:
+        """Return the function that loads the model cut in two."""
+        return cut_with_turns(load_cut_runtime, config.instances, self.model_threads)
 
 
 class _LoadedParts(Generic[Shared]):

@@ -2,11 +2,11 @@
 
 Each kind of stage runs in its own place:
 
-- Synchronous stages run on the one model thread.
+- Synchronous stages run on a model thread: the only one, or one of several if a model has several instances.
 - A ``RemoteStage`` is awaited on the event loop.
 - A ``WaitingStage`` blocks on a socket and runs on an I/O thread, which saves the loop two wake-ups per batch.
 
-After the loop or an I/O thread, a batch returns to the model thread for its next stage. The batches in flight are
+After the loop or an I/O thread, a batch returns to any model thread for its next stage. The batches in flight are
 bounded. If a stage fails or would be late for a request, the request gets the next rung. If no rung is left, the
 request is answered from memory.
 """
@@ -40,7 +40,7 @@ class Memory(Protocol[Payload_contra]):
 
 
 class Executor(Generic[Payload]):
-    """One model thread, with its I/O threads and its calls to other units."""
+    """The model threads, with the I/O threads and the calls to other units."""
 
     def __init__(
         self,
@@ -49,35 +49,39 @@ class Executor(Generic[Payload]):
         merge: Callable[[Sequence[Payload], str], RaggedBatch],
         ladders_of: Callable[[str], Sequence[Ladder]],
         on_done: "Callable[[Job[Payload], BaseException | None], None]",
-        max_in_flight: int,
+        threads: int = 1,
         memory: "Memory[Payload] | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the model thread. Call this on the event loop.
+        """Start the model threads. Call this on the event loop.
 
         Args:
             queue: the queue to take batches from.
             merge: merges payloads for one release into a ragged batch.
             ladders_of: returns a release's ladders, one per stage.
             on_done: called on the event loop with a finished job, and with the job's error or None.
-            max_in_flight: batches that may be in flight at once.
+            threads: the number of model threads. They take batches from the one queue and may finish them in any order.
             memory: answers requests that no rung can serve. With None, they get an error.
             clock: the clock of all deadlines, in seconds.
         """
-        self._queue, self._consumer = queue, queue.connect(max_in_flight)
+        self._queue = queue
         self._merge, self._ladders_of, self._memory = merge, ladders_of, memory
         self._on_done, self._clock = on_done, clock
         self._loop = asyncio.get_running_loop()
-        self._calls = RemoteCalls(queue, self._consumer, rescues=memory is not None, clock=clock)
+        self._calls = RemoteCalls(queue, rescues=memory is not None, clock=clock)
         # The pool starts threads only when it needs them.
-        self._io = ThreadPoolExecutor(max_in_flight, thread_name_prefix="io")
-        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-        self._thread.start()
+        self._io = ThreadPoolExecutor(queue.admission.max_in_flight, thread_name_prefix="io")
+        self._threads = [
+            threading.Thread(target=self._work, name=f"model-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def batches_in_flight(self) -> int:
         """The number of unfinished batches, except calls that have taken longer than the default deadline."""
-        return self._consumer.in_flight
+        return self._queue.in_flight
 
     @property
     def calls_in_flight(self) -> int:
@@ -86,18 +90,19 @@ class Executor(Generic[Payload]):
 
     def run(self, job: Job[Payload]) -> None:
         """Run a job that does not come from the queue."""
-        self._queue.resume(self._consumer, job)
+        self._queue.resume(job)
 
     def close(self) -> None:
-        """Wait until the model thread has finished its present batch. Close the queue first."""
-        self._thread.join()
+        """Wait until the model threads have finished their present batches. Close the queue first."""
+        for thread in self._threads:
+            thread.join()
         self._io.shutdown()
         self._calls.cancel()
 
-    # ---- the model thread ----
+    # ---- a model thread ----
 
     def _work(self) -> None:
-        while (job := self._queue.take(self._consumer)) is not None:
+        while (job := self._queue.take()) is not None:
             if job.is_late:
                 self._finish(job, too_late())
             else:
@@ -166,7 +171,7 @@ class Executor(Generic[Payload]):
             error = job.failure(error)
         if self._memory is not None and job.rehearsed is None and not isinstance(error, RequestError):
             if job.batch is None and job.why == "load":
-                self._queue.widen(self._consumer, job)
+                self._queue.widen(job)
             started_s = self._clock()
             try:
                 payloads = [work.payload for work in job.works]
@@ -180,7 +185,7 @@ class Executor(Generic[Payload]):
 
     def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
         if job.in_flight:
-            self._queue.release(self._consumer, job)
+            self._queue.release(job)
         self._post(self._on_done, job, error)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
@@ -203,4 +208,4 @@ class Executor(Generic[Payload]):
         else:
             now_s = self._clock()
             job.done(batch, now_s - started_s, now_s)
-        self._queue.resume(self._consumer, job)
+        self._queue.resume(job)

@@ -26,6 +26,9 @@ _HUNG_FACTOR, _HUNG_MIN_S = 4.0, 0.1
 class Rung:
     """One alternative for a stage.
 
+    Several threads may use it, because its times and its breaker are replaced and never changed. If two threads record
+    batches at the same time, one of the records may be lost.
+
     Attributes:
         name: the rung's name in degraded answers.
         latency: the rung's expected time.

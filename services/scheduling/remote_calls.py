@@ -14,7 +14,6 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from autoscale.serving_rules import call_until_s
-from services.scheduling.consumer import Consumer
 from services.scheduling.deadlines import last_moment_s
 from services.scheduling.job import Job
 from services.scheduling.work_queue import WorkQueue
@@ -26,26 +25,23 @@ _REHEARSAL_LIMIT_S = 30.0
 
 
 class RemoteCalls(Generic[Payload]):
-    """One executor's calls. For the event loop only, but other threads may read ``tasks``."""
+    """The executor's calls. For the event loop only, but other threads may read ``tasks``."""
 
     def __init__(
         self,
         queue: WorkQueue[Payload],
-        consumer: Consumer[Payload],
         *,
         rescues: bool,
         clock: Callable[[], float],
     ) -> None:
-        """Prepare to make calls whose jobs return to one executor.
+        """Prepare to make calls.
 
         Args:
             queue: the queue that the jobs return to.
-            consumer: this executor's part of the queue.
             rescues: whether requests can be answered from memory.
             clock: the clock of all deadlines, in seconds.
         """
-        self._queue, self._consumer = queue, consumer
-        self._rescues, self._clock = rescues, clock
+        self._queue, self._rescues, self._clock = queue, rescues, clock
         self._loop = asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -85,7 +81,7 @@ class RemoteCalls(Generic[Payload]):
         finally:
             if call is not None and call.timer is not None:
                 call.timer.cancel()
-        self._queue.resume(self._consumer, job)
+        self._queue.resume(job)
 
     def _wake_at_next(self, call: "_Call[Payload]", limit: asyncio.Timeout) -> None:
         """Set the timer for the next event: requests that leave the call, or the horizon."""
@@ -104,9 +100,9 @@ class RemoteCalls(Generic[Payload]):
             call.patience_s = [each_s for each_s in call.patience_s if each_s > after_s]
             [leaving_job] = job.leave([leaving])
             leaving_job.use_rung_below("late")
-            self._queue.resume(self._consumer, leaving_job)
+            self._queue.resume(leaving_job)
         if after_s >= self._queue.horizon_s and job.in_flight:
-            self._queue.release(self._consumer, job)
+            self._queue.release(job)
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:

@@ -40,18 +40,21 @@ class Runner(Generic[Payload]):
         ladders_of: Callable[[str], Sequence[Ladder]],
         batching: BatchingConfig,
         max_in_flight: int,
+        threads: int = 1,
         metrics: UnitMetrics,
         memory: "Memory[Payload] | None" = None,
         horizon_s: float = float("inf"),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the model thread.
+        """Start the model threads.
 
         Args:
             merge: merges payloads for one release into a ragged batch.
             ladders_of: returns a release's ladders, one per stage.
             batching: the limits of the queue and of batches.
-            max_in_flight: batches that may be in flight at once, including calls to another unit.
+            max_in_flight: batches that may be in flight at once, including calls to another unit. At least one for each
+                model thread.
+            threads: the number of model threads.
             metrics: the unit's metrics.
             memory: answers requests that no rung can serve in time.
             horizon_s: the default deadline as a duration.
@@ -62,14 +65,18 @@ class Runner(Generic[Payload]):
         self._waiters: dict[Work[Payload], Waiter] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self.queue: WorkQueue[Payload] = WorkQueue(
-            batching, promises=memory is not None, horizon_s=horizon_s, clock=clock
+            batching,
+            promises=memory is not None,
+            max_in_flight=max(max_in_flight, threads),
+            horizon_s=horizon_s,
+            clock=clock,
         )
         self._executor: Executor[Payload] = Executor(
             self.queue,
             merge=merge,
             ladders_of=ladders_of,
             on_done=self._on_done,
-            max_in_flight=max_in_flight,
+            threads=threads,
             memory=memory,
             clock=clock,
         )
@@ -151,7 +158,7 @@ class Runner(Generic[Payload]):
         return self.queue.refusal(priority, deadline_s)
 
     def close(self) -> None:
-        """Stop the model thread after its present batch. Waiting requests are refused."""
+        """Stop the model threads after their present batches. Waiting requests are refused."""
         self.queue.close()
         self._executor.close()
         if self._sweeper is not None:

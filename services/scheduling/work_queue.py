@@ -1,13 +1,12 @@
-"""The work queue lies between the event loop, which offers work, and the executors, which take it.
+"""The work queue lies between the event loop, which offers work, and the model threads, which take it.
 
-One or several executors take from one queue. The queue keeps these invariants:
+One or several model threads take from one queue. The queue keeps these invariants:
 
-- Each work is taken at most once, by one executor. Batches leave in the batcher's order, whichever executor takes
-  them.
-- An executor finishes the batches that it took. A batch that returns from another thread goes before a new one.
-- Work never waits while all executors that may take it sleep. An offer wakes one executor, and an executor that leaves
-  work behind wakes the next.
-- ``admission`` counts the batches that all executors together may have in flight.
+- Each work is taken at most once, by one thread. Batches leave in the batcher's order, whichever thread takes them.
+- A batch that returns from the event loop or an I/O thread goes before a new one. Any model thread may continue it.
+- Work never waits while a thread that may take it sleeps. An offer wakes one thread, and a thread that leaves work
+  behind wakes the next.
+- ``admission`` counts the batches that all threads together may have in flight.
 """
 
 import threading
@@ -19,8 +18,8 @@ from autoscale.serving_rules import least_left_s
 from services.errors import DeadlinePassed, Overloaded
 from services.scheduling.admission import Admission
 from services.scheduling.batcher import Batcher, BatchingConfig
-from services.scheduling.consumer import Consumer
 from services.scheduling.job import Job
+from services.scheduling.taken import Taken
 from services.scheduling.work import Work
 
 Payload = TypeVar("Payload")
@@ -39,6 +38,7 @@ class WorkQueue(Generic[Payload]):
         config: BatchingConfig,
         *,
         promises: bool,
+        max_in_flight: int = 1,
         horizon_s: float = float("inf"),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -46,6 +46,7 @@ class WorkQueue(Generic[Payload]):
 
         Args:
             config: the limits of the queue and of batches.
+            max_in_flight: batches that may be in flight at once.
             promises: whether every admitted request gets an answer, if necessary from memory.
             horizon_s: the default deadline as a duration.
             clock: the clock of all deadlines, in seconds.
@@ -56,11 +57,11 @@ class WorkQueue(Generic[Payload]):
         self.admission = Admission(
             self._batcher,
             max_candidates=config.max_candidates,
-            max_in_flight=0,
+            max_in_flight=max_in_flight,
             promises=promises,
             horizon_s=horizon_s,
         )
-        self._consumers: list[Consumer[Payload]] = []
+        self._taken: Taken[Payload] = Taken(max_in_flight, threading.Condition(self._lock))
         self.is_closed = False
 
     @property
@@ -80,8 +81,13 @@ class WorkQueue(Generic[Payload]):
 
     @property
     def sleeping(self) -> int:
-        """The number of sleeping executors."""
-        return sum(consumer.is_asleep for consumer in self._consumers)
+        """The number of model threads that wait for a job."""
+        return self._taken.sleeping
+
+    @property
+    def in_flight(self) -> int:
+        """The number of unfinished batches, except calls that have taken longer than the horizon."""
+        return self._taken.in_flight
 
     def refusal(
         self, priority: int, deadline_s: float, *, due_s: float | None = None
@@ -104,7 +110,8 @@ class WorkQueue(Generic[Payload]):
             raise refused
         with self._lock:
             displaced = self._batcher.offer(work)
-            self._wake_one()
+            if self._taken.has_room:
+                self._taken.wake_up()
         return displaced
 
     def cancel(self, work: Work[Payload]) -> None:
@@ -121,67 +128,60 @@ class WorkQueue(Generic[Payload]):
         """Accept no more work, and end every ``take``. Waiting work stays in the queue."""
         with self._lock:
             self.is_closed = True
-            for consumer in self._consumers:
-                consumer.wake_up()
+            while self._taken.sleeping:
+                self._taken.wake_up()
 
-    # ---- called by executors ----
+    # ---- called by the executor ----
 
-    def connect(self, max_in_flight: int) -> Consumer[Payload]:
-        """Add an executor with at most ``max_in_flight`` batches in flight."""
-        consumer: Consumer[Payload] = Consumer(max_in_flight, threading.Condition(self._lock))
-        with self._lock:
-            self._consumers.append(consumer)
-            self.admission.max_in_flight += max_in_flight
-        return consumer
-
-    def take(self, consumer: Consumer[Payload]) -> Job[Payload] | None:
-        """Wait for the job that the executor runs next. Return None after the queue was closed."""
+    def take(self) -> Job[Payload] | None:
+        """Wait for the job that this model thread runs next. Return None after the queue was closed."""
+        taken = self._taken
         with self._lock:
             while not self.is_closed:
-                if not consumer.ready and consumer.has_room and self._batcher.waiting_requests:
-                    self._form(consumer)
-                if consumer.ready:
-                    if self._batcher.waiting_requests:
-                        self._wake_one()  # this executor may have been woken for that work, but runs another job
-                    return consumer.ready.popleft()
-                consumer.sleep()
+                if not taken.ready and taken.has_room and self._batcher.waiting_requests:
+                    self._form()
+                if taken.ready:
+                    job = taken.ready.popleft()
+                    if taken.sleeping:  # this thread may have been woken for the work that it leaves behind
+                        self._wake_for_the_rest()
+                    return job
+                taken.sleep()
         return None
 
-    def _form(self, consumer: Consumer[Payload]) -> None:
+    def _form(self) -> None:
         now_s = self._clock()
         result = self._batcher.take(now_s, least_left_s(self.admission.seconds_per_batch, self._promises))
-        consumer.refuse(result.late, now_s)
+        self._taken.refuse(result.late, now_s)
         if result.batch:
-            consumer.begin(result.batch, now_s)
+            self._taken.begin(result.batch, now_s)
 
-    def resume(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
-        """Return a job to its executor, which runs it before it takes another."""
+    def resume(self, job: Job[Payload]) -> None:
+        """Return a job to the model threads. It goes before waiting work."""
         with self._lock:
-            consumer.ready.append(job)
-            consumer.wake_up()
+            self._taken.ready.append(job)
+            self._taken.wake_up()
 
-    def release(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
+    def release(self, job: Job[Payload]) -> None:
         """Stop counting a batch as in flight."""
         with self._lock:
             job.in_flight = False
-            consumer.in_flight -= 1
-            consumer.wake_up()
+            self._taken.in_flight -= 1
+            if self._taken.sleeping:
+                self._wake_for_the_rest()
 
-    def widen(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
+    def widen(self, job: Job[Payload]) -> None:
         """Add waiting work to a job that is answered from memory. The added work is late, too, and adds little cost."""
         with self._lock:
             for _ in range(_BATCHES_FROM_MEMORY - 1):
                 now_s = self._clock()
                 result = self._batcher.take(now_s, release=job.release)
                 job.add(result.batch)
-                consumer.refuse(result.late, now_s)
+                self._taken.refuse(result.late, now_s)
 
     def share_s(self, priority: int, now_s: float) -> float:
         """Return the time that waiting work leaves to a batch of this priority, without taking the lock."""
         return self.admission.share_s(priority, now_s)
 
-    def _wake_one(self) -> None:
-        for consumer in self._consumers:
-            if consumer.is_asleep and consumer.has_room:
-                consumer.wake_up()
-                return
+    def _wake_for_the_rest(self) -> None:
+        if self._taken.ready or (self._batcher.waiting_requests and self._taken.has_room):
+            self._taken.wake_up()

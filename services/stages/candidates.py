@@ -5,6 +5,7 @@ The model thread draws the rows for a whole batch at once.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -110,6 +111,7 @@ class CheckedSource:
         """Wrap ``source``. It must draw ``config.count`` rows from the catalogue."""
         self._source, self._config, self._catalogue = source, config, catalogue
         self._other = SampleSource(catalogue, config.count)
+        self._turns = Lock()  # another package's source may rely on one call at a time
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Draw the rows. A row that is no longer in use is replaced by a random one.
@@ -117,7 +119,8 @@ class CheckedSource:
         Raises:
             StageFailed: the rows have another shape or type, or are not in the catalogue.
         """
-        result: Any = self._source.draw(context, requests)
+        with self._turns:
+            result: Any = self._source.draw(context, requests)
         rows, shape = np.asarray(result), (requests, self._config.count)
         if rows.shape != shape or rows.dtype.kind not in "iu":
             raise StageFailed(

@@ -1,6 +1,8 @@
 """A check around another package's stage: the stage's result must still belong to the batch that the stage got."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ class CheckedStage:
         """
         self.name, self.waits = name, waits
         self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
+        # A stage that waits for no other process may rely on one call at a time, however many model threads there are.
+        self._turns: AbstractContextManager[object] = nullcontext() if waits else Lock()
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Run the stage on arrays that it cannot write to.
@@ -45,7 +49,8 @@ class CheckedStage:
             StageFailed: the result does not belong to the batch.
         """
         read_only = _read_only(batch)
-        result: Any = self._stage(read_only)
+        with self._turns:
+            result: Any = self._stage(read_only)
         if not isinstance(result, RaggedBatch):
             raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return a RaggedBatch")
         for fault in self._faults(batch, result):

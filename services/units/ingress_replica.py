@@ -20,7 +20,7 @@ from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCache
 from services.stages.base import AnyStage, Stage, Why
 from services.stages.query import Query, merge_queries
-from services.stages.scoring.scorer import LoadRuntime
+from services.stages.scoring.turns import LoadRuntime
 from services.telemetry.features import StoreMetrics
 from services.telemetry.metrics import RequestMetrics
 from services.telemetry.outcomes import LogMetrics, cache_lookups

@@ -14,6 +14,7 @@ from autoscale.spec import Key
 from models.features.deltas.delta import number_of
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
+from services.config.instances import model_threads, refuse_instances
 from services.config.pipeline import PipelineConfig
 from services.logs.traffic import TrafficLog
 from services.releases.delta_watch import DeltaWatch
@@ -26,7 +27,7 @@ from services.scheduling.executor import Memory
 from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
 from services.sharding.group import ShardGroup
-from services.stages.scoring.scorer import LoadRuntime
+from services.stages.scoring.turns import LoadRuntime
 from services.telemetry.features import ReleaseMetrics, RowMetrics
 from services.telemetry.flusher import Flusher, Noted
 from services.telemetry.metrics import UnitMetrics
@@ -87,12 +88,17 @@ class ReplicaParts:
             name: the replica's name.
             load_runtime: opens the models.
             clock: the clock of all deadlines, in seconds.
+
+        Raises:
+            ConfigError: a model cannot have as many instances as configured.
         """
         self._closing, self._config, self._home = closing, config, home
         self._key, self._name, self._clock = key, name, clock
         self._histories = history_lookups(config.name, name)
         self.rows = RowMetrics(key.unit, name)
-        self.shared = SharedParts(load_runtime, self.rows, self._histories)
+        refuse_instances(config, key.unit)
+        threads = model_threads(config, key.unit)
+        self.shared = SharedParts(load_runtime, self.rows, self._histories, threads)
 
     def live_releases(self, ladders: Callable[[Release], Sequence[Ladder]]) -> LiveReleases:
         """Load and warm the active release.
@@ -155,7 +161,7 @@ class ReplicaParts:
         memory: "Memory[Payload] | None" = None,
         horizon_s: float = float("inf"),
     ) -> "Runner[Payload]":
-        """Start the model thread.
+        """Start the model threads.
 
         Args:
             live: the replica's releases.
@@ -170,6 +176,7 @@ class ReplicaParts:
             ladders_of=lambda release: live.get(release).ladders,
             batching=unit.batching,
             max_in_flight=unit.max_calls_in_flight,
+            threads=self.shared.model_threads,
             metrics=metrics,
             memory=memory,
             horizon_s=horizon_s,

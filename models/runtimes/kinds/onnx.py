@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from models.artifact import Artifact
-from models.runtimes.base import CutRuntime, Runtime, RuntimeKind, RuntimeOptions
+from models.runtimes.base import MOST_INSTANCES, CutRuntime, Runtime, RuntimeKind, RuntimeOptions
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Optimization = Literal["disabled", "basic", "extended", "layout", "all"]
@@ -36,6 +36,11 @@ class OnnxConfig(RuntimeOptions):
     allow_spinning: bool = False
     cpu_mem_arena: bool = True
     execution_mode: Literal["sequential", "parallel"] = "sequential"
+
+    @property
+    def max_instances(self) -> int:
+        """Any number: several threads may run a session at once."""
+        return MOST_INSTANCES
 
     @property
     def needs_gpu(self) -> bool:

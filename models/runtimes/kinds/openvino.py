@@ -38,6 +38,20 @@ class OpenVinoConfig(RuntimeOptions):
         """Whether the model may compute in bfloat16."""
         return self.precision != "f32"
 
+    @property
+    def max_instances(self) -> int:
+        """The number of streams. Further calls wait for a stream."""
+        return 1 if self.streams is None else self.streams
+
+    @property
+    def more_instances(self) -> str:
+        """The remedy if ``max_instances`` is too low."""
+        return "set instances: 1, or set runtime.streams and runtime.threads to as many as instances"
+
+    def cores_of(self, instances: int) -> int:
+        """Return ``threads``, which the streams share."""
+        return self.threads
+
     @model_validator(mode="after")
     def _streams_have_threads(self) -> Self:
         if self.streams is not None and self.streams > self.threads:

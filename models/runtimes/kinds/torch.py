@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.artifact import Artifact
-from models.runtimes.base import Compiled, Runtime, RuntimeKind, RuntimeOptions
+from models.runtimes.base import MOST_INSTANCES, Compiled, Runtime, RuntimeKind, RuntimeOptions
 
 
 class TorchConfig(RuntimeOptions):
@@ -23,6 +23,16 @@ class TorchConfig(RuntimeOptions):
     def is_compiled_ahead(self) -> bool:
         """Whether the model runs from a package."""
         return self.mode != "eager"
+
+    @property
+    def max_instances(self) -> int:
+        """Any number for the mode eager, because a call changes nothing in the module. 1 for compiled modules."""
+        return MOST_INSTANCES if self.mode == "eager" else 1
+
+    @property
+    def more_instances(self) -> str:
+        """The remedy if ``max_instances`` is too low."""
+        return "set instances: 1, or set runtime.mode: eager"
 
 
 def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:

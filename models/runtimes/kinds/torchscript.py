@@ -4,13 +4,18 @@ from pathlib import Path
 from typing import Literal
 
 from models.artifact import Artifact
-from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
+from models.runtimes.base import MOST_INSTANCES, Runtime, RuntimeKind, RuntimeOptions
 
 
 class TorchScriptConfig(RuntimeOptions):
     """Options for TorchScript. The module is traced and frozen while it is loaded, so no TorchScript file is needed."""
 
     kind: Literal["torchscript"]
+
+    @property
+    def max_instances(self) -> int:
+        """Any number: several threads may run a module at once."""
+        return MOST_INSTANCES
 
 
 def _load(path: Path, artifact: Artifact, config: TorchScriptConfig) -> Runtime:

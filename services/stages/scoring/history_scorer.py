@@ -31,10 +31,11 @@ from services.stages.scoring.history_cache import (
 )
 from services.stages.scoring.micro_batches import in_micro_batches
 from services.stages.scoring.scorer import ModelConfig, scores_of
+from services.stages.scoring.turns import LoadCutRuntime
 
 
 class HistoryScorer:
-    """A scorer like ``ModelScorer``, but with the graph cut into encoder and scorer. For one thread at a time."""
+    """A scorer like ``ModelScorer``, but with the graph cut into encoder and scorer. Several threads may call it."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class HistoryScorer:
         features: FeatureSet,
         home: Path,
         counts: LookupCounts,
+        load: LoadCutRuntime = load_cut_runtime,
     ) -> None:
         """Load, verify and cut the artifact, and run its golden requests through both halves.
 
@@ -54,7 +56,7 @@ class HistoryScorer:
         root = settled(home / config.artifact)
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         try:
-            self._runtime = load_cut_runtime(root, self.artifact, config.runtime)
+            self._runtime = load(root, self.artifact, config.runtime)
         except RuntimeFailure as error:
             raise ConfigError(f"{error}; or leave out history_cache", field=FIELD) from error
         check_golden(root, self.artifact, self._runtime)

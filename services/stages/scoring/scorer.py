@@ -1,6 +1,5 @@
 """Scorers: a loaded artifact with its runtime and its input assembly."""
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,14 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import Runtime
+from models.runtimes.base import MOST_INSTANCES, Runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import RuntimeConfig
 from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
 from services.stages.scoring.micro_batches import in_micro_batches
+from services.stages.scoring.turns import LoadRuntime
 
 
 class ModelConfig(BaseModel):
@@ -30,6 +30,9 @@ class ModelConfig(BaseModel):
 
     Attributes:
         artifact: the artifact's folder, relative to the home.
+        instances: the number of batches that a replica scores with the model at once, each on a thread of its own. They
+            share the loaded model. A replica has as many model threads as the model with the most instances in its
+            unit. A batch waits for its turn if all instances of a model are in use.
         micro_batch_candidates: the most candidates in one call of the model, except for a single request with more.
             With None, a batch is one call.
         text: options for a model that reads texts. Such a model does not use ``micro_batch_candidates``.
@@ -39,6 +42,7 @@ class ModelConfig(BaseModel):
 
     artifact: str
     runtime: RuntimeConfig = OnnxConfig()
+    instances: int = Field(default=1, ge=1, le=MOST_INSTANCES)
     micro_batch_candidates: int | None = Field(default=None, ge=1)
     text: TextConfig = TextConfig()
 
@@ -66,10 +70,6 @@ class Warmth:
     """Whether a loaded model has run on every batch shape. All scorers with this model share it."""
 
     is_warm: bool = False
-
-
-LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
-"""Opens an artifact at a path, in this process (``load_runtime``) or in all ranks of a shard group."""
 
 
 class ModelScorer:

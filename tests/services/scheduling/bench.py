@@ -29,6 +29,7 @@ class Bench:
     """A runner whose clock stands still and whose stages wait for permission."""
 
     max_in_flight: int = 1
+    threads: int = 1
     batching: BatchingConfig = field(default_factory=lambda: BatchingConfig(max_candidates=BUDGET))
     stages: Sequence[AnyStage] = ()
     releases: Sequence[str] = ("a", "b")
@@ -44,6 +45,7 @@ class Bench:
             ladders_of=self.ladders_of,
             batching=self.batching,
             max_in_flight=self.max_in_flight,
+            threads=self.threads,
             metrics=self.metrics,
             clock=lambda: self.now_s,
         )

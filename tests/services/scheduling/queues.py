@@ -1,4 +1,4 @@
-"""Work queues for tests, and threads and executors that take work from them."""
+"""Work queues for tests, and threads that take work from them."""
 
 import asyncio
 import queue
@@ -20,9 +20,17 @@ from services.stages.base import AnyStage
 from tests.services.scheduling.bench import BUDGET, LIMIT_S
 
 
-def make_queue(*, promises: bool = True, clock: Callable[[], float] = lambda: 0.0) -> WorkQueue[str]:
+def make_queue(
+    *, promises: bool = True, max_in_flight: int = 1, clock: Callable[[], float] = lambda: 0.0
+) -> WorkQueue[str]:
     """Return a queue whose clock stands still."""
-    return WorkQueue(BatchingConfig(max_candidates=BUDGET), promises=promises, horizon_s=10.0, clock=clock)
+    return WorkQueue(
+        BatchingConfig(max_candidates=BUDGET),
+        promises=promises,
+        max_in_flight=max_in_flight,
+        horizon_s=10.0,
+        clock=clock,
+    )
 
 
 def make_work(
@@ -37,11 +45,10 @@ def names(job: "Job[str] | None") -> str:
 
 
 class Taker:
-    """A thread that takes one job whenever the test asks, as an executor does."""
+    """A thread that takes one job whenever the test asks, as a model thread does."""
 
-    def __init__(self, work_queue: WorkQueue[str], max_in_flight: int = 1) -> None:
+    def __init__(self, work_queue: WorkQueue[str]) -> None:
         self._queue = work_queue
-        self.consumer = work_queue.connect(max_in_flight)
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._taken: queue.SimpleQueue[Job[str] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -53,9 +60,10 @@ class Taker:
 
     def sleep(self) -> None:
         """Let the thread take one job, and wait until it sleeps."""
+        sleeping = self._queue.sleeping
         self.begin()
         until_s = time.monotonic() + LIMIT_S
-        while not self.consumer.is_asleep:
+        while self._queue.sleeping == sleeping:
             assert time.monotonic() < until_s
             time.sleep(0)
 
@@ -65,31 +73,28 @@ class Taker:
 
     def _work(self) -> None:
         while self._turns.get():
-            job = self._queue.take(self.consumer)
+            job = self._queue.take()
             self._taken.put(job)
             if job is None:
                 return
 
 
 class Team:
-    """Several executors at one queue, and the jobs that they finished with their errors."""
+    """An executor with several model threads, and the jobs that they finished with their errors."""
 
-    def __init__(self, work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage]) -> None:
+    def __init__(self, work_queue: WorkQueue[str], threads: int, stages: Sequence[AnyStage]) -> None:
         self.jobs: list[Job[str]] = []
         self.errors: list[BaseException | None] = []
         self._done = asyncio.Event()
         self._queue = work_queue
-        self.executors = [
-            Executor(
-                work_queue,
-                merge=merge,
-                ladders_of=lambda _release: [Ladder.from_stage(stage) for stage in stages],
-                on_done=self._on_done,
-                max_in_flight=1,
-                clock=lambda: 0.0,
-            )
-            for _ in range(executors)
-        ]
+        self.executor = Executor(
+            work_queue,
+            merge=merge,
+            ladders_of=lambda _release: [Ladder.from_stage(stage) for stage in stages],
+            on_done=self._on_done,
+            threads=threads,
+            clock=lambda: 0.0,
+        )
 
     async def finish(self, works: int) -> None:
         """Wait until ``works`` works are done."""
@@ -105,15 +110,14 @@ class Team:
 
 
 @contextmanager
-def working(work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage] = ()) -> Iterator[Team]:
-    """Let executors take from the queue. End them and the queue afterwards."""
-    team = Team(work_queue, executors, stages)
+def working(work_queue: WorkQueue[str], threads: int, stages: Sequence[AnyStage] = ()) -> Iterator[Team]:
+    """Let model threads take from the queue. End them and the queue afterwards."""
+    team = Team(work_queue, threads, stages)
     try:
         yield team
     finally:
         work_queue.close()
-        for executor in team.executors:
-            executor.close()
+        team.executor.close()
 
 
 def merge(payloads: Sequence[str], release: str) -> RaggedBatch:

@@ -118,9 +118,7 @@ def test_job_is_delivered_on_the_event_loop_when_it_is_no_longer_in_flight() -> 
             seen.append((threading.get_ident(), executor.batches_in_flight, error))
             done.set()
 
-        executor = Executor(
-            queue, merge=merge, ladders_of=lambda _release: [], on_done=on_done, max_in_flight=1
-        )
+        executor = Executor(queue, merge=merge, ladders_of=lambda _release: [], on_done=on_done)
         queue.offer(make_work())
         await done.wait()
         assert seen == [(threading.get_ident(), 0, None)]
@@ -175,7 +173,6 @@ def test_requests_on_a_lower_rung_run_before_those_on_a_better_one() -> None:
             ),
             ladders_of=lambda _release: [Ladder("rank", rungs)],
             on_done=lambda job, _error: done.put_nowait(names(job)),
-            max_in_flight=1,
             memory=lambda payloads, release, _why: merge(payloads, release),
             clock=lambda: 0.0,
         )

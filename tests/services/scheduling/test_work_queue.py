@@ -70,74 +70,68 @@ def test_answers_in_order_of_priority_and_deadline() -> None:
 
 def test_late_work_is_a_separate_job_and_not_a_batch_in_flight() -> None:
     queue = make_queue(clock=lambda: 5.0)
-    consumer = queue.connect(1)
     for name, deadline_s in (("a", 6.0), ("b", 7.0), ("c", 8.0)):
         queue.offer(make_work(name, size=1, deadline_s=deadline_s))
     queue.offer(make_work("d", size=1, deadline_s=5.0))
-    late, batch = queue.take(consumer), queue.take(consumer)
+    late, batch = queue.take(), queue.take()
     assert (names(late), names(batch)) == ("d", "abc")
     assert late is not None
     assert batch is not None
     assert (late.is_late, late.in_flight, batch.is_late, batch.in_flight) == (True, False, False, True)
-    assert (consumer.in_flight, queue.is_empty) == (1, True)
+    assert (queue.in_flight, queue.is_empty) == (1, True)
 
 
 def test_work_without_promised_answer_is_late_if_a_batch_takes_longer_than_its_time() -> None:
     queue = make_queue(promises=False)
-    consumer = queue.connect(1)
     queue.offer(make_work("a", size=1, deadline_s=3.0))
     queue.offer(make_work("b", size=1, deadline_s=9.0))
     queue.admission.seconds_per_batch = 4.0
-    assert (names(queue.take(consumer)), names(queue.take(consumer))) == ("a", "b")
+    assert (names(queue.take()), names(queue.take())) == ("a", "b")
 
 
 def test_resumed_job_goes_before_waiting_work() -> None:
-    queue = make_queue()
-    consumer = queue.connect(2)
+    queue = make_queue(max_in_flight=2)
     queue.offer(make_work("a"))
-    job = queue.take(consumer)
+    job = queue.take()
     assert job is not None
     queue.offer(make_work("b"))
-    queue.resume(consumer, job)
-    assert [names(queue.take(consumer)) for _ in range(2)] == ["a", "b"]
+    queue.resume(job)
+    assert [names(queue.take()) for _ in range(2)] == ["a", "b"]
 
 
 def test_job_answered_from_memory_includes_waiting_work_of_its_release() -> None:
     now_s = 0.0
     queue = make_queue(clock=lambda: now_s)
-    consumer = queue.connect(1)
     for index in range(10):
         queue.offer(make_work(str(index)))
     for name, release, deadline_s in (("x", "b", 100.0), ("y", "a", 5.0)):
         queue.offer(make_work(name, release=release, deadline_s=deadline_s))
-    job = queue.take(consumer)
+    job = queue.take()
     assert names(job) == "y"
     assert job is not None
     queue.offer(make_work("z", deadline_s=5.0))
     now_s = 6.0
-    queue.widen(consumer, job)
+    queue.widen(job)
     assert (names(job), job.size) == ("y0123456", 8 * BUDGET)
-    late = queue.take(consumer)
+    late = queue.take()
     assert names(late) == "z"
-    queue.release(consumer, job)
-    assert [names(queue.take(consumer))] == ["7"]
+    queue.release(job)
+    assert [names(queue.take())] == ["7"]
 
 
-def test_admission_counts_the_batches_of_all_executors() -> None:
+def test_admission_counts_all_batches_that_may_be_in_flight() -> None:
     refused = []
-    for executors in (1, 2):
-        queue = make_queue()
-        for _ in range(executors):
-            queue.connect(2)
+    for max_in_flight in (2, 4):
+        queue = make_queue(max_in_flight=max_in_flight)
         queue.admission.seconds_per_batch = 1.0
         for _ in range(20):
             queue.offer(make_work(deadline_s=1000.0))
-        # Twenty batches of one second, two in flight per executor, and three quarters of the time are for them.
+        # Twenty batches of one second, two or four in flight, and three quarters of the time are for them.
         refused.append([deadline_s for deadline_s in (6.0, 7.0, 13.0, 14.0) if queue.refusal(-1, deadline_s)])
     assert refused == [[6.0, 7.0, 13.0], [6.0]]
 
 
-def test_closed_queue_refuses_work_and_ends_every_executor() -> None:
+def test_closed_queue_refuses_work_and_ends_every_model_thread() -> None:
     queue = make_queue()
     takers = [Taker(queue) for _ in range(3)]
     for taker in takers:

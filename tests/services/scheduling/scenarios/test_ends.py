@@ -31,7 +31,6 @@ def test_idle_executor_keeps_no_reference_to_its_last_batch() -> None:
             merge=lambda payloads, release: merge([""] * len(payloads), release),
             ladders_of=lambda _release: [],
             on_done=lambda _job, _error: done.set(),
-            max_in_flight=1,
         )
         request = Request()
         queue.offer(Work(request, 1, 1, FOREVER, 0, "a", 0.0))
@@ -65,6 +64,6 @@ def test_executor_ends_if_its_event_loop_ended_first() -> None:
 
     team = asyncio.run(scenario())
     gate.release()
-    [executor] = team.executors
+    executor = team.executor
     executor.close()  # waits for the model thread, which ends although no one closed the queue
     assert (queue.is_closed, team.jobs) == (True, [])

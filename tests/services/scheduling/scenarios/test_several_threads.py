@@ -1,4 +1,4 @@
-"""Several executors at one work queue."""
+"""Several model threads at one work queue."""
 
 import asyncio
 import threading
@@ -20,44 +20,48 @@ from tests.services.scheduling.bench import (
 from tests.services.scheduling.queues import Taker, make_queue, make_work, names, working
 
 
-def test_executor_without_room_leaves_work_to_another() -> None:
-    queue = make_queue()
-    full, free = Taker(queue), Taker(queue)
+def test_work_beyond_the_batches_in_flight_wakes_no_thread() -> None:
+    queue = make_queue(max_in_flight=1)
+    busy, idle = Taker(queue), Taker(queue)
     queue.offer(make_work("a"))
-    full.begin()
-    job = full.wait_for_job()
-    assert names(job) == "a"
-    full.sleep()
-    free.sleep()
-    queue.offer(make_work("b"))
-    assert names(free.wait_for_job()) == "b"
-    assert full.consumer.is_asleep
-    queue.offer(make_work("c"))
-    assert full.consumer.is_asleep
+    busy.begin()
+    job = busy.wait_for_job()
     assert job is not None
-    queue.release(full.consumer, job)
-    assert names(full.wait_for_job()) == "c"
+    idle.sleep()
+    queue.offer(make_work("b"))
+    assert queue.sleeping == 1
+    queue.release(job)
+    assert names(idle.wait_for_job()) == "b"
     queue.close()
 
 
-def test_executor_that_resumes_a_job_wakes_another_for_waiting_work() -> None:
+def test_thread_that_takes_a_batch_wakes_another_for_the_rest() -> None:
     for _ in range(20):
-        queue = make_queue()
-        first, second = Taker(queue, 2), Taker(queue)
+        queue = make_queue(max_in_flight=3)
+        first, second, third = (Taker(queue) for _ in range(3))
         queue.offer(make_work("a"))
         first.begin()
         job = first.wait_for_job()
         assert job is not None
-        first.sleep()
         second.sleep()
-        queue.offer(make_work("b"))  # wakes the first executor
-        queue.resume(first.consumer, job)
-        if names(first.wait_for_job()) == "a":
-            assert names(second.wait_for_job()) == "b"
-        else:  # the executor was faster than this thread
-            first.begin()
-            assert names(first.wait_for_job()) == "a"
+        third.sleep()
+        queue.offer(make_work("b"))  # wakes one thread
+        queue.resume(job)  # and this the other
+        assert sorted([names(second.wait_for_job()), names(third.wait_for_job())]) == ["a", "b"]
         queue.close()
+
+
+def test_another_thread_continues_a_batch_if_its_first_thread_is_busy() -> None:
+    queue = make_queue(max_in_flight=2)
+    first, second = Taker(queue), Taker(queue)
+    queue.offer(make_work("a"))
+    first.begin()
+    job = first.wait_for_job()
+    assert job is not None
+    second.sleep()
+    queue.resume(job)
+    assert second.wait_for_job() is job
+    queue.close()
 
 
 works = st.tuples(
@@ -76,16 +80,15 @@ steps = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@given(steps=st.lists(steps, max_size=60), executors=st.integers(1, 4))
-def test_several_executors_form_the_same_batches_as_one(
-    steps: list[tuple[object, ...]], executors: int
+@given(steps=st.lists(steps, max_size=60), max_in_flight=st.integers(1, 8))
+def test_batches_are_the_same_however_many_are_in_flight(
+    steps: list[tuple[object, ...]], max_in_flight: int
 ) -> None:
     now_s = 0.0
-    queue = make_queue(clock=lambda: now_s)
-    consumers = [queue.connect(2) for _ in range(executors)]
+    queue = make_queue(max_in_flight=max_in_flight, clock=lambda: now_s)
     reference: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     offered: list[tuple[Work[str], Work[str]]] = []
-    running: list[tuple[int, Job[str]]] = []
+    running: list[Job[str]] = []
     payloads: list[str] = []
     for step in steps:
         match step:
@@ -98,24 +101,20 @@ def test_several_executors_form_the_same_batches_as_one(
                 queue.offer(pair[0])
                 reference.offer(pair[1])
                 offered.append(pair)
-            case ("take", int(index)):
-                consumer = consumers[index % executors]
-                if not (consumer.ready or (consumer.has_room and not queue.is_empty)):
-                    continue  # the executor would sleep
+            case ("take", _):
+                if len(running) == max_in_flight or queue.is_empty:
+                    continue  # the thread would sleep
                 expected = reference.take(now_s)
-                jobs = [queue.take(consumer)]
-                if expected.late and expected.batch:
-                    jobs.append(queue.take(consumer))
+                jobs = [queue.take() for group in (expected.late, expected.batch) if group]
                 assert [names(job) for job in jobs] == [
                     "".join(work.payload for work in group)
                     for group in (expected.late, expected.batch)
                     if group
                 ]
-                running += [(index % executors, job) for job in jobs if job is not None and not job.is_late]
+                running += [job for job in jobs if job is not None and not job.is_late]
                 payloads += [work.payload for job in jobs if job is not None for work in job.works]
             case ("finish", int(index)) if running:
-                owner, job = running.pop(index % len(running))
-                queue.release(consumers[owner], job)
+                queue.release(running.pop(index % len(running)))
             case ("cancel", int(index)) if offered:
                 pair = offered[index % len(offered)]
                 queue.cancel(pair[0])
@@ -124,16 +123,15 @@ def test_several_executors_form_the_same_batches_as_one(
                 now_s += later_s
     assert len(payloads) == len(set(payloads))
     assert queue.waiting_candidates == reference.waiting_candidates
-    for index, consumer in enumerate(consumers):
-        assert consumer.in_flight == sum(owner == index for owner, _ in running)
+    assert queue.in_flight == len(running)
 
 
 @settings(max_examples=40, deadline=None)
-@given(before=st.lists(works, max_size=30), after=st.lists(works, max_size=15), executors=st.integers(1, 4))
-def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
-    before: list[tuple[int, int, float, str]], after: list[tuple[int, int, float, str]], executors: int
+@given(before=st.lists(works, max_size=30), after=st.lists(works, max_size=15), threads=st.integers(1, 4))
+def test_concurrent_threads_take_each_work_once_in_order_of_urgency(
+    before: list[tuple[int, int, float, str]], after: list[tuple[int, int, float, str]], threads: int
 ) -> None:
-    queue = make_queue()
+    queue = make_queue(max_in_flight=threads)
     asked: list[int] = []
     everything: list[Work[str]] = []
 
@@ -148,7 +146,7 @@ def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
     async def scenario() -> list[Job[str]]:
         for each in before:
             offer(*each)
-        with working(queue, executors) as team:
+        with working(queue, threads) as team:
             for each in after:
                 offer(*each)
             await team.finish(len(everything))
@@ -169,12 +167,10 @@ def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
         assert len({work.release for work in job.works}) == 1
 
 
-@pytest.mark.parametrize("executors", [2, 4])
-def test_as_many_batches_run_concurrently_as_there_are_executors(executors: int) -> None:
-    queue = make_queue()
-    meeting = threading.Barrier(
-        executors, timeout=LIMIT_S
-    )  # times out if a batch waits while an executor sleeps
+@pytest.mark.parametrize("threads", [2, 4])
+def test_as_many_batches_run_concurrently_as_there_are_threads(threads: int) -> None:
+    queue = make_queue(max_in_flight=threads)
+    meeting = threading.Barrier(threads, timeout=LIMIT_S)  # times out if a batch waits while a thread sleeps
 
     def meet(batch: RaggedBatch) -> RaggedBatch:
         meeting.wait()
@@ -182,11 +178,11 @@ def test_as_many_batches_run_concurrently_as_there_are_executors(executors: int)
 
     async def scenario() -> None:
         stages: list[AnyStage] = [WaitingStage(Named("io", lambda batch: batch)), Named("meet", meet)]
-        with working(queue, executors, stages) as team:
-            for _ in range(20 * executors):
+        with working(queue, threads, stages) as team:
+            for _ in range(20 * threads):
                 queue.offer(make_work())
                 await asyncio.sleep(0)
-            await team.finish(20 * executors)
-            assert team.errors == [None] * 20 * executors
+            await team.finish(20 * threads)
+            assert team.errors == [None] * 20 * threads
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""One executor's part of the work queue."""
+"""The executor's side of the work queue: the jobs that are ready to run, and the model threads that wait for jobs."""
 
 import threading
 from collections import deque
@@ -12,25 +12,27 @@ Payload = TypeVar("Payload")
 
 
 @dataclass(slots=True, eq=False)
-class Consumer(Generic[Payload]):
-    """One executor's jobs, and the condition that it waits on. The work queue's lock guards them.
+class Taken(Generic[Payload]):
+    """The jobs that have left the batcher, and the condition that model threads wait on.
+
+    The work queue's lock guards all fields.
 
     Attributes:
         wake: a condition of the work queue's lock.
-        ready: the jobs that the executor runs next.
+        ready: the jobs that model threads run next.
         in_flight: the number of unfinished batches, except calls that have taken longer than the horizon.
-        is_asleep: whether the executor waits for work.
+        sleeping: the number of model threads that wait for a job.
     """
 
     max_in_flight: int
     wake: threading.Condition
     ready: "deque[Job[Payload]]" = field(default_factory=deque)
     in_flight: int = 0
-    is_asleep: bool = False
+    sleeping: int = 0
 
     @property
     def has_room(self) -> bool:
-        """Whether the executor may take another batch."""
+        """Whether another batch may be taken."""
         return self.in_flight < self.max_in_flight
 
     def begin(self, works: list[Work[Payload]], now_s: float) -> None:
@@ -44,12 +46,12 @@ class Consumer(Generic[Payload]):
             self.ready.append(Job(works, now_s, in_flight=False, is_late=True))
 
     def sleep(self) -> None:
-        """Release the lock and wait until another thread wakes the executor up."""
-        self.is_asleep = True
+        """Release the lock and wait until another thread wakes this one up."""
+        self.sleeping += 1
         self.wake.wait()
 
     def wake_up(self) -> None:
-        """Wake the executor up if it sleeps."""
-        if self.is_asleep:
-            self.is_asleep = False
+        """Wake one of the sleeping model threads up, if there is one."""
+        if self.sleeping:
+            self.sleeping -= 1
             self.wake.notify()
