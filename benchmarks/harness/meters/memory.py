@@ -53,3 +53,9 @@ def memory_of(pid: int) -> tuple[int, int]:
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     anonymous, file = (int(fields.get(name, "0 kB").split()[0]) * 1024 for name in ("RssAnon", "RssFile"))
     return anonymous, file
+
+
+def proportional_mib(pid: int) -> float:
+    """Return the memory of a process in MiB. Of pages that several processes share, each has its part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024

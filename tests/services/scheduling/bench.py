@@ -97,8 +97,9 @@ def running(bench: Bench) -> Iterator[Bench]:
 
 
 def check_own(work: Work[Payload], answer: Answer) -> None:
-    """Check that every request of the work has its own rows and scores."""
+    """Check that every request of the work has its own rows and scores, from the work's release."""
     batch = answer.batch
+    assert batch.release == work.release
     for index, rows in enumerate(work.payload, answer.first):
         first, last = batch.offsets[index], batch.offsets[index + 1]
         assert batch.rows[first:last].tolist() == rows

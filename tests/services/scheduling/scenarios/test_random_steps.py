@@ -49,9 +49,10 @@ others = st.one_of(
     steps=st.lists(st.one_of(submits, submits, others), max_size=30),
     with_remote=st.booleans(),
     max_in_flight=st.integers(1, 3),
+    threads=st.integers(1, 3),
 )
 def test_every_request_gets_its_own_scores_once_in_any_sequence_of_events(
-    steps: list[tuple[object, ...]], with_remote: bool, max_in_flight: int
+    steps: list[tuple[object, ...]], with_remote: bool, max_in_flight: int, threads: int
 ) -> None:
     async def scenario() -> None:
         gate = threading.Semaphore(0)
@@ -86,7 +87,8 @@ def test_every_request_gets_its_own_scores_once_in_any_sequence_of_events(
         tasks: list[asyncio.Task[Answer]] = []
         cancelled: set[int] = set()
         left: set[int] = set()
-        with running(Bench(stages=stages, max_in_flight=max_in_flight, batching=limit)) as bench:
+        shape = Bench(stages=stages, max_in_flight=max_in_flight, threads=threads, batching=limit)
+        with running(shape) as bench:
             for step in steps:
                 match step:
                     case ("submit", list(sizes), float(wait_s), int(priority), str(release)):

@@ -8,16 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
+from services.errors import StageFailed
 from services.scheduling.batcher import Batcher, BatchingConfig
-from services.scheduling.job import Job
+from services.scheduling.job import Answer, Job
 from services.scheduling.work import Work
 from services.stages.base import AnyStage, WaitingStage
 from tests.services.scheduling.bench import (
     BUDGET,
     LIMIT_S,
+    Bench,
     Named,
+    check_own,
+    in_loop,
+    running,
 )
-from tests.services.scheduling.queues import Taker, make_queue, make_work, names, working
+from tests.services.scheduling.queues import Taker, Team, make_queue, make_work, names, working
 
 
 def test_work_beyond_the_batches_in_flight_wakes_no_thread() -> None:
@@ -186,3 +191,113 @@ def test_as_many_batches_run_concurrently_as_there_are_threads(threads: int) -> 
             assert team.errors == [None] * 20 * threads
 
     asyncio.run(scenario())
+
+
+def test_batches_may_finish_in_another_order_than_they_began() -> None:
+    async def scenario() -> None:
+        gates = {"a": threading.Semaphore(0), "b": threading.Semaphore(0)}
+        entered = {name: threading.Event() for name in gates}
+
+        def held(batch: RaggedBatch) -> RaggedBatch:
+            entered[batch.release].set()
+            assert gates[batch.release].acquire(timeout=LIMIT_S)
+            return batch.adding(candidates={"score": 2 * batch.rows})
+
+        with running(Bench(stages=[Named("held", held)], threads=2)) as bench:
+            old, new = bench.work(3, release="a"), bench.work(4, release="b")
+            first, second = bench.submit(old), bench.submit(new)
+            for name in gates:
+                assert await asyncio.to_thread(entered[name].wait, LIMIT_S)
+            gates["b"].release()
+            check_own(new, await second)
+            assert not first.done()
+            gates["a"].release()
+            check_own(old, await first)
+            await bench.settle()
+
+    in_loop(scenario)
+
+
+def test_failing_stage_fails_only_the_batch_of_its_own_thread() -> None:
+    async def scenario() -> None:
+        meeting = threading.Barrier(2, timeout=LIMIT_S)
+
+        def stage(batch: RaggedBatch) -> RaggedBatch:
+            meeting.wait()  # both threads are in the stage
+            if batch.release == "b":
+                raise MemoryError("no room")
+            return batch.adding(candidates={"score": 2 * batch.rows})
+
+        with running(Bench(stages=[Named("stage", stage)], threads=2)) as bench:
+            for _ in range(3):  # a thread goes on after a failure
+                good, bad = bench.work(2, release="a"), bench.work(2, release="b")
+                answers = await asyncio.gather(bench.submit(good), bench.submit(bad), return_exceptions=True)
+                assert isinstance(answers[0], Answer)
+                check_own(good, answers[0])
+                assert isinstance(answers[1], StageFailed)
+            await bench.settle()
+
+    in_loop(scenario)
+
+
+def test_closing_waits_for_the_batch_of_every_thread_and_refuses_the_rest() -> None:
+    async def scenario() -> None:
+        gate, inside = threading.Semaphore(0), threading.Semaphore(0)
+
+        def held(batch: RaggedBatch) -> RaggedBatch:
+            inside.release()
+            assert gate.acquire(timeout=LIMIT_S)
+            return batch
+
+        queue = make_queue(max_in_flight=3)
+        team = Team(queue, 3, [Named("held", held)])
+        for _ in range(5):
+            queue.offer(make_work())
+        for _ in range(3):
+            assert await asyncio.to_thread(inside.acquire, timeout=LIMIT_S)
+        queue.close()
+        closing = asyncio.create_task(asyncio.to_thread(team.executor._threads[0].join))
+        assert queue.in_flight == 3
+        gate.release(3)
+        team.executor.close()
+        await closing
+        await team.finish(3)
+        assert (len(team.jobs), queue.in_flight, queue.waiting_candidates) == (3, 0, 2 * BUDGET)
+
+    in_loop(scenario)
+
+
+def test_most_urgent_batch_goes_to_the_thread_that_is_free_first() -> None:
+    async def scenario() -> None:
+        gates = [threading.Semaphore(0) for _ in range(2)]
+        free = list(gates)
+        order: list[str] = []
+        inside = threading.Semaphore(0)
+
+        def held(batch: RaggedBatch) -> RaggedBatch:
+            if free:
+                gate = free.pop()
+                inside.release()
+                assert gate.acquire(timeout=LIMIT_S)
+            return batch
+
+        queue = make_queue(max_in_flight=2)
+        with working(queue, 2, [Named("held", held)]) as team:
+            for name in "xy":
+                queue.offer(make_work(name))
+                assert await asyncio.to_thread(inside.acquire, timeout=LIMIT_S)
+            for name, priority, deadline_s in (
+                ("c", 0, 90.0),
+                ("b", 0, 50.0),
+                ("d", -1, 20.0),
+                ("a", 1, 95.0),
+            ):
+                queue.offer(make_work(name, priority=priority, deadline_s=deadline_s))
+            gates[0].release()  # one thread stays busy
+            await team.finish(5)
+            order = [names(job) for job in team.jobs]
+            gates[1].release()
+            await team.finish(6)
+        assert order[1:] == ["a", "b", "c", "d"]
+
+    in_loop(scenario)
