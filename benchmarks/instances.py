@@ -116,7 +116,10 @@ def measure(plan: Plan, home: Path) -> list[Row]:
     with _pipeline(plan, home) as data:
         for number in range(plan.rounds):
             for side in plan.sides[:: -1 if number % 2 else 1]:
-                with yaml_file(plan.workload.name, _changed(data, side, plan.cores)) as path, service(path) as server:
+                with (
+                    yaml_file(plan.workload.name, _changed(data, side, plan.cores)) as path,
+                    service(path) as server,
+                ):
                     bodies = plan.workload.bodies()
                     measure_cell(server, Load(clients=_WARM_CLIENTS), bodies, plan.seconds, 0.0)
                     for clients in plan.clients:

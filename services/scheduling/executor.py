@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
 from models.ragged import RaggedBatch
+from models.runtimes.cuda_streams import use_own_stream
 from services.errors import RequestError
 from services.scheduling.deadlines import too_late
 from services.scheduling.job import Job
@@ -102,6 +103,8 @@ class Executor(Generic[Payload]):
     # ---- a model thread ----
 
     def _work(self) -> None:
+        if len(self._threads) > 1:
+            use_own_stream()
         while (job := self._queue.take()) is not None:
             if job.is_late:
                 self._finish(job, too_late())

@@ -13,22 +13,20 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True, eq=False)
 class Taken(Generic[Payload]):
-    """The jobs that have left the batcher, and the condition that model threads wait on.
-
-    The work queue's lock guards all fields.
+    """The jobs that have left the batcher, and the model threads that wait for jobs.
 
     Attributes:
-        wake: a condition of the work queue's lock.
+        lock: the work queue's lock, which guards all other fields.
         ready: the jobs that model threads run next.
         in_flight: the number of unfinished batches, except calls that have taken longer than the horizon.
-        sleeping: the number of model threads that wait for a job.
+        sleeping: a held lock for each model thread that waits for a job, the last one to sleep last.
     """
 
     max_in_flight: int
-    wake: threading.Condition
+    lock: threading.Lock
     ready: "deque[Job[Payload]]" = field(default_factory=deque)
     in_flight: int = 0
-    sleeping: int = 0
+    sleeping: list[threading.Lock] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
@@ -47,11 +45,20 @@ class Taken(Generic[Payload]):
 
     def sleep(self) -> None:
         """Release the lock and wait until another thread wakes this one up."""
-        self.sleeping += 1
-        self.wake.wait()
+        until_woken = threading.Lock()
+        until_woken.acquire()
+        self.sleeping.append(until_woken)
+        self.lock.release()
+        try:
+            until_woken.acquire()
+        finally:
+            self.lock.acquire()
 
     def wake_up(self) -> None:
-        """Wake one of the sleeping model threads up, if there is one."""
+        """Wake the model thread that fell asleep last, if any sleeps.
+
+        Its core still has the models' weights and code in its caches. A condition wakes the thread that has slept
+        longest, so that the threads would take turns even if one alone could do all the work.
+        """
         if self.sleeping:
-            self.sleeping -= 1
-            self.wake.notify()
+            self.sleeping.pop().release()

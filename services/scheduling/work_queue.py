@@ -61,7 +61,7 @@ class WorkQueue(Generic[Payload]):
             promises=promises,
             horizon_s=horizon_s,
         )
-        self._taken: Taken[Payload] = Taken(max_in_flight, threading.Condition(self._lock))
+        self._taken: Taken[Payload] = Taken(max_in_flight, self._lock)
         self.is_closed = False
 
     @property
@@ -82,7 +82,7 @@ class WorkQueue(Generic[Payload]):
     @property
     def sleeping(self) -> int:
         """The number of model threads that wait for a job."""
-        return self._taken.sleeping
+        return len(self._taken.sleeping)
 
     @property
     def in_flight(self) -> int:

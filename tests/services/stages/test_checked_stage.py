@@ -1,4 +1,6 @@
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -135,3 +137,23 @@ def test_unchanged_arrays_are_writable_again_after_the_stage() -> None:
     assert result.requests["user.history"] is history
     assert result.offsets is given.offsets
     assert result.candidates["score"].flags.writeable
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["on model threads", "on I/O threads"])
+def test_only_calls_of_a_stage_that_waits_overlap(waits: bool) -> None:
+    inside = threading.Lock()
+    meeting = threading.Barrier(2, timeout=20)
+
+    def stage(batch: RaggedBatch) -> RaggedBatch:
+        if waits:
+            meeting.wait()  # passes only if two calls overlap
+            return batch
+        assert inside.acquire(blocking=False), "two calls at once"
+        try:
+            return batch.adding(candidates={"more": np.zeros(batch.candidate_count)})
+        finally:
+            inside.release()
+
+    checked = CheckedStage("mine", stage, item_count=100, is_ranked=False, waits=waits)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(lambda _: checked(batch()), range(40)))) == 40

@@ -1,5 +1,7 @@
 """The cache of encoded histories stays within its memory budget."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,3 +33,21 @@ def test_entries_stay_within_the_limit_and_the_least_recently_used_is_evicted(
             if entry is not None:
                 model[key] = model.pop(key)
         assert (len(held), held.held_bytes) == (len(model), sum(model.values()))
+
+
+def test_entries_and_bytes_agree_after_concurrent_use() -> None:
+    cache = LruBytes(20_000)
+    evicted = []
+
+    def use(thread: int) -> None:
+        random = np.random.default_rng(thread)
+        for _ in range(400):
+            key = b"%d" % random.integers(60)
+            if cache.get(key) is None:
+                evicted.append(cache.put(key, np.zeros(random.integers(1, 200), dtype=np.float32)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
+    remaining = [entry for key in range(60) if (entry := cache.get(b"%d" % key)) is not None]
+    assert cache.held_bytes == sum(entry.nbytes + 300 for entry in remaining) <= 20_000
+    assert len(cache) == len(remaining)

@@ -1,6 +1,7 @@
 """The history cache keeps the scores, changes the key with each event, and bounds its memory and the error in ages."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,12 @@ def test_pipeline_with_a_cache_for_such_a_model_is_a_config_error(tmp_path: Path
     assert any("has no value 'encoded_history'" in fault for fault in check_artifacts(config, tmp_path))
     with pytest.raises(ConfigError, match="leave out history_cache"):
         load_release(config, tmp_path, ["ranker"])
+
+
+def test_threads_that_share_the_cache_get_the_scores_without_it(world: World) -> None:
+    cached = world.scorer(Counts(), max_bytes=1 << 12)  # so small that entries are evicted all the time
+    batches = [at(make_batch([5, 9], [3, seed % 8], seed), NOW_S) for seed in range(8)] * 6
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda batch: cached.scores(batch, "score"), batches))
+    for batch, result in zip(batches, results, strict=True):
+        np.testing.assert_allclose(result, world.plain.scores(batch, "score"), rtol=1e-5, atol=1e-5)
