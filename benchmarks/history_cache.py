@@ -17,15 +17,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import torch
-
 from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.wide_ranker import write_wide_ranker
 from benchmarks.cases.workloads import WORKLOADS, Workload
-from models.architectures import build_architecture
-from models.artifact import Artifact, write_artifact
+from models.artifact import Artifact
 from models.errors import ModelError
 from models.ragged import RaggedBatch
-from models.training.export import ONNX, weight_writer
 from services.errors import ConfigError
 from services.paths import home_directory
 from services.stages.features import load_definitions
@@ -33,7 +30,6 @@ from services.stages.scoring.history_cache import HistoryCacheConfig, LruBytes, 
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelConfig, ModelScorer
 
-WIDE = {"width": 256, "heads": 8, "layers": 6, "hidden": 1024}
 _BATCHES = 8
 _MAX_BYTES = 1 << 30
 
@@ -68,7 +64,7 @@ def measure(workload: Workload, home: Path, sizes: Sequence[int], seconds: float
     costs = []
     with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
         wide = Path(folder) / "wide"
-        _write_wide(wide, Artifact.load(ranker))
+        write_wide_ranker(wide, Artifact.load(ranker))
         for name, root in (("ranker", ranker), ("wide", wide)):
             model = ModelConfig(artifact=str(root))
             plain = ModelScorer(model, maker.catalogue, home)
@@ -105,20 +101,6 @@ def _cost(
     cache = cached.entries
     without, all_missed, all_hit = (median(side) for side in samples)
     return HistoryCost(name, size, without, all_missed, all_hit, cache.held_bytes / len(cache))
-
-
-def _write_wide(root: Path, artifact: Artifact) -> None:
-    """Write a wider and deeper ranker that reads the artifact's inputs."""
-    torch.manual_seed(0)
-    module = build_architecture({**artifact.architecture, **WIDE}).eval()
-    write_artifact(
-        root,
-        name="wide",
-        signature=artifact.signature,
-        weights=ONNX,
-        write_files=weight_writer(module, artifact.signature),
-        architecture=module.options.model_dump(mode="json"),
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

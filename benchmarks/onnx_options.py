@@ -10,6 +10,7 @@ repeat gives a ratio to the defaults with as many threads. The figures are media
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from typing import Any
 
 from benchmarks.cases.batches import BatchMaker
 from benchmarks.cases.workloads import WORKLOADS
+from benchmarks.harness.meters.memory import proportional_mib
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.cpu_flags import cpu_flags
@@ -141,19 +143,14 @@ def _load(root: Path, config: OnnxConfig, barrier: Barrier, results: Any) -> Non
 
     artifact = Artifact.read(root)
     barrier.wait(_START_LIMIT_S)
-    before_mib, started_s = _memory_mib(), time.perf_counter()
+    before_mib, started_s = proportional_mib(os.getpid()), time.perf_counter()
     runtime = load_runtime(root, artifact, config)
     load_ms = (time.perf_counter() - started_s) * 1e3
     barrier.wait(_START_LIMIT_S)
-    memory_mib = _memory_mib() - before_mib
+    memory_mib = proportional_mib(os.getpid()) - before_mib
     barrier.wait(_START_LIMIT_S)
     results.put((load_ms, memory_mib))
     del runtime
-
-
-def _memory_mib() -> float:
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
 
 
 def table(calls: Sequence[Call], loads: Sequence[Load]) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.errors import AutoscaleError
 from services.autoscaling.spec import needed_profiles, spec_of
+from services.config.instances import model_threads
 from services.config.pipeline import PipelineConfig
+from services.config.placement import placements
 from services.deployment.check import Preflight
 from services.releases.configured import content_differences
 from services.releases.staging import ReleaseFolder
@@ -16,10 +18,11 @@ from services.stores import store_fault
 def scaling_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about autoscaling and calls.
 
-    They report a policy that does the same as a simpler one, an objective that cannot be reached, and a unit
-    whose capacity is limited by its calls in flight.
+    They report a policy that does the same as a simpler one, an objective that cannot be reached, a unit whose capacity
+    is limited by its calls in flight, and a unit with instances that its profile does not include.
     """
-    scaling, limited = pipeline.config.autoscaling, _call_warnings(pipeline)
+    scaling = pipeline.config.autoscaling
+    limited = [*_call_warnings(pipeline), *_instance_warnings(pipeline.config)]
     if scaling is None:
         return limited
     kind = scaling.policy.kind
@@ -103,6 +106,18 @@ def training_warnings(config: PipelineConfig, home: Path) -> list[str]:
     return [
         f"deltas: training reads the catalogue without its deltas ({count} in {home / config.deltas_folder}); fold "
         f"them into the catalogue first, with `rankway catalogue compact`"
+    ]
+
+
+def _instance_warnings(config: PipelineConfig) -> list[str]:
+    """Return a warning for each unit that has several model threads and a profile."""
+    return [
+        f"units.{unit}.profile: policies, planner and simulator count a replica as one model thread, and a replica of "
+        f"{unit} has {threads}, so they ask for more replicas than it needs; use instances: 1 and more replicas if they "
+        f"size this unit"
+        for unit in config.units
+        if (threads := model_threads(config, unit)) > 1
+        and any(placement.profile is not None for placement in placements(config, unit))
     ]
 
 

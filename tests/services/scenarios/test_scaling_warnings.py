@@ -17,7 +17,7 @@ PROFILED = {"units": {"main": {"profile": "main.json"}, "scorer": {"profile": "s
 SLO = {"autoscaling": {"policy": {"kind": "slo"}, "p99_ms": 400}}
 
 
-def warnings_of(home: Path, *changes: Mapping[str, Any]) -> list[str]:
+def warnings_of(home: Path, *changes: Mapping[str, Any], about: str = "max_calls_in_flight") -> list[str]:
     for unit, batch_ms in (("main", 1.0), ("scorer", 40.0)):
         once = Timing(
             requests=1, candidates=200, p50_ms=batch_ms, p99_ms=batch_ms, mean_ms=batch_ms, runs=100
@@ -31,7 +31,7 @@ def warnings_of(home: Path, *changes: Mapping[str, Any]) -> list[str]:
         document = merged(document, change)
     (home / "pipeline.yaml").write_text(yaml.safe_dump(document))
     said = scaling_warnings(Preflight(load_config(home / "pipeline.yaml"), home))
-    return [line for line in said if "max_calls_in_flight" in line]
+    return [line for line in said if about in line]
 
 
 @pytest.mark.parametrize("scaling", [{}, SLO], ids=["fixed", "slo"])
@@ -57,3 +57,13 @@ def test_does_not_warn_for_a_pipeline_of_one_unit(tmp_path: Path) -> None:
     del document["units"]["scorer"]
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(document))
     assert scaling_warnings(Preflight(load_config(tmp_path / "pipeline.yaml"), tmp_path)) == []
+
+
+def test_warns_if_a_profile_does_not_include_the_instances(tmp_path: Path) -> None:
+    two = {"models": {"ranker": {"instances": 2}}}
+    (line,) = warnings_of(tmp_path, PROFILED, two, about="model thread")
+    assert line.startswith(
+        "units.scorer.profile: policies, planner and simulator count a replica as one model thread"
+    )
+    assert warnings_of(tmp_path, two, about="model thread") == []
+    assert warnings_of(tmp_path, PROFILED, about="model thread") == []

@@ -24,7 +24,7 @@ KINDS = {
     "onnx, parallel": {"kind": "onnx", "threads": 2, "execution_mode": "parallel"},
     "torch": {"kind": "torch"},
     "torchscript": {"kind": "torchscript"},
-    "openvino": {"kind": "openvino", "threads": 2, "streams": 2},
+    "openvino": {"kind": "openvino", "threads": 2, "streams": 2, "shapes": "dynamic"},
 }
 LENGTHS = st.fixed_dictionaries(
     {
