@@ -113,8 +113,7 @@ def _instance_warnings(config: PipelineConfig) -> list[str]:
     """Return a warning for each unit that has several model threads and a profile."""
     return [
         f"units.{unit}.profile: policies, planner and simulator count a replica as one model thread, and a replica of "
-        f"{unit} has {threads}, so they ask for more replicas than it needs; use instances: 1 and more replicas if they "
-        f"size this unit"
+        f"{unit} has {threads}, so they ask for too many replicas; use instances: 1 if they size this unit"
         for unit in config.units
         if (threads := model_threads(config, unit)) > 1
         and any(placement.profile is not None for placement in placements(config, unit))

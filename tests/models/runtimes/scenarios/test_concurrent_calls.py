@@ -1,7 +1,9 @@
 """Runtimes that allow several instances: threads that call one loaded model get the scores of calls one by one."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from models.training.export import ONNX, weight_writer
 from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
 
 THREADS = 4
-KINDS = {
+KINDS: Mapping[str, Mapping[str, Any]] = {
     "onnx": {"kind": "onnx"},
     "onnx, 2 threads": {"kind": "onnx", "threads": 2},
     "onnx, io_binding": {"kind": "onnx", "io_binding": True},
