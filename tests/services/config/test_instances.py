@@ -78,7 +78,7 @@ def test_instances_that_do_not_fit_are_refused_with_the_remedy(config: PipelineC
 
 
 def test_cpus_of_a_pool_count_in_that_pool() -> None:
-    pools = {"pools": {"small": {"cpus": 4}}}
+    pools = {"pools": {"small": {"cpus": 4, "memory_gib": 8}}}
     unit = {"units": {"main": {"cpus": 4, "pools": {"small": {"cpus": 1}}}}}
     config = config_of(merged(merged(pools, unit), {"models": {"ranker": {"instances": 2}}}))
     with pytest.raises(ConfigError, match=r"got units\.main\.pools\.small\.cpus: 1; raise it to 2"):
