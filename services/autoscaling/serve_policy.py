@@ -71,9 +71,20 @@ class PipelinePolicy:
         self._guarded = _Guarded(make)
 
     def __call__(self, contexts: dict[Any, Any]) -> tuple[dict[Any, int], dict[Any, dict[str, Any]]]:
-        """Return the target replica counts, by Serve's deployment ids."""
+        """Return the target replica counts, by Serve's deployment ids.
+
+        A pool that stays empty is left out if its unit has replicas in another pool. Serve starts a replica of every
+        listed deployment that has none but had calls in the last 30 s, even if its target is 0. An emptied pool would
+        be started and stopped again and again in that time.
+        """
         targets = self._guarded.targets({each.name: context for each, context in contexts.items()})
-        return {each: targets[each.name] for each in contexts}, {}
+        in_use = {_unit(name) for name, target in targets.items() if target}
+        stays_empty = {
+            each
+            for each, context in contexts.items()
+            if targets[each.name] == context.target_num_replicas == 0 and _unit(each.name) in in_use
+        }
+        return {each: targets[each.name] for each in contexts if each not in stays_empty}, {}
 
 
 class UnitPolicy:
@@ -98,6 +109,11 @@ class UnitPolicy:
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
         """Return the deployment's target replica count."""
         return self._guarded.targets({self._name: context})[self._name], {}
+
+
+def _unit(deployment: str) -> str:
+    """Return the unit of the deployment ``<unit>@<pool>`` or ``<unit>``."""
+    return deployment.partition("@")[0]
 
 
 def policy_arguments(config: Any, profiles: Mapping[Any, Any]) -> dict[str, Any]:
