@@ -45,6 +45,7 @@ class LimitedState(Generic[State]):
         up_s: by ``<unit>@<pool>``, when the target last went up.
         down_s: by ``<unit>@<pool>``, when the target last went down.
         busy_s: by unit, the last time at which it had work.
+        weights: by unit, the last split over its pools.
     """
 
     inner: State
@@ -52,6 +53,7 @@ class LimitedState(Generic[State]):
     up_s: Mapping[str, float] = field(default_factory=dict)
     down_s: Mapping[str, float] = field(default_factory=dict)
     busy_s: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Limited(Generic[State]):
@@ -77,7 +79,7 @@ class Limited(Generic[State]):
     def decide(
         self, now_s: float, observation: Observation, state: LimitedState[State]
     ) -> Decision[LimitedState[State]]:
-        """Return the policy's decision within the limits. Without usable metrics the targets stay."""
+        """Return the policy's decision within the limits. Without usable metrics the targets and weights stay."""
         missing = self._unusable(observation)
         if missing:
             return self._unchanged(observation, state, missing)
@@ -102,9 +104,8 @@ class Limited(Generic[State]):
                     f"{name} {target} -> {replicas[key]}, because {why}; the policy wanted: {wish.reasons[key]}"
                 )
         targets = {str(key): number for key, number in replicas.items()}
-        return Decision(
-            replicas, reasons, LimitedState(wish.state, targets, up_s, down_s, busy_s), weights=wish.weights
-        )
+        after = LimitedState(wish.state, targets, up_s, down_s, busy_s, wish.weights)
+        return Decision(replicas, reasons, after, weights=wish.weights)
 
     def _unusable(self, observation: Observation) -> str:
         if not observation.age_s <= self._stale_after_s:
@@ -126,7 +127,8 @@ class Limited(Generic[State]):
             seen = observation.units.get(key)
             last = state.targets.get(str(key), placed.initial_replicas if seen is None else seen.target)
             replicas[key] = min(max(int(last), placed.min_replicas), placed.max_replicas)
-        return Decision(replicas, {key: f"{key} stays at {n}: {why}" for key, n in replicas.items()}, state)
+        reasons = {key: f"{key} stays at {n}: {why}" for key, n in replicas.items()}
+        return Decision(replicas, reasons, state, weights=state.weights)
 
     def _busy_s(
         self, now_s: float, observation: Observation, state: LimitedState[State]

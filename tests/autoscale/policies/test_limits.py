@@ -16,17 +16,19 @@ from tests.autoscale.policies.pipelines import ALONE, CPU, GPU, INGRESS, POOLS, 
 
 
 class Wanting:
-    """A policy that always wants the same replicas."""
+    """A policy that always wants the same replicas and the same split over pools."""
 
-    def __init__(self, replicas: Mapping[Key, int]) -> None:
+    def __init__(self, replicas: Mapping[Key, int], weights: Mapping[str, float] | None = None) -> None:
         self.replicas = replicas
+        self.weights = {} if weights is None else {"ranker": weights}
 
     def start(self) -> None:
         """Return None, because the policy has no state."""
 
     def decide(self, now_s: float, observation: Observation, state: None) -> Decision[None]:
         """Return the replicas that were passed to the constructor."""
-        return Decision(self.replicas, {key: f"{key} wants {n}" for key, n in self.replicas.items()}, state)
+        reasons = {key: f"{key} wants {n}" for key, n in self.replicas.items()}
+        return Decision(self.replicas, reasons, state, weights=self.weights)
 
 
 def bounded(spec: PipelineSpec, **bounds: dict[str, int]) -> PipelineSpec:
@@ -102,6 +104,15 @@ def test_without_usable_metrics_the_targets_stay(observation: Observation) -> No
     held = Limited(Wanting({CPU: 9}), bounded(ALONE), LimitsConfig()).decide(5, observation, state)
     assert held.replicas == {CPU: 4}
     assert held.reasons[CPU].startswith("ranker@cpu stays at 4: ")
+
+
+def test_without_usable_metrics_the_split_over_pools_stays() -> None:
+    wants = Wanting({INGRESS: 1, CPU: 1, GPU: 2}, {"cpu": 0.1, "gpu": 0.9})
+    policy = Limited(wants, bounded(POOLS), LimitsConfig())
+    observation = observed(main_cpu=seen(1), ranker_cpu=seen(1), ranker_gpu=seen(2))
+    state = policy.decide(0, observation, policy.start()).state
+    held = policy.decide(5, dataclasses.replace(observation, age_s=61), state)
+    assert held.weights == {"ranker": {"cpu": 0.1, "gpu": 0.9}}
 
 
 def test_state_survives_pickle_and_json() -> None:
