@@ -11,17 +11,18 @@ Lasting misses increase the load, and so does a backlog that the requested repli
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from autoscale.capacity.prices import price, room
-from autoscale.capacity.sizing import CandidateCapacity, Sizing
+from autoscale.capacity.sizing import Sizing
 from autoscale.policies.base import UnitObservation
+from autoscale.policies.lane_pools import LanePools
 from autoscale.policies.lanes import Lane, LaneDecision, LaneState, reason_of, weights_of
-from autoscale.policies.mix import Mix, PoolOption, changed, handed_over
+from autoscale.policies.mix import Mix, PoolOption
 from autoscale.policies.signals.demand import shares_behind
 from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
 from autoscale.policies.signals.load import LaneLoad, with_backlog, with_misses
 from autoscale.policies.signals.misses import MissState, lasting, raised
+from autoscale.policies.signals.overdue import Awaited, awaited, patience_s
 from autoscale.policies.signals.windows import WindowState, heightened, mean, panicked, sampled
 from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
@@ -29,31 +30,6 @@ from autoscale.spec import Key, PipelineSpec
 _SETTLED = 0.9
 """A unit is settled if this share of its target is ready. A large unit always has some replica that is being
 replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pools:
-    """A lane's pools now: for each, the observation and a replica's capacity."""
-
-    lane: Lane
-    observed: list[UnitObservation]
-    capacities: list[CandidateCapacity]
-
-    @property
-    def arriving_per_s(self) -> float:
-        return sum(unit.arriving_candidates_per_s for unit in self.observed)
-
-    @property
-    def ready_per_s(self) -> float:
-        """The ready replicas' capacity, in candidates/s."""
-        pairs = zip(self.observed, self.capacities, strict=True)
-        return sum(unit.ready * capacity.per_s for unit, capacity in pairs)
-
-    @property
-    def target_per_s(self) -> float:
-        """The capacity, in candidates/s, of all requested replicas, including those that are starting."""
-        pairs = zip(self.observed, self.capacities, strict=True)
-        return sum(unit.target * capacity.per_s for unit, capacity in pairs)
 
 
 class LaneSizer:
@@ -99,7 +75,8 @@ class LaneSizer:
             misses: the whole pipeline's misses.
             derived_per_s: the load that the ingress passes on, in candidates/s. 0 if the policy does not couple units.
         """
-        config, pools = self._config, self._pools(lane, seen)
+        config, waits = self._config, _waits(now_s, lane, seen, before)
+        pools = self._pools(lane, seen).without(self._overdue(now_s, waits))
         window = before.window or heightened(WindowState(), now_s, pools.target_per_s, config.down_window_s)
         window = sampled(window, now_s, pools.arriving_per_s, config.window_s)
         short_per_s = mean(window, now_s, config.panic_window_s)
@@ -118,26 +95,29 @@ class LaneSizer:
         )
         window = heightened(window, now_s, load.down * (1 + config.hysteresis), config.down_window_s)
         options = self._options(pools)
-        mix = self._mix(pools, options, load.up, window.highest[0][1])
+        mix = pools.mix(options, load.up, window.highest[0][1], self._saving)
         return LaneDecision(
             replicas=dict(zip(lane.keys, mix, strict=True)),
-            reasons=self._reasons(pools, options, mix, load),
+            reasons=self._reasons(seen, pools, options, mix, load),
             weights=weights_of(lane, mix, pools.observed, options) if len(lane.keys) > 1 else {},
             arriving_per_s=short_per_s,
             window=window,
             forecast=forecast_state,
             misses=misses,
+            waits=waits,
         )
 
-    def _pools(self, lane: Lane, seen: Mapping[Key, UnitObservation]) -> _Pools:
+    def _pools(self, lane: Lane, seen: Mapping[Key, UnitObservation]) -> LanePools:
         observed_ = [seen[key] for key in lane.keys]
         requests = sum(unit.arriving_requests_per_s for unit in observed_)
         candidates = sum(unit.arriving_candidates_per_s for unit in observed_)
         size = candidates / requests if requests > 0 else float(self._spec.candidates_per_request)
         shares = shares_behind(self._spec, lane.unit, seen)
-        return _Pools(lane, observed_, [self._sizing.capacity(key, size, shares) for key in lane.keys])
+        return LanePools(lane, observed_, [self._sizing.capacity(key, size, shares) for key in lane.keys])
 
-    def _panicked(self, now_s: float, window: WindowState, short_per_s: float, pools: _Pools) -> WindowState:
+    def _panicked(
+        self, now_s: float, window: WindowState, short_per_s: float, pools: LanePools
+    ) -> WindowState:
         least_per_s = min(capacity.per_s for capacity in pools.capacities)
         limit = self._config.panic_threshold * max(pools.ready_per_s, least_per_s)
         return panicked(window, now_s, short_per_s, limit, self._config.window_s)
@@ -165,7 +145,7 @@ class LaneSizer:
                 load, why = predicted, f"are forecast within {horizon_s:.0f} s"
         return LaneLoad(load, load, why), state
 
-    def _raised(self, now_s: float, pools: _Pools, misses: MissState) -> MissState:
+    def _raised(self, now_s: float, pools: LanePools, misses: MissState) -> MissState:
         capacity_per_s = pools.ready_per_s
         ready = sum(unit.ready for unit in pools.observed)
         return raised(
@@ -184,7 +164,7 @@ class LaneSizer:
         provisioning_s = pool.provisioning_s if pool is not None else 0.0
         return provisioning_s + self._placed[key].profile.startup_s + self._spec.decision_interval_s
 
-    def _options(self, pools: _Pools) -> list[PoolOption]:
+    def _options(self, pools: LanePools) -> list[PoolOption]:
         usable = any(capacity.feasible for capacity in pools.capacities)
         options = []
         for key, capacity in zip(pools.lane.keys, pools.capacities, strict=True):
@@ -195,18 +175,32 @@ class LaneSizer:
             options.append(PoolOption(capacity.per_s, self._prices[key], placed.min_replicas, most))
         return options
 
-    def _mix(self, pools: _Pools, options: list[PoolOption], up: float, down: float) -> Mix:
-        target = tuple(unit.target for unit in pools.observed)
-        wanted = changed(target, up, max(up, down), options, self._saving)
-        if len(options) == 1:
-            return wanted
-        return handed_over(wanted, target, tuple(unit.ready for unit in pools.observed), up, options)
-
-    def _reasons(self, pools: _Pools, options: list[PoolOption], mix: Mix, load: LaneLoad) -> dict[Key, str]:
+    def _reasons(
+        self,
+        seen: Mapping[Key, UnitObservation],
+        pools: LanePools,
+        options: list[PoolOption],
+        mix: Mix,
+        load: LaneLoad,
+    ) -> dict[Key, str]:
         lane = pools.lane
         share_s = self._sizing.shares_s[lane.unit] * self._config.aim
-        columns = zip(lane.keys, pools.observed, mix, options, pools.capacities, strict=True)
+        columns = zip(lane.keys, mix, options, pools.capacities, strict=True)
         return {
-            key: reason_of(lane, key, unit.target, number, load, capacity, option.per_s, share_s)
-            for key, unit, number, option, capacity in columns
+            key: reason_of(lane, key, seen[key].target, number, load, capacity, option.per_s, share_s)
+            + ("; replicas requested there do not come" if key in pools.overdue else "")
+            for key, number, option, capacity in columns
         }
+
+    def _overdue(self, now_s: float, waits: Mapping[Key, Awaited]) -> set[Key]:
+        return {key for key, wait in waits.items() if now_s - wait.since_s > patience_s(self._horizon_s(key))}
+
+
+def _waits(
+    now_s: float, lane: Lane, seen: Mapping[Key, UnitObservation], before: LaneState
+) -> dict[Key, Awaited]:
+    """Return the waits for replicas in a lane with several pools. Without another pool there is no alternative."""
+    if len(lane.keys) == 1:
+        return {}
+    waits = {key: awaited(before.waits.get(key), now_s, seen[key]) for key in lane.keys}
+    return {key: wait for key, wait in waits.items() if wait is not None}

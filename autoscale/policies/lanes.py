@@ -5,7 +5,7 @@ splits units over pools.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoscale.capacity.sizing import CandidateCapacity
 from autoscale.policies.base import UnitObservation
@@ -13,6 +13,7 @@ from autoscale.policies.mix import Mix, PoolOption
 from autoscale.policies.signals.forecast import ForecastState
 from autoscale.policies.signals.load import LaneLoad
 from autoscale.policies.signals.misses import MissState
+from autoscale.policies.signals.overdue import Awaited
 from autoscale.policies.signals.windows import WindowState
 from autoscale.spec import Key, PipelineSpec
 
@@ -37,11 +38,13 @@ class LaneState:
     Attributes:
         window: the recent load. None before the first decision.
         since_up_s: by key, the time since more replicas were last requested.
+        waits: by key, the wait for replicas that do not answer yet.
     """
 
     window: WindowState | None
     forecast: ForecastState
     since_up_s: Mapping[Key, float]
+    waits: Mapping[Key, Awaited] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class LaneDecision:
         window: the recent load.
         forecast: None if the policy makes no forecasts.
         misses: the whole pipeline's misses.
+        waits: by key, the wait for replicas that do not answer yet.
     """
 
     replicas: Mapping[Key, int]
@@ -64,6 +68,7 @@ class LaneDecision:
     window: WindowState
     forecast: ForecastState | None
     misses: MissState
+    waits: Mapping[Key, Awaited]
 
 
 def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:

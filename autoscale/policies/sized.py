@@ -15,6 +15,7 @@ from autoscale.policies.signals.coupling import derived_per_s, learnt_ratios
 from autoscale.policies.signals.demand import demanded, missed_share, shed_share
 from autoscale.policies.signals.forecast import ForecastConfig, ForecastState
 from autoscale.policies.signals.misses import MISSED, MissState, missed
+from autoscale.policies.signals.overdue import Awaited
 from autoscale.policies.signals.windows import WindowState
 from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
@@ -31,6 +32,7 @@ class SizedState:
         ratios: by unit, its candidates relative to the candidates that arrive at the ingress.
         misses: recent misses.
         last_s: the last decision's time.
+        waits: by ``<unit>@<pool>``, the wait for replicas that do not answer yet.
     """
 
     windows: Mapping[str, WindowState] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class SizedState:
     ratios: Mapping[str, float] = field(default_factory=dict)
     misses: MissState = field(default_factory=MissState)
     last_s: float | None = None
+    waits: Mapping[str, Awaited] = field(default_factory=dict)
 
 
 class SizedPolicy:
@@ -99,6 +102,7 @@ class SizedPolicy:
             ratios=ratios,
             misses=misses,
             last_s=now_s,
+            waits={str(key): wait for lane in decided for key, wait in lane.waits.items()},
         )
         return Decision(
             replicas,
@@ -124,6 +128,7 @@ def _lane_state(now_s: float, lane: Lane, state: SizedState) -> LaneState:
         window=state.windows.get(lane.name),
         forecast=state.forecasts.get(lane.name, ForecastState()),
         since_up_s={key: now_s - state.up_s.get(str(key), -math.inf) for key in lane.keys},
+        waits={key: state.waits[str(key)] for key in lane.keys if str(key) in state.waits},
     )
 
 
