@@ -11,6 +11,7 @@ from ray import serve
 
 from services.config.pipeline import PipelineConfig
 from services.config.units import HttpConfig
+from services.deployment.local_nodes import check_local_nodes
 from services.deployment.serve_config import serve_config
 from services.deployment.start_errors import StartError, start_error
 from services.errors import StartFailed
@@ -41,10 +42,11 @@ def deploy(
         Whether requests take the fast path (``services/ingress/fast_path.py``).
 
     Raises:
-        ConfigError: a shard group does not fit the cluster.
+        ConfigError: a shard group does not fit the cluster, or no node has what a replica needs.
         StartFailed: the application did not start.
     """
     check_placeable(config)
+    check_local_nodes(config)
     deploy_document(document or serve_config(config, home))
     limit_s = time.monotonic() + _STARTUP_LIMIT_S
     while True:
