@@ -190,12 +190,14 @@ class Load:
 
     Attributes:
         pause_s: seconds that each client waits before its next request.
+        candidates: how many items a request sends, the first ones of the catalogue.
         replicas: the prefixes of the request ids, one per replica that answered.
         slowest_s: the longest wait for an answer.
     """
 
     port: int
     pause_s: float = 0.0
+    candidates: int = 1
     statuses: "Counter[int]" = field(default_factory=Counter)
     replicas: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
@@ -205,7 +207,8 @@ class Load:
 
     def client(self, user: int) -> None:
         """Ask for one user until the load stops. Compare every score with the user's bias."""
-        data = rank_request({"user_id": f"u{user}", "candidates": ["item-0000"], "deadline_ms": 20_000})
+        items = [f"item-{index:04d}" for index in range(self.candidates)]
+        data = rank_request({"user_id": f"u{user}", "candidates": items, "deadline_ms": 20_000})
         try:
             while not self._stop.is_set():
                 with Connection(self.port) as connection:
@@ -229,9 +232,13 @@ class Load:
             self.slowest_s = max(self.slowest_s, waited_s)
             # The proxy's own answers have no id. They are recorded as wrong below.
             self.replicas.add(reply.headers.get("x-request-id", "").rpartition("-")[0])
-            if [item["score"] for item in answer["items"]] != [bias_of(user)]:
+            if [item["score"] for item in answer["items"]] != self._scores(user):
                 self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
             self._progress.notify_all()
+
+    def _scores(self, user: int) -> list[float]:
+        """Return the right scores of an answer with the default ``k``, best first."""
+        return [bias_of(user) + value for value in reversed(range(self.candidates))][:10]
 
     def wait_for(self, answers: int = 1, replicas: int = 1, limit_s: float = 60.0) -> None:
         """Wait for ``answers`` more answers, and until ``replicas`` replicas have answered since the start."""
@@ -249,9 +256,9 @@ class Load:
 
 
 @contextmanager
-def load(port: int, clients: int = 16, pause_s: float = 0.0) -> Iterator[Load]:
+def load(port: int, clients: int = 16, pause_s: float = 0.0, candidates: int = 1) -> Iterator[Load]:
     """Keep ``clients`` clients asking, each for its own user."""
-    asked = Load(port, pause_s)
+    asked = Load(port, pause_s, candidates)
     threads = [threading.Thread(target=asked.client, args=(user,), daemon=True) for user in range(clients)]
     for thread in threads:
         thread.start()

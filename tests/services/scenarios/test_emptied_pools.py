@@ -29,12 +29,13 @@ class Context(Seen):
 
 def applied(policy: PipelinePolicy, replicas: dict[str, int], calls: float) -> dict[str, int]:
     """Return the targets that Serve applies for ready replicas and the calls of the last 30 s."""
-    contexts = {}
+    contexts: dict[Any, Any] = {}
     for name, count in replicas.items():
         contexts[DeploymentID(name, "small")] = context = Context(count, count, calls)
         for second in range(5 * bool(count)):
             context.tell("a", 95.0 + second, stats_of(10 * second))
-    listed, _ = _apply_app_level_autoscaling_config(policy.__call__)(contexts)
+    called: Any = policy.__call__
+    listed, _ = _apply_app_level_autoscaling_config(called)(contexts)
     return {each.name: listed.get(each, context.target_num_replicas) for each, context in contexts.items()}
 
 
