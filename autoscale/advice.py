@@ -57,6 +57,24 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
     return lines
 
 
+def unpriced(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
+    """Return a line for each pool without a price, if the policy compares its price with that of another pool."""
+    if config.policy.kind != "cheapest":
+        return []
+    lines = []
+    for unit in spec.units:
+        pools = {placed.pool: spec.pools[placed.pool].price_per_hour for placed in unit.placed}
+        priced = [f"{name} {price:g}" for name, price in pools.items() if price]
+        if priced:
+            lines += [
+                f"pools.{name}.price_per_hour: not set, so cheapest takes 1 as the price of a node, for {unit.name} in "
+                f"comparison with {', '.join(priced)}; set the price"
+                for name, price in pools.items()
+                if not price
+            ]
+    return list(dict.fromkeys(lines))
+
+
 def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:
     """Return a line for each unit and pool whose capacity is limited by the calls to the next unit.
 

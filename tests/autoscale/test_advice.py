@@ -1,6 +1,6 @@
 import dataclasses
 
-from autoscale.advice import meaningless, unreachable
+from autoscale.advice import meaningless, unpriced, unreachable
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from tests.autoscale.policies.pipelines import ALONE, CHAIN, POOLS
@@ -21,6 +21,17 @@ def test_coupled_and_cheapest_are_redundant_for_one_unit_in_one_pool() -> None:
 def test_warns_that_pools_have_no_prices() -> None:
     free = {name: pool.model_copy(update={"price_per_hour": 0.0}) for name, pool in POOLS.pools.items()}
     assert "no pool has a price" in meaningless(config(), dataclasses.replace(POOLS, pools=free))["cheapest"]
+
+
+def test_warns_of_a_pool_without_a_price_beside_one_with_a_price() -> None:
+    gpu = POOLS.pools["gpu"].model_copy(update={"price_per_hour": 0.0})
+    spec = dataclasses.replace(POOLS, pools={**POOLS.pools, "gpu": gpu})
+    assert unpriced(config("cheapest"), spec) == [
+        "pools.gpu.price_per_hour: not set, so cheapest takes 1 as the price of a node, for ranker in comparison with "
+        "cpu 0.8; set the price"
+    ]
+    assert unpriced(config("cheapest"), POOLS) == []
+    assert unpriced(config("coupled"), spec) == []
 
 
 def test_predictive_is_redundant_if_replicas_start_within_the_decision_interval() -> None:
