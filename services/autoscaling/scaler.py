@@ -20,7 +20,7 @@ from services.autoscaling.metrics import ScalingMetrics
 from services.autoscaling.observations import Context, observe
 from services.autoscaling.spec import lowered
 from services.config.pipeline import PipelineConfig
-from services.config.placement import Placement, RouterConfig, all_placements
+from services.config.placement import Placement, all_placements
 from services.logs.traffic import TrafficLog
 
 State = TypeVar("State")
@@ -112,10 +112,9 @@ class Scaler(Generic[State]):
             return
         for unit in self._spec.units:
             if len(unit.placed) > 1:
-                own = [each for each in self._placed.values() if each.key.unit == unit.name]
-                # Always written, because the store may still have an earlier policy's weights.
-                weights = decision.weights.get(unit.name) or RouterConfig.from_placements(own).weights
-                post_weights(self._store, unit.name, weights)
+                # Always written, because the store may still have an earlier policy's weights. Without weights of the
+                # policy, the ingresses use the configured ones.
+                post_weights(self._store, unit.name, decision.weights.get(unit.name, {}))
         self._store.post(_STATE, pickle.dumps((self._identity, decision.state)))
 
     def _stored_state(self) -> State:

@@ -22,6 +22,7 @@ from services.ray_internals.serve import has_replicas
 from services.sharding.actors import start_group
 from services.stages.base import RemoteStage
 from services.units.ingress_replica import build_engine
+from services.units.pool_weights import PoolWeights
 from services.units.release_commands import ReleaseCommands
 from services.units.remote_ranker import RemoteRanker
 from services.units.replica import closed_on_error, group_runtimes
@@ -45,10 +46,11 @@ class IngressUnit(ReleaseCommands):
         pipeline = PipelineConfig.model_validate(config)
         replica = serve.get_replica_context().replica_id.unique_id
         remote: dict[StageName, RemoteStage] = {}
-        self._router: PoolRouter | None = None
+        self._weights: PoolWeights | None = None
         if rankers is not None:
-            self._router = PoolRouter({pool: ranker_pool(handle) for pool, handle in rankers.items()})
-            remote["ranker"] = RemoteStage("ranker", RemoteRanker(self._router))
+            router = PoolRouter({pool: ranker_pool(handle) for pool, handle in rankers.items()})
+            self._weights = PoolWeights(router.reweigh)
+            remote["ranker"] = RemoteStage("ranker", RemoteRanker(router))
         with closed_on_error(self._closing) as closing:
             group = start_group(pipeline)
             self._engine = build_engine(
@@ -59,8 +61,8 @@ class IngressUnit(ReleaseCommands):
                 load_runtime=group_runtimes(group, closing),
                 closing=closing,
             )
-            if self._router is not None and len(rankers or ()) > 1 and pipeline.autoscaling is not None:
-                closing.callback(_follow_weights(pipeline, self._router).close)
+            if self._weights is not None and len(rankers or ()) > 1 and pipeline.autoscaling is not None:
+                closing.callback(_follow_weights(pipeline, self._weights).close)
         self._app = RankApp(self._engine)
         super().__init__(self._engine.live, replica, group)
 
@@ -73,22 +75,22 @@ class IngressUnit(ReleaseCommands):
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Set the weights for the ranker's pools. Serve calls this at the start and after each change."""
-        if self._router is not None:
-            self._router.reweigh(RouterConfig.model_validate(user_config).weights)
+        """Set the configured weights of the ranker's pools. Serve calls this at the start and after each change."""
+        if self._weights is not None:
+            self._weights.configure(RouterConfig.model_validate(user_config).weights)
 
     async def __del__(self) -> None:
         """Close all parts. Serve calls this even if ``__init__`` raised."""
         self._closing.close()
 
 
-def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWeights:
-    """Update the router's weights whenever the autoscaling policy changes them. Call it inside a running event loop."""
+def _follow_weights(pipeline: PipelineConfig, weights: PoolWeights) -> FollowedWeights:
+    """Update the weights whenever the autoscaling policy changes them. Call it inside a running event loop."""
     loop = asyncio.get_running_loop()
     return FollowedWeights(
         KvStore(pipeline.name),
         pipeline.ranker_unit,
-        lambda weights: loop.call_soon_threadsafe(router.reweigh, weights),
+        lambda decided: loop.call_soon_threadsafe(weights.decide, decided),
     )
 
 

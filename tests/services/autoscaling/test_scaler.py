@@ -23,7 +23,7 @@ from services.autoscaling.serve_policy import PipelinePolicy, UnitPolicy, policy
 from services.autoscaling.spec import lowered
 from services.config.loading import validated
 from services.config.pipeline import PipelineConfig
-from services.config.placement import all_placements
+from services.config.placement import RouterConfig, all_placements, placements
 from services.deployment.serve_config import serve_config
 from tests.pipelines import SPLIT, merged, pipeline_document
 from tests.services.autoscaling.keys import MemoryKeys
@@ -182,22 +182,32 @@ TWO_POOLS: dict[str, Any] = {
 }
 
 
-def test_pool_weights_come_from_the_policy_or_else_from_the_yaml() -> None:
+@pytest.mark.parametrize("decided", [{"one": 0.9, "two": 0.1}, {}])
+def test_pool_weights_of_the_policy_are_stored_and_replace_those_of_an_earlier_one(
+    decided: dict[str, float],
+) -> None:
+    config, store = config_of(TWO_POOLS), Store()
+    store.post("weights/scorer", b'{"one": 1.0}')
     contexts = {"main": reported(1), "scorer@one": reported(1), "scorer@two": reported(3)}
+    spec, placed = lowered(config, {}), {each.deployment: each for each in all_placements(config)}
+    policy = Counting(tuple(spec.keys()), weights={"scorer": decided} if decided else {})
+    Scaler(policy, spec, placed, store).targets(contexts, 100.0)
+    assert json.loads(store.values["weights/scorer"]) == decided
 
-    def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
-        spec, store = lowered(config, {}), Store()
-        placed = {placement.deployment: placement for placement in all_placements(config)}
-        Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, store).targets(contexts, 100.0)
-        return json.loads(store.values["weights/scorer"])
 
-    decided = {"scorer": {"one": 0.9, "two": 0.1}}
-    assert weights_of(config_of(TWO_POOLS), decided) == decided["scorer"]
-    assert weights_of(config_of(TWO_POOLS), {}) == {"one": 1.0, "two": 1.0}
-    weighted = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
-    assert weights_of(config_of(TWO_POOLS, weighted), {}) == {"one": 5.0, "two": 1.0}
-    without_replicas = {"units": {"scorer": {"pools": {"one": {"replicas": 0}, "two": {"replicas": 0}}}}}
-    assert weights_of(config_of(TWO_POOLS, without_replicas), {}) == {"one": 1.0, "two": 1.0}
+@pytest.mark.parametrize(
+    ("placed", "weights"),
+    [
+        ({}, {"one": 1, "two": 1}),
+        ({"one": {"weight": 5}}, {"one": 5, "two": 1}),
+        ({"one": {"replicas": 0}, "two": {"replicas": 0}}, {"one": 1, "two": 1}),
+    ],
+)
+def test_configured_pool_weights_are_those_of_the_yaml_or_else_the_replicas(
+    placed: dict[str, Any], weights: dict[str, float]
+) -> None:
+    config = config_of(TWO_POOLS, {"units": {"scorer": {"pools": placed}}})
+    assert RouterConfig.from_placements(placements(config, "scorer")).weights == weights
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])

@@ -102,7 +102,7 @@ def test_only_the_cpu_pool_works_until_it_is_full(spilled: Spilled) -> None:
     before = [seen for at_s, seen in spilled.report.changes if at_s < spill_s]
     assert before[-1]["target"]["cpu"] == CPU_MOST
     for seen in before:
-        assert (seen["target"]["gpu"], seen["alive"]["gpu"], seen["weights"]["gpu"]) == (0, 0, 0)
+        assert (seen["target"]["gpu"], seen["alive"]["gpu"], seen["weights"].get("gpu", 0)) == (0, 0, 0)
     answered = spilled.requests(0, spill_s)
     assert answered["cpu"] > 0
     assert answered["gpu"] == 0
@@ -111,9 +111,9 @@ def test_only_the_cpu_pool_works_until_it_is_full(spilled: Spilled) -> None:
 def test_calls_move_to_the_gpu_pool_once_its_replicas_are_ready(spilled: Spilled) -> None:
     changes, spill_s = spilled.report.changes, spilled.first_s("gpu", 1)
     ready_s = next(at_s for at_s, seen in changes if seen["ready"]["gpu"])
-    moved_s = next(at_s for at_s, seen in changes if seen["weights"]["gpu"] > 0.5)
+    moved_s = next(at_s for at_s, seen in changes if seen["weights"].get("gpu", 0) > 0.5)
     assert spill_s < ready_s <= moved_s < spilled.report.marks["fall"]
-    assert all(seen["weights"]["gpu"] == 0 for at_s, seen in changes if at_s < ready_s)
+    assert all(seen["weights"].get("gpu", 0) == 0 for at_s, seen in changes if at_s < ready_s)
     answered = spilled.requests(moved_s + 1, spilled.report.marks["fall"])  # weights are read once a second
     assert answered["gpu"] > answered["cpu"]
 

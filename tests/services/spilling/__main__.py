@@ -39,7 +39,7 @@ def main(home: Path, port: int, gpus: int) -> Report:
                 watcher.mark("peak")
                 with load(port, CROWD, CROWD_PAUSE_S, CANDIDATES) as crowd:
                     watcher.wait_for(lambda now: now.ready["gpu"] > 0, LIMIT_S)
-                    watcher.wait_for(lambda now: now.weights["gpu"] > 0.5, LIMIT_S)
+                    watcher.wait_for(lambda now: now.weights.get("gpu", 0) > 0.5, LIMIT_S)
                     crowd.wait_for(500)
             watcher.mark("fall")
             watcher.wait_for(lambda now: now.alive["gpu"] == 0 and now.free_gpus == now.gpus, LIMIT_S)
