@@ -1,5 +1,8 @@
-"""The mix over pools if the replicas of one pool do not come."""
+"""The mix over pools: missing replicas, and noise around the limit of a pool."""
 
+import dataclasses
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -61,3 +64,20 @@ def test_pool_is_used_again_once_its_replicas_come(shortage: Shortage) -> None:
         asked = shortage.step({INGRESS: load, CPU: load})
         assert capacity_per_s(shortage) >= load
     assert asked == {INGRESS: asked[INGRESS], CPU: 1, GPU: NEEDED_GPUS}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_around_the_limit_of_the_cheap_pool_does_not_empty_and_fill_the_other(seed: int) -> None:
+    dear = POOLS.pools["gpu"].model_copy(update={"price_per_hour": 40.0})
+    spec = dataclasses.replace(POOLS, pools={**POOLS.pools, "gpu": dear})
+    most, random = 8, Random(seed)
+    policy = make_policy(
+        config("cheapest", bounds={"ranker@cpu": {"max_replicas": most}}, **NO_FORECAST), spec
+    )
+    cluster, limit, noise, gpus = Cluster(policy, spec), most * replica_per_s(POOLS, CPU), 0.0, list[int]()
+    for _ in range(720):  # an hour
+        noise = 0.9 * noise + random.gauss(0, 0.05)
+        load = limit * (1 + noise)
+        gpus.append(cluster.step({INGRESS: load, CPU: load / 2, GPU: load / 2})[GPU])
+    assert max(gpus) == 1
+    assert sum(before != after for before, after in pairwise(gpus)) <= 4
