@@ -3,10 +3,14 @@
 from collections.abc import Collection
 
 from autoscale.capacity.calls import next_unit
+from autoscale.capacity.prices import room
 from autoscale.capacity.sizing import CandidateCapacity, Sizing
 from autoscale.config import AutoscalingConfig
 from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
+
+_KEEPS_SPLIT = ("target_ongoing", "slo", "predictive", "coupled")
+"""The built-in policies that size each pool by the calls that arrive there."""
 
 
 def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
@@ -73,6 +77,26 @@ def unpriced(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
                 if not price
             ]
     return list(dict.fromkeys(lines))
+
+
+def unused(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
+    """Return a line for each pool of a unit in several pools that the policy will never use."""
+    spec, kind = config.applied_to(spec), config.policy.kind
+    lines = []
+    for unit in spec.units:
+        for placed in unit.placed if len(unit.placed) > 1 else ():
+            key = Key(unit.name, placed.pool)
+            if kind in _KEEPS_SPLIT and not placed.initial_replicas and not placed.min_replicas:
+                lines.append(
+                    f"units.{key.unit}.pools.{key.pool}: starts without a replica and gets no calls, because {kind} "
+                    f"does not change the split over the pools; use the policy cheapest, or set replicas"
+                )
+            if kind == "cheapest" and not room(spec, key):
+                lines.append(
+                    f"pools.{key.pool}.memory_gib: a replica of {key} takes {placed.profile.memory_mib:.0f} MiB, so "
+                    f"cheapest never uses the pool, got {spec.pools[key.pool].memory_gib:g}; describe larger nodes"
+                )
+    return lines
 
 
 def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:

@@ -101,8 +101,9 @@ def _per_node(placement: Placement) -> int:
     for name, (has, takes) in limits.items():
         if takes > has:
             raise SpecError(
-                f"a replica of {placement.deployment} needs {takes:g} {name}, but a node of pool {placement.key.pool} "
-                f"has {has:g}; lower {name} under units.{placement.key.unit}, or describe larger nodes under pools"
+                f"units.{placement.key.unit}: a replica of {placement.deployment} needs {takes:g} {name}, but a node "
+                f"of pool {placement.key.pool} has {has:g}; lower the unit's {name}, or describe larger nodes under "
+                f"pools.{placement.key.pool}"
             )
     return int(min((has / takes for has, takes in limits.values() if takes), default=_MOST_REPLICAS))
 

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from autoscale.advice import call_limited, meaningless, sizing_of, unpriced, unreachable
+from autoscale.advice import call_limited, meaningless, sizing_of, unpriced, unreachable, unused
 from autoscale.errors import AutoscaleError
 from services.autoscaling.spec import needed_profiles, spec_of
 from services.config.instances import model_threads
@@ -18,9 +18,9 @@ from services.stores import store_fault
 def scaling_warnings(pipeline: Preflight) -> list[str]:
     """Return warnings about autoscaling and calls.
 
-    They report a policy that does the same as a simpler one, a pool without a price, an objective that cannot be
-    reached, a unit whose capacity is limited by its calls in flight, and a unit with instances that its profile does
-    not include.
+    They report a policy that does the same as a simpler one, a pool that is never used or has no price, an objective
+    that cannot be reached, a unit whose capacity is limited by its calls in flight, and a unit with instances that its
+    profile does not include.
     """
     scaling = pipeline.config.autoscaling
     limited = [*_call_warnings(pipeline), *_instance_warnings(pipeline.config)]
@@ -29,7 +29,8 @@ def scaling_warnings(pipeline: Preflight) -> list[str]:
     kind = scaling.policy.kind
     why = meaningless(scaling, pipeline.spec).get(kind)
     repeated = [] if why is None else [f"autoscaling.policy.kind: {kind} adds nothing here: {why}"]
-    return [*repeated, *unpriced(scaling, pipeline.spec), *unreachable(scaling, pipeline.spec), *limited]
+    found = [line for advise in (unused, unpriced, unreachable) for line in advise(scaling, pipeline.spec)]
+    return [*repeated, *found, *limited]
 
 
 def idle_policies(pipeline: Preflight) -> dict[str, str]:

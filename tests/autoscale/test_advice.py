@@ -1,6 +1,6 @@
 import dataclasses
 
-from autoscale.advice import meaningless, unpriced, unreachable
+from autoscale.advice import meaningless, unpriced, unreachable, unused
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from tests.autoscale.policies.pipelines import ALONE, CHAIN, POOLS
@@ -32,6 +32,21 @@ def test_warns_of_a_pool_without_a_price_beside_one_with_a_price() -> None:
     ]
     assert unpriced(config("cheapest"), POOLS) == []
     assert unpriced(config("coupled"), spec) == []
+
+
+def test_warns_of_a_pool_that_the_policy_never_uses() -> None:
+    front, ranker = POOLS.units
+    cpu, gpu = ranker.placed
+    empty = dataclasses.replace(ranker, placed=(cpu, dataclasses.replace(gpu, initial_replicas=0)))
+    spec = dataclasses.replace(POOLS, units=(front, empty))
+    (line,) = unused(config("slo"), spec)
+    assert line.startswith("units.ranker.pools.gpu: starts without a replica and gets no calls, because slo ")
+    assert unused(config("slo"), POOLS) == unused(config("cheapest"), spec) == []
+    small = {**POOLS.pools, "gpu": POOLS.pools["gpu"].model_copy(update={"memory_gib": 0.25})}
+    assert unused(config("cheapest"), dataclasses.replace(spec, pools=small)) == [
+        "pools.gpu.memory_gib: a replica of ranker@gpu takes 500 MiB, so cheapest never uses the pool, got 0.25; "
+        "describe larger nodes"
+    ]
 
 
 def test_predictive_is_redundant_if_replicas_start_within_the_decision_interval() -> None:

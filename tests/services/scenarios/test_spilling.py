@@ -198,7 +198,8 @@ def changes_of(simulation: Simulation) -> list[Change]:
 
 def turns_of(changes: list[Change]) -> dict[str, float]:
     """Return when the CPU pool was first full, and when GPU replicas were first and no longer wanted, in this order."""
-    first_s, last_s = {}, {}
+    first_s: dict[tuple[str, int], float] = {}
+    last_s: dict[tuple[str, int], float] = {}
     for at_s, pool, number in changes:
         first_s.setdefault((pool, number), at_s)
         last_s[pool, number] = at_s
