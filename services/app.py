@@ -20,6 +20,7 @@ from services.ingress.asgi import Receive, Scope, Send
 from services.ingress.engine import Engine
 from services.ingress.http import RankApp
 from services.paths import home_directory
+from services.ray_internals.fewest_calls import IMPORT_PATH as FEWEST_CALLS
 from services.sharding.actors import group_options
 from services.sharding.group import ShardGroup
 from services.sharding.processes import ProcessLauncher
@@ -131,8 +132,16 @@ def deployment_options(placement: Placement, args: PipelineArgs) -> dict[str, An
         "max_surge_percent": _SURGE_PERCENT,
         "ray_actor_options": placement.actor_options(),
         "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
+        **_router_options(placement, args),
         **group_options(args.config, placement),
     }
+
+
+def _router_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
+    """Return Serve's options for the choice of a replica. HAProxy chooses that of the ingress."""
+    if placement.key.unit == args.config.ingress_unit:
+        return {}
+    return {"request_router_config": {"request_router_class": FEWEST_CALLS}}
 
 
 def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:

@@ -46,6 +46,18 @@ CANARIES = (
     "ray.serve._private.router:CurrentLoopRouter._asyncio_router",
     "ray.serve._private.router:AsyncioRouter.request_router",
     "ray.serve._private.request_router.request_router:RequestRouter.curr_replicas",
+    # The choice of a replica.
+    *(
+        f"ray.serve._private.request_router.pow_2_router:PowerOfTwoChoicesRequestRouter.{name}"
+        for name in (
+            "initialize_state",
+            "on_send_request",
+            "on_request_completed",
+            "on_new_queue_len_info",
+            "decrement_queue_len_cache",
+            "curr_replicas",
+        )
+    ),
     # Serve's client.
     "ray.serve.context:_get_global_client",
     f"{CLIENT}.deploy_apps",

@@ -4,7 +4,7 @@
 - A request to an ingress goes to the replica with the fewest connections, in turn among equals. This is HAProxy's
   leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``).
 - A call to a unit behind the ingress goes to the less busy of two random replicas, by number of calls. This is
-  Serve's power of two choices. Queue lengths are exact here, while each Serve handle caches them.
+  Serve's power of two choices. Queue lengths are exact here, while an ingress replica knows only its own calls.
 """
 
 import numpy as np
