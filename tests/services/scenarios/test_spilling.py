@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
@@ -152,10 +152,14 @@ def test_gpus_are_held_by_the_replicas_of_their_pool_and_released(spilled: Spill
     assert not sources["cpu"] & sources["gpu"]
 
 
-def test_no_pool_flaps(spilled: Spilled) -> None:
-    gpu = [number for _, pool, number in spilled.decisions if pool == "gpu"]
-    directions = [after > before for before, after in zip([0, *gpu], gpu, strict=False)]
-    assert [up for up, _ in groupby(directions)] == [True, False]
+def test_gpu_pool_is_filled_and_emptied_once(spilled: Spilled) -> None:
+    decided = [number for _, pool, number in spilled.decisions if pool == "gpu"]
+    targets = [number for number, _ in groupby(seen["target"]["gpu"] for _, seen in spilled.report.changes)]
+    for numbers in ([0, *decided], targets):
+        assert numbers[0] == numbers[-1] == 0
+        most = numbers.index(max(numbers))
+        assert all(before < after for before, after in pairwise(numbers[: most + 1])), numbers
+        assert all(before > after for before, after in pairwise(numbers[most:])), numbers
 
 
 def test_simulator_spills_and_returns_like_the_service_on_the_recorded_arrivals(spilled: Spilled) -> None:
