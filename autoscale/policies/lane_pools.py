@@ -66,21 +66,21 @@ class LanePools:
         wanted = changed(target, up, max(up, down), options, saving)
         if len(options) == 1:
             return wanted
-        if self.overdue:
-            possible = [
-                replace(
-                    option, min_replicas=min(option.min_replicas, n), max_replicas=min(option.max_replicas, n)
-                )
-                if key in self.overdue
-                else option
-                for key, option, n in zip(self.lane.keys, options, ready, strict=True)
-            ]
-            mix = handed_over(
-                changed(target, up, max(up, down), possible, saving), target, ready, up, possible
-            )
-            columns = zip(self.lane.keys, mix, wanted, ready, options, strict=True)
-            return tuple(
-                max(n, min(free, has + 1), option.min_replicas) if key in self.overdue else n
-                for key, n, free, has, option in columns
-            )
-        return handed_over(wanted, target, ready, up, options)
+        if not self.overdue:
+            return handed_over(wanted, target, ready, up, options)
+        possible = [
+            _at_most(option, count) if key in self.overdue else option
+            for key, option, count in zip(self.lane.keys, options, ready, strict=True)
+        ]
+        mix = handed_over(changed(target, up, max(up, down), possible, saving), target, ready, up, possible)
+        columns = zip(self.lane.keys, mix, wanted, ready, options, strict=True)
+        return tuple(
+            max(number, min(free, has + 1), option.min_replicas) if key in self.overdue else number
+            for key, number, free, has, option in columns
+        )
+
+
+def _at_most(option: PoolOption, count: int) -> PoolOption:
+    return replace(
+        option, min_replicas=min(option.min_replicas, count), max_replicas=min(option.max_replicas, count)
+    )
