@@ -1,17 +1,22 @@
-"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): each rank runs some consecutive layers.
+"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): each rank runs some of the layers.
 
 A rank loads only its own layers, and sends its activations to the next rank. A batch is cut into micro-batches, so that
-a rank works on one micro-batch while the next rank works on the previous one. ``stage_of`` builds a rank's stage.
-``runtime`` moves activations between ranks.
+a rank works on one micro-batch while the next rank works on the previous one.
+
+The layers are cut into more stages than ranks. A micro-batch passes the ranks in several rounds, and each rank runs one
+stage in each round, as in Megatron's interleaved schedule (Narayanan et al. 2021, arXiv:2104.04473). At the start and
+the end a rank then waits for a short stage, not for all layers of another rank.
+
+``build_stages`` builds a rank's stages. ``runtime`` moves activations between ranks.
 """
 
 from models.architectures.base import Architecture
-from models.runtimes.pipeline.base import PipelineStage
+from models.runtimes.pipeline.base import RankStages
 from models.signature import Signature
 
 
-def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) -> PipelineStage:
-    """Return one rank's stage.
+def build_stages(module: Architecture, signature: Signature, rank: int, ranks: int) -> RankStages:
+    """Return one rank's stages.
 
     Args:
         module: the module, without weights.
@@ -26,13 +31,13 @@ def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) 
     from models.architectures.sequence_classifier import SequenceClassifier
 
     if isinstance(module, HistoryRanker):
-        from models.runtimes.pipeline.history import HistoryStage
+        from models.runtimes.pipeline.history import HistoryStages
 
-        return HistoryStage(module, signature, rank, ranks)
+        return HistoryStages(module, signature, rank, ranks)
     if isinstance(module, SequenceClassifier):
-        from models.runtimes.pipeline.hugging_face import HuggingFaceStage
+        from models.runtimes.pipeline.hugging_face import HuggingFaceStages
 
-        return HuggingFaceStage(module, rank, ranks)
+        return HuggingFaceStages(module, rank, ranks)
     raise ValueError(
         "the model has no layers to divide among the ranks of a pipeline; use runtime.kind: onnx or torch"
     )

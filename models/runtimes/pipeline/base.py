@@ -11,18 +11,23 @@ FEWEST_ROWS = 32
 """Minimum activation rows in a micro-batch. Fewer rows are not faster, because reading the weights dominates."""
 
 
+MOST_ROUNDS = 8
+"""Maximum rounds. With more rounds ranks wait less for the first and last parts, but exchange more messages."""
+
+
 @dataclass(frozen=True)
 class MicroBatch:
     """A part of a batch. Each stage computes the part in one step.
 
     Attributes:
         shape: activation shape between any two stages.
-        work: maps incoming activations to outgoing activations. The first stage gets None. The last stage returns
-            scores, or None if this part has no scores.
+        work: runs one of this rank's stages, given the stage's round and the incoming activations. Returns the
+            outgoing activations. The first stage gets None. The last stage returns scores, or None if this part has no
+            scores.
     """
 
     shape: tuple[int, ...]
-    work: Callable[[Tensor | None], Tensor | None]
+    work: Callable[[int, Tensor | None], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,21 @@ class Schedule:
     axis: int = 0
 
 
-class PipelineStage(Protocol):
-    """One rank's part of a model."""
+class RankStages(Protocol):
+    """One rank's stages of a model, one for each round in which a micro-batch passes the ranks.
+
+    Attributes:
+        rounds: number of stages.
+    """
+
+    rounds: int
 
     def owns(self, name: str) -> bool:
-        """Return whether this stage needs the tensor with this name in the whole module's state."""
+        """Return whether these stages need the tensor with this name in the whole module's state."""
         ...
 
     def ready(self) -> None:
-        """Prepare the module to run this stage only. Call this after the stage's tensors are loaded."""
+        """Prepare the module to run these stages only. Call this after the stages' tensors are loaded."""
         ...
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
@@ -66,20 +77,20 @@ class PipelineStage(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's share of a module: some layers, and submodules outside the layers.
+    """One rank's share of a module: some runs of layers, and submodules outside the layers.
 
     Submodules that are neither in the layers nor in ``before`` or ``beside`` run after the last layer.
 
     Attributes:
         path: dotted name of the layer list.
-        layers: indices of this rank's layers.
+        stages: indices of this rank's layers, one run of consecutive layers for each round.
         total: number of layers in the module.
         before: names of submodules that run before the layers.
         beside: names of submodules that the layers on all ranks use.
     """
 
     path: str
-    layers: range
+    stages: tuple[range, ...]
     total: int
     before: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -87,24 +98,25 @@ class Share:
     @property
     def is_first(self) -> bool:
         """Whether this rank runs the submodules before the layers."""
-        return self.layers.start == 0
+        return self.stages[0].start == 0
 
     @property
     def is_last(self) -> bool:
         """Whether this rank runs the submodules after the layers."""
-        return self.layers.stop == self.total
+        return self.stages[-1].stop == self.total
 
     def owns(self, name: str) -> bool:
         """Return whether this rank needs the named tensor."""
         if name.startswith(f"{self.path}."):
-            return int(name.removeprefix(f"{self.path}.").partition(".")[0]) in self.layers
+            layer = int(name.removeprefix(f"{self.path}.").partition(".")[0])
+            return any(layer in layers for layers in self.stages)
         if _is_in(name, self.before):
             return self.is_first
         return self.is_last or _is_in(name, self.beside)
 
 
-def share_of(layers: nn.ModuleList, rank: int, ranks: int) -> range:
-    """Return the indices of one rank's layers. All ranks get about the same layer bytes.
+def stages_of(layers: nn.ModuleList, ranks: int) -> list[tuple[range, ...]]:
+    """Return each rank's stages, as indices of layers. All ranks get about the same layer bytes.
 
     Submodules before and after the layers do not count: an embedding lookup takes almost no time, and the ranks should
     take equally long.
@@ -112,7 +124,30 @@ def share_of(layers: nn.ModuleList, rank: int, ranks: int) -> range:
     Raises:
         ValueError: there are fewer layers than ranks.
     """
-    return cut([sum(p.numel() * p.itemsize for p in layer.parameters()) for layer in layers], ranks)[rank]
+    return distribute([sum(p.numel() * p.itemsize for p in layer.parameters()) for layer in layers], ranks)
+
+
+def distribute(sizes: Sequence[int], ranks: int) -> list[tuple[range, ...]]:
+    """Distribute layers over ranks in the most rounds, up to ``MOST_ROUNDS``, that give no rank more than one round.
+
+    Args:
+        sizes: the layers' sizes.
+        ranks: number of ranks.
+
+    Returns:
+        Each rank's run of layers in each round.
+
+    Raises:
+        ValueError: there are fewer layers than ranks.
+    """
+    most_rounds = max(1, min(MOST_ROUNDS, len(sizes) // ranks))
+    choices = [cut(sizes, rounds * ranks) for rounds in range(most_rounds, 0, -1)]
+    shares = [[tuple(choice[rank::ranks]) for rank in range(ranks)] for choice in choices]
+
+    def heaviest(share: list[tuple[range, ...]]) -> int:
+        return max(sum(sizes[layer] for run in stages for layer in run) for stages in share)
+
+    return min(shares, key=heaviest)  # the first one of equally good choices has the most rounds
 
 
 def cut(sizes: Sequence[int], ranks: int) -> list[range]:

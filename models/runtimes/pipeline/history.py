@@ -11,14 +11,14 @@ from torch import Tensor
 
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.layers import TransformerLayer, layers_of
-from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, share_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, stages_of
 from models.signature import Signature
 
 _PATH = "layers"
 _AFTER = ("score_norm", "score_proj")
 
 
-class HistoryStage:
+class HistoryStages:
     """Some layers of a history ranker. Each layer processes the history first, and then the candidates."""
 
     def __init__(self, module: HistoryRanker, signature: Signature, rank: int, ranks: int) -> None:
@@ -27,12 +27,14 @@ class HistoryStage:
         Raises:
             ValueError: there are fewer layers than ranks.
         """
-        layers = share_of(module.layers, rank, ranks)
+        stages = stages_of(module.layers, ranks)[rank]
         names = [name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))]
         before = tuple(name for name in names if name not in {_PATH, *_AFTER})
-        self._share = Share(_PATH, layers, len(module.layers), before)
+        self.rounds = len(stages)
+        self._share = Share(_PATH, stages, len(module.layers), before)
         self._module = module
-        self._layers = list(layers_of(module.layers))[layers.start : layers.stop]
+        layers = list(layers_of(module.layers))
+        self._stages = [layers[run.start : run.stop] for run in stages]
         self._candidate_input = next(spec.name for spec in signature.inputs if spec.per_candidate)
 
     def owns(self, name: str) -> bool:
@@ -48,7 +50,7 @@ class HistoryStage:
         chunks, count = inputs[self._candidate_input].shape[:2]
         axis = 0 if chunks > count else 1
         width = self._module.options.width
-        batch = _Batch(self._module, self._layers, self._share, inputs, axis)
+        batch = _Batch(self._module, self._stages, self._share, inputs, axis)
         parts = [MicroBatch((requests, 1 + longest, width), batch.encode)]
         for start, length in runs((chunks, count)[axis], (count, chunks)[axis], micro_batches):
             shape = (length, count, width) if axis == 0 else (chunks, length, width)
@@ -62,47 +64,49 @@ class _Batch:
     def __init__(
         self,
         module: HistoryRanker,
-        layers: list[TransformerLayer],
+        stages: list[list[TransformerLayer]],
         share: Share,
         inputs: Mapping[str, Tensor],
         axis: int,
     ) -> None:
-        self._module, self._layers, self._share = module, layers, share
+        self._module, self._stages, self._share = module, stages, share
         self._inputs, self._axis = inputs, axis
-        self._past: Tensor | None = None
+        self._past: list[Tensor] = []
         self._present: Tensor | None = None
         self._candidates: Tensor | None = None
 
-    def encode(self, history: Tensor | None) -> Tensor | None:
-        """Store the history's keys and values, and return the history after these layers.
+    def encode(self, round_: int, history: Tensor | None) -> Tensor | None:
+        """Store the history's keys and values in a round's layers, and return the history after these layers.
 
         The last stage returns None, because no layer follows.
         """
         if history is None:
             history = self._module.embed_history(self._inputs)
-        is_last = self._share.is_last
-        encoded, history = self._module.encode_through(self._layers, history, is_last=is_last)
-        self._past = encoded[self._inputs["chunk_of"]]
+        is_last = self._is_last(round_)
+        encoded, history = self._module.encode_through(self._stages[round_], history, is_last=is_last)
+        self._past.append(encoded[self._inputs["chunk_of"]])
         self._present = self._module.kept_of(self._inputs, encoded.dtype)
         return None if is_last else history
 
-    def score(self, start: int, length: int, candidates: Tensor | None) -> Tensor:
-        """Pass a run of candidates through these layers. The last stage returns scores, the others activations.
+    def score(self, start: int, length: int, round_: int, candidates: Tensor | None) -> Tensor:
+        """Pass a run of candidates through a round's layers. The last stage returns scores, the others activations.
 
         Args:
             start: index of the run's first element, along the cut axis.
             length: number of elements.
+            round_: the round.
             candidates: the previous stage's activations, or None at the first stage.
         """
         if candidates is None:
             if self._candidates is None:
                 self._candidates = self._module.embed_candidates(self._inputs)
             candidates = self._candidates.narrow(self._axis, start, length)
-        assert self._past is not None and self._present is not None, (
-            "the history goes through the stages first"
-        )
-        past, present = self._past, self._present
+        assert self._present is not None, "the history goes through the stages first"
+        past, present = self._past[round_], self._present
         if self._axis == 0:
             past, present = past.narrow(0, start, length), present.narrow(0, start, length)
-        activations = self._module.score_through(self._layers, candidates, past, present)
-        return self._module.scores_of(activations) if self._share.is_last else activations
+        activations = self._module.score_through(self._stages[round_], candidates, past, present)
+        return self._module.scores_of(activations) if self._is_last(round_) else activations
+
+    def _is_last(self, round_: int) -> bool:
+        return self._share.is_last and round_ + 1 == len(self._stages)

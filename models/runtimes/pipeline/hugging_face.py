@@ -4,14 +4,14 @@ The layer list is cut to this rank's layers. In all ranks but the first, the sub
 activations from the previous rank. In all ranks but the last, the forward ends after this rank's last layer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from models.architectures.sequence_classifier import SequenceClassifier
-from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, share_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, stages_of
 
 
 class _ForwardEnded(Exception):
@@ -25,7 +25,7 @@ class _ForwardEnded(Exception):
         self.activations = activations
 
 
-class HuggingFaceStage:
+class HuggingFaceStages:
     """Some layers of an encoder. The first rank also has the embeddings, the last rank the head."""
 
     def __init__(self, module: SequenceClassifier, rank: int, ranks: int) -> None:
@@ -47,7 +47,9 @@ class HuggingFaceStage:
             raise ValueError("the model has no list of layers; use runtime.kind: onnx or torch")
         before = tuple(children[: children.index(holder)])
         beside = () if holder == list_name else (holder,)
-        self._share = Share(list_name, share_of(layers, rank, ranks), len(layers), before, beside)
+        self._share = Share(list_name, stages_of(layers, ranks)[rank], len(layers), before, beside)
+        self.rounds = len(self._share.stages)
+        self._layers: list[nn.ModuleList] = []
         self._received: Tensor | None = None
 
     def owns(self, name: str) -> bool:
@@ -57,17 +59,18 @@ class HuggingFaceStage:
     def ready(self) -> None:
         """Remove other ranks' layers, and hook the forward to the previous and the next rank."""
         share = self._share
-        parent, _, name = share.path.rpartition(".")
         whole = self._module.get_submodule(share.path)
         assert isinstance(whole, nn.ModuleList)
-        own = whole[share.layers.start : share.layers.stop]
-        setattr(self._module.get_submodule(parent), name, own)
-        if not share.is_first:
-            for path in share.before:
-                self._module.get_submodule(path).forward = self._received_activations
-            own[0].register_forward_pre_hook(self._replace_input, with_kwargs=True)
-        if not share.is_last:
-            own[-1].register_forward_hook(_end_forward)
+        self._layers = [whole[layers.start : layers.stop] for layers in share.stages]
+        self._use(0)
+        for path in share.before:
+            part = self._module.get_submodule(path)
+            part.forward = partial(self._received_or, part.forward)
+        for round_, layers in enumerate(self._layers):
+            if round_ or not share.is_first:
+                layers[0].register_forward_pre_hook(self._replace_input, with_kwargs=True)
+            if round_ + 1 < self.rounds or not share.is_last:
+                layers[-1].register_forward_hook(_end_forward)
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
         """Return the pairs, cut into runs."""
@@ -78,23 +81,30 @@ class HuggingFaceStage:
             parts.append(MicroBatch((length, tokens, self._width), partial(self._run_pairs, own)))
         return Schedule(parts, (pairs,))
 
-    def _run_pairs(self, inputs: Mapping[str, Tensor], received: Tensor | None) -> Tensor:
+    def _use(self, round_: int) -> None:
+        """Make the module's layer list that of a round."""
+        parent, _, name = self._share.path.rpartition(".")
+        setattr(self._module.get_submodule(parent), name, self._layers[round_])
+
+    def _run_pairs(self, inputs: Mapping[str, Tensor], round_: int, received: Tensor | None) -> Tensor:
         self._received = received
+        self._use(round_)
         try:
             scores: Tensor = self._module(inputs)
         except _ForwardEnded as ended:
             return ended.activations
         return scores
 
-    def _received_activations(self, *_: Any, **__: Any) -> Tensor:
-        assert self._received is not None, "a later rank receives activations first"
-        return self._received
+    def _received_or(self, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return the received activations. Without any, in the first stage, call ``forward``."""
+        return forward(*args, **kwargs) if self._received is None else self._received
 
     def _replace_input(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Pass the received activations to the first layer, even if code before it has changed them."""
+        assert self._received is not None, "only the first stage receives nothing"
         if args:
-            return (self._received_activations(), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": self._received_activations()}
+            return (self._received, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": self._received}
 
 
 def _end_forward(_layer: nn.Module, _args: Any, output: Any) -> None:

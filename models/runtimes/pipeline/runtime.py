@@ -6,6 +6,7 @@ serve the next batch.
 """
 
 import logging
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from models.artifact import Artifact
 from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes.accelerate import refuse_others
 from models.runtimes.kinds.accelerate import AccelerateConfig
-from models.runtimes.pipeline import stage_of
-from models.runtimes.pipeline.base import PipelineStage, Schedule
+from models.runtimes.pipeline import build_stages
+from models.runtimes.pipeline.base import RankStages, Schedule
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
 from models.signature import Inputs
@@ -47,8 +48,8 @@ class PipelineRuntime:
         try:
             with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
                 module = build_architecture(artifact.architecture).eval().requires_grad_(False)
-            self._stage = stage_of(module, artifact.signature, self._rank, self._ranks)
-            _load(module, path, self._stage, config, self._device)
+            self._stages = build_stages(module, artifact.signature, self._rank, self._ranks)
+            _load(module, path, self._stages, config, self._device)
         except (ArtifactError, SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise misfit(path, artifact, error) from error
         self._micro_batches = config.micro_batches
@@ -66,7 +67,7 @@ class PipelineRuntime:
         with torch.inference_mode(), self._arithmetic:
             try:
                 tensors = {name: torch.from_numpy(each).to(self._device) for name, each in inputs.items()}
-                schedule = self._stage.schedule(tensors, self._micro_batches)
+                schedule = self._stages.schedule(tensors, self._micro_batches)
             except FAULTS as error:  # all ranks fail in the same way
                 raise _as_batch_failure(failure(inputs, error)) from error
             links = _Links(self._group, self._rank, self._device)
@@ -85,23 +86,30 @@ class PipelineRuntime:
         After a failure, the ranks only exchange messages.
         """
         scores: list[Tensor] = []
-        is_last = self._rank + 1 == self._ranks
-        for number, part in enumerate(schedule.parts):
-            received = links.receive(self._rank - 1, number, part.shape) if self._rank else None
+        rounds, count = self._stages.rounds, len(schedule.parts)
+        is_last_rank = self._rank + 1 == self._ranks
+        for round_, (number, part) in product(range(rounds), enumerate(schedule.parts)):
+            step = round_ * count + number
+            received = None
+            if self._rank or round_:
+                received = links.receive((self._rank - 1) % self._ranks, step, part.shape)
             outgoing = None
             if not links.failed:
                 try:
-                    outgoing = part.work(received)
+                    outgoing = part.work(round_, received)
                 except FAULTS as error:
                     logger.warning("%s", _as_batch_failure(failure(inputs, error)))
                     links.failed = 1 + self._rank
-            if not is_last:
-                links.send(self._rank + 1, number, part.shape, outgoing)
+            if not is_last_rank:
+                links.send(self._rank + 1, step, part.shape, outgoing)
+            elif round_ + 1 < rounds:
+                links.send(0, step + count, part.shape, outgoing)
             elif outgoing is not None:
                 scores.append(outgoing)
-        if is_last:
-            links.send(0, 0, schedule.shape, None if links.failed else torch.cat(scores, dim=schedule.axis))
-        return torch.empty(0) if self._rank else links.receive(self._ranks - 1, 0, schedule.shape)
+        end = rounds * count
+        if is_last_rank:
+            links.send(0, end, schedule.shape, None if links.failed else torch.cat(scores, dim=schedule.axis))
+        return torch.empty(0) if self._rank else links.receive(self._ranks - 1, end, schedule.shape)
 
 
 class _Links:
@@ -140,7 +148,7 @@ class _Links:
 
 
 def _load(
-    module: Architecture, path: Path, stage: PipelineStage, config: AccelerateConfig, device: torch.device
+    module: Architecture, path: Path, stages: RankStages, config: AccelerateConfig, device: torch.device
 ) -> None:
     """Load this stage's tensors into the module. The other tensors take no memory.
 
@@ -153,10 +161,10 @@ def _load(
         own = {
             name: file.get_tensor(name).to(device, dtype, copy=True)
             for name, dtype in dtypes.items()
-            if stage.owns(name)
+            if stages.owns(name)
         }
     module.load_state_dict(own, strict=False, assign=True)
-    stage.ready()
+    stages.ready()
 
 
 def _as_batch_failure(error: RuntimeFailure) -> RuntimeFailure:
