@@ -3,8 +3,8 @@
 There are two kinds of traffic:
 
 - Commands and inputs go from rank 0 to the others. They use shared memory if all ranks have mapped it, otherwise gloo.
-- Within a model, ranks sum activations or pass them on. Sums on GPUs use NCCL. Sums on CPUs use shared memory if all
-  ranks have mapped it, otherwise gloo. A pipeline passes its activations on with gloo or NCCL.
+- Within a model, ranks sum activations or pass them on. On GPUs they use NCCL. On CPUs they use shared memory if all
+  ranks have mapped it, otherwise gloo.
 
 Only the wait for the next command has no time limit.
 """
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from models.runtimes.base import Transport
 from models.runtimes.deepspeed import use_group
+from models.runtimes.pipeline.messages import use_messages
+from services.sharding.activation_ring import ActivationRing
 from services.sharding.all_reduce import new_all_reduce_group
 from services.sharding.command_broadcast import CommandBroadcast
 from services.sharding.command_ring import CommandRing
@@ -82,12 +84,14 @@ class Collectives:
         )
         self._memory = _map_together(spec, memory_host)
         self._commands: CommandRing | CommandBroadcast = CommandBroadcast(self._command_group)
-        sum_group = self.model_group
+        sum_group, activations = self.model_group, None
         if self._memory is not None:
             self._commands = CommandRing(self._memory, spec.timeout_s)
             if not on_gpus:
                 sum_group = new_all_reduce_group(self._memory, spec.timeout_s)
+                activations = ActivationRing(self._memory, spec.timeout_s)
         use_group(sum_group)
+        use_messages(activations)
         dist.barrier()  # returns when all ranks have started
 
     @property

@@ -15,7 +15,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from enum import IntEnum
 
@@ -31,6 +31,8 @@ SLOTS_EACH = 2
 
 A rank that has published round n no longer reads the slots of round n - 1.
 """
+RING_SLOTS = 4
+"""Slots for a rank's activations, which only the next rank reads. With more slots it can lag further behind."""
 
 
 class RankEnded(RuntimeError):
@@ -46,6 +48,13 @@ class Channel(IntEnum):
 
     ALL_REDUCE = 0
     COMMANDS = 1
+    ACTIVATIONS = 2
+    READ_ACTIVATIONS = 3
+    """The activations that this rank has read from the previous rank's slots. The channel has no slots of its own."""
+
+
+Round = tuple[Channel, int, int]
+"""A round of a rank: the channel, the round's number and the rank."""
 
 
 class SharedMemory:
@@ -86,9 +95,12 @@ class SharedMemory:
 
     def slot_offset(self, channel: Channel, number: int, rank: int) -> int:
         """Return the offset in bytes of a rank's slot for round ``number``. Only rank 0 has slots for commands."""
-        index = number % SLOTS_EACH * self.size + rank
-        if channel is Channel.COMMANDS:
+        if channel is Channel.ALL_REDUCE:
+            index = number % SLOTS_EACH * self.size + rank
+        elif channel is Channel.COMMANDS:
             index = SLOTS_EACH * self.size + number % SLOTS_EACH
+        else:
+            index = SLOTS_EACH * (self.size + 1) + number % RING_SLOTS * self.size + rank
         return _header_bytes(self.size) + index * SLOT_BYTES
 
     def publish(self, channel: Channel, number: int) -> None:
@@ -118,13 +130,32 @@ class SharedMemory:
             RankEnded: one of the ranks has ended.
             RankSilent: one of the ranks has not finished within the limit.
         """
-        if not (behind := self._behind(channel, number, ranks)):
+        self._wait(lambda: [rank for rank in ranks if not self.is_done(channel, number, rank)], limit_s)
+
+    def wait_any(self, rounds: Sequence[Round], limit_s: float | None) -> None:
+        """Wait until one of several rounds is finished.
+
+        Raises:
+            RankEnded: any rank has ended.
+            RankSilent: none of the rounds has been finished within the limit.
+        """
+        ranks = [rank for _, _, rank in rounds]
+        ranks += [rank for rank in self.others if rank not in ranks]
+        self._wait(lambda: [] if any(self.is_done(*each) for each in rounds) else ranks, limit_s)
+
+    def is_done(self, channel: Channel, number: int, rank: int) -> bool:
+        """Return whether a rank has finished round ``number``."""
+        return self._words[self._word_index(channel, rank)] >= number
+
+    def _wait(self, awaited: Callable[[], list[int]], limit_s: float | None) -> None:
+        """Wait until ``awaited`` returns no ranks. It must never return more ranks than before."""
+        if not (behind := awaited()):
             return
         poller = select.poll()
         for rank in behind:
             poller.register(self._sockets[rank], select.POLLIN)
         started_s = time.monotonic()
-        while behind := self._behind(channel, number, behind):
+        while behind := awaited():
             if ended := self._ended.intersection(behind):
                 raise RankEnded(f"rank {min(ended)} has ended")
             waited_s = time.monotonic() - started_s
@@ -134,7 +165,7 @@ class SharedMemory:
                 os.sched_yield()  # lets the awaited rank run if cores are scarce. poll releases the GIL
                 readable = poller.poll(0)
             else:
-                readable = self._sleep(poller, channel, number, behind, limit_s and limit_s - waited_s)
+                readable = self._sleep(poller, awaited, len(behind), limit_s and limit_s - waited_s)
             for fileno, _ in readable:
                 self._drain(fileno, poller)
 
@@ -143,23 +174,18 @@ class SharedMemory:
         for each in self._sockets.values():
             each.close()
 
-    def _behind(self, channel: Channel, number: int, ranks: Collection[int]) -> list[int]:
-        return [rank for rank in ranks if self._words[self._word_index(channel, rank)] < number]
-
     def _sleep(
-        self,
-        poller: select.poll,
-        channel: Channel,
-        number: int,
-        ranks: Collection[int],
-        limit_s: float | None,
+        self, poller: select.poll, awaited: Callable[[], list[int]], count: int, limit_s: float | None
     ) -> list[tuple[int, int]]:
-        """Sleep until a socket is readable. Return at once if a rank finished before it could see the sleep flag."""
+        """Sleep until a socket is readable. Return at once if fewer than ``count`` ranks are awaited.
+
+        A rank may have finished before it could see the sleep flag.
+        """
         flag = self._word_index(len(Channel), self.rank)
         self._words[flag] = 1
         self._full_fence()  # store, then load, as in ``publish``
         try:
-            if len(self._behind(channel, number, ranks)) < len(ranks):
+            if len(awaited()) < count:
                 return []
             return poller.poll(None if limit_s is None else limit_s * 1e3 + 1)
         finally:
@@ -194,7 +220,7 @@ def _header_bytes(size: int) -> int:
 
 def total_bytes(size: int) -> int:
     """Return the mapping's size in bytes for ``size`` ranks."""
-    return _header_bytes(size) + SLOTS_EACH * (size + 1) * SLOT_BYTES
+    return _header_bytes(size) + (SLOTS_EACH * (size + 1) + RING_SLOTS * size) * SLOT_BYTES
 
 
 def is_supported() -> bool:

@@ -7,11 +7,14 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-FEWEST_ROWS = 32
-"""Minimum activation rows in a micro-batch. Fewer rows are not faster, because reading the weights dominates."""
+OVERHEAD_ROWS = 16
+"""Time to read a layer's weights for a micro-batch, in activation rows that take as long to compute.
+
+With one thread it was 13 rows for a `large` ranker of the walks, 17 for BERT-base and 21 for MiniLM (AVX-512, fp32).
+"""
 
 
-MOST_ROUNDS = 8
+MOST_ROUNDS = 12
 """Maximum rounds. With more rounds ranks wait less for the first and last parts, but exchange more messages."""
 
 
@@ -45,6 +48,43 @@ class Schedule:
     axis: int = 0
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """Chooses the number of micro-batches for a batch.
+
+    Attributes:
+        ranks: number of ranks.
+        rounds: number of stages for each rank.
+        most: maximum number of micro-batches.
+    """
+
+    ranks: int
+    rounds: int
+    most: int
+
+    def number(self, count: int, rows: int, first_rows: int = 0) -> int:
+        """Return the number of micro-batches that should take the least time.
+
+        Args:
+            count: number of elements that can be in different micro-batches.
+            rows: activation rows in each element.
+            first_rows: rows of another part, which passes the ranks before the micro-batches. 0 means none.
+        """
+        first = first_rows + OVERHEAD_ROWS if first_rows else 0
+
+        def cost(number: int) -> int:
+            """Return the time that the ranks need, in rows of one stage.
+
+            In each round a rank is busy with all parts, or waits until the longest part has passed all ranks.
+            """
+            part = -(-count // number) * rows + OVERHEAD_ROWS
+            longest = max(first, part)
+            busy = first + count * rows + number * OVERHEAD_ROWS
+            return self.rounds * max(busy, self.ranks * longest) + (self.ranks - 1) * longest
+
+        return min(range(1, max(1, min(count, self.most)) + 1), key=cost)
+
+
 class RankStages(Protocol):
     """One rank's stages of a model, one for each round in which a micro-batch passes the ranks.
 
@@ -62,12 +102,12 @@ class RankStages(Protocol):
         """Prepare the module to run these stages only. Call this after the stages' tensors are loaded."""
         ...
 
-    def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
+    def schedule(self, inputs: Mapping[str, Tensor], cutting: Cutting) -> Schedule:
         """Cut the batch into parts, without computing activations.
 
         Args:
             inputs: the inputs by name.
-            micro_batches: maximum number of micro-batches in the schedule.
+            cutting: chooses the number of micro-batches.
 
         Raises:
             KeyError: an input that all ranks need is missing.
@@ -128,7 +168,10 @@ def stages_of(layers: nn.ModuleList, ranks: int) -> list[tuple[range, ...]]:
 
 
 def distribute(sizes: Sequence[int], ranks: int) -> list[tuple[range, ...]]:
-    """Distribute layers over ranks in the most rounds, up to ``MOST_ROUNDS``, that give no rank more than one round.
+    """Distribute layers over ranks, in the number of rounds with the least time.
+
+    In each round the ranks wait for the rank with the largest stage. Of equally good numbers of rounds, the highest one
+    is chosen, up to ``MOST_ROUNDS``.
 
     Args:
         sizes: the layers' sizes.
@@ -142,12 +185,13 @@ def distribute(sizes: Sequence[int], ranks: int) -> list[tuple[range, ...]]:
     """
     most_rounds = max(1, min(MOST_ROUNDS, len(sizes) // ranks))
     choices = [cut(sizes, rounds * ranks) for rounds in range(most_rounds, 0, -1)]
-    shares = [[tuple(choice[rank::ranks]) for rank in range(ranks)] for choice in choices]
 
-    def heaviest(share: list[tuple[range, ...]]) -> int:
-        return max(sum(sizes[layer] for run in stages for layer in run) for stages in share)
+    def cost(stages: list[range]) -> int:
+        weights = [sum(sizes[layer] for layer in stage) for stage in stages]
+        return sum(max(weights[start : start + ranks]) for start in range(0, len(weights), ranks))
 
-    return min(shares, key=heaviest)  # the first one of equally good choices has the most rounds
+    stages = min(choices, key=cost)
+    return [tuple(stages[rank::ranks]) for rank in range(ranks)]
 
 
 def cut(sizes: Sequence[int], ranks: int) -> list[range]:
@@ -171,18 +215,8 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
     return [range(*pair) for pair in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
 
 
-def runs(count: int, rows: int, max_runs: int) -> list[tuple[int, int]]:
-    """Cut ``count`` elements into consecutive runs of nearly equal length, none of them empty.
-
-    Args:
-        count: number of elements, such as chunks.
-        rows: activation rows per element.
-        max_runs: maximum number of runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
-
-    Returns:
-        Each run's start and length.
-    """
-    number = max(1, min(count, max_runs, count * rows // FEWEST_ROWS))
+def runs(count: int, number: int) -> list[tuple[int, int]]:
+    """Cut elements into consecutive runs of nearly equal length. Return each run's start and length."""
     ends = [count * run // number for run in range(number + 1)]
     return [(start, end - start) for start, end in pairwise(ends)]
 

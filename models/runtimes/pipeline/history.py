@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.layers import TransformerLayer, layers_of
-from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, stages_of
+from models.runtimes.pipeline.base import Cutting, MicroBatch, Schedule, Share, runs, stages_of
 from models.signature import Signature
 
 _PATH = "layers"
@@ -44,7 +44,7 @@ class HistoryStages:
     def ready(self) -> None:
         """Do nothing: other ranks' layers are never called."""
 
-    def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
+    def schedule(self, inputs: Mapping[str, Tensor], cutting: Cutting) -> Schedule:
         """Return the history as the first part. The candidates follow, cut along the longer of their two axes."""
         requests, longest = inputs["history_mask"].shape
         chunks, count = inputs[self._candidate_input].shape[:2]
@@ -52,7 +52,9 @@ class HistoryStages:
         width = self._module.options.width
         batch = _Batch(self._module, self._stages, self._share, inputs, axis)
         parts = [MicroBatch((requests, 1 + longest, width), batch.encode)]
-        for start, length in runs((chunks, count)[axis], (count, chunks)[axis], micro_batches):
+        elements, rows = (chunks, count) if axis == 0 else (count, chunks)
+        number = cutting.number(elements, rows, first_rows=requests * (1 + longest))
+        for start, length in runs(elements, number):
             shape = (length, count, width) if axis == 0 else (chunks, length, width)
             parts.append(MicroBatch(shape, partial(batch.score, start, length)))
         return Schedule(parts, (chunks, count), axis)

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.architectures.sequence_classifier import SequenceClassifier
-from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, stages_of
+from models.runtimes.pipeline.base import Cutting, MicroBatch, Schedule, Share, runs, stages_of
 
 
 class _ForwardEnded(Exception):
@@ -72,11 +72,11 @@ class HuggingFaceStages:
             if round_ + 1 < self.rounds or not share.is_last:
                 layers[-1].register_forward_hook(_end_forward)
 
-    def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
+    def schedule(self, inputs: Mapping[str, Tensor], cutting: Cutting) -> Schedule:
         """Return the pairs, cut into runs."""
         pairs, tokens = inputs[self._module.inputs[0]].shape
         parts = []
-        for start, length in runs(pairs, tokens, micro_batches):
+        for start, length in runs(pairs, cutting.number(pairs, tokens)):
             own = {name: inputs[name].narrow(0, start, length) for name in self._module.inputs}
             parts.append(MicroBatch((length, tokens, self._width), partial(self._run_pairs, own)))
         return Schedule(parts, (pairs,))

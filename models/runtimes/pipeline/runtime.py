@@ -24,7 +24,8 @@ from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailu
 from models.runtimes.accelerate import refuse_others
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import build_stages
-from models.runtimes.pipeline.base import RankStages, Schedule
+from models.runtimes.pipeline.base import Cutting, RankStages, Schedule
+from models.runtimes.pipeline.messages import messages_of
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
 from models.signature import Inputs
@@ -33,7 +34,11 @@ logger = logging.getLogger("ray.serve")
 
 
 class PipelineRuntime:
-    """One pipeline rank. All ranks call ``run`` with the same inputs. Only rank 0 returns the scores."""
+    """One pipeline rank. All ranks call ``run`` with the same inputs. Only rank 0 returns the scores.
+
+    Attributes:
+        messages: the activations from the previous rank and to the next rank.
+    """
 
     def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig, group: ProcessGroup) -> None:
         """Load this rank's layers from the weights at ``path``. The ranks need not load at the same time.
@@ -44,7 +49,7 @@ class PipelineRuntime:
         torch.set_num_threads(config.threads)
         refuse_unbuildable(artifact)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._rank, self._ranks, self._group = dist.get_rank(group), dist.get_world_size(group), group
+        self._rank, self._ranks = dist.get_rank(group), dist.get_world_size(group)
         try:
             with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
                 module = build_architecture(artifact.architecture).eval().requires_grad_(False)
@@ -52,7 +57,8 @@ class PipelineRuntime:
             _load(module, path, self._stages, config, self._device)
         except (ArtifactError, SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise misfit(path, artifact, error) from error
-        self._micro_batches = config.micro_batches
+        self.messages = messages_of(group, self._device)
+        self._cutting = Cutting(self._ranks, self._stages.rounds, config.micro_batches)
         self._arithmetic = arithmetic_of(config.dtype, self._device.type)
         self._output = artifact.signature.outputs[0].name
 
@@ -67,84 +73,57 @@ class PipelineRuntime:
         with torch.inference_mode(), self._arithmetic:
             try:
                 tensors = {name: torch.from_numpy(each).to(self._device) for name, each in inputs.items()}
-                schedule = self._stages.schedule(tensors, self._micro_batches)
+                schedule = self._stages.schedule(tensors, self._cutting)
             except FAULTS as error:  # all ranks fail in the same way
                 raise _as_batch_failure(failure(inputs, error)) from error
-            links = _Links(self._group, self._rank, self._device)
             try:
-                scores = self._run(inputs, schedule, links)
-                links.finish()
+                scores, failed = self._run(inputs, schedule)
+                self.messages.finish()
             except RuntimeError as error:  # the base class of torch.distributed's errors
                 raise RuntimeFailure(f"a rank of the pipeline ended or does not answer: {error}") from error
-        if links.failed:
-            raise BatchFailure(f"rank {links.failed - 1} failed on its part of a batch; see its log")
+        if failed:
+            raise BatchFailure(f"rank {failed - 1} failed on its part of a batch; see its log")
         return {self._output: scores.cpu().numpy()}
 
-    def _run(self, inputs: Inputs, schedule: Schedule, links: "_Links") -> Tensor:
-        """Run all parts on this rank. Rank 0 returns the scores, which the last rank sends it.
+    def _run(self, inputs: Inputs, schedule: Schedule) -> tuple[Tensor, int]:
+        """Run all parts on this rank, in every round all parts in turn.
 
         After a failure, the ranks only exchange messages.
+
+        Returns:
+            The scores, in rank 0 only, and 0 or 1 plus the rank that failed.
         """
+        rounds, is_last_rank = range(self._stages.rounds), self._rank + 1 == self._ranks
+        counts = [prod(part.shape) for part in schedule.parts]
+        expected = counts * (len(rounds) - (self._rank == 0))
+        self.messages.expect(expected if self._rank else [*expected, prod(schedule.shape)])
         scores: list[Tensor] = []
-        rounds, count = self._stages.rounds, len(schedule.parts)
-        is_last_rank = self._rank + 1 == self._ranks
-        for round_, (number, part) in product(range(rounds), enumerate(schedule.parts)):
-            step = round_ * count + number
+        failed = 0
+        for round_, part in product(rounds, schedule.parts):
             received = None
             if self._rank or round_:
-                received = links.receive((self._rank - 1) % self._ranks, step, part.shape)
+                values, reported = self.messages.receive()
+                failed = failed or reported
+                received = None if failed else values.view(part.shape)
             outgoing = None
-            if not links.failed:
+            if not failed:
                 try:
                     outgoing = part.work(round_, received)
                 except FAULTS as error:
                     logger.warning("%s", _as_batch_failure(failure(inputs, error)))
-                    links.failed = 1 + self._rank
-            if not is_last_rank:
-                links.send(self._rank + 1, step, part.shape, outgoing)
-            elif round_ + 1 < rounds:
-                links.send(0, step + count, part.shape, outgoing)
+                    failed = 1 + self._rank
+            if not is_last_rank or round_ != rounds[-1]:
+                self.messages.send(outgoing, prod(part.shape), failed)
             elif outgoing is not None:
                 scores.append(outgoing)
-        end = rounds * count
         if is_last_rank:
-            links.send(0, end, schedule.shape, None if links.failed else torch.cat(scores, dim=schedule.axis))
-        return torch.empty(0) if self._rank else links.receive(self._ranks - 1, end, schedule.shape)
-
-
-class _Links:
-    """The messages for one batch.
-
-    Attributes:
-        failed: 1 plus the rank that failed, or 0.
-    """
-
-    def __init__(self, group: ProcessGroup, rank: int, device: torch.device) -> None:
-        self.failed = 0
-        self._group, self._rank, self._device = group, rank, device
-        self._sent: list[tuple[dist.Work, Tensor]] = []
-
-    def send(self, rank: int, tag: int, shape: tuple[int, ...], activations: Tensor | None) -> None:
-        """Start to send activations to a rank. Without activations, the message only reports the failed rank."""
-        message = torch.empty(prod(shape) + 1, device=self._device)
-        if activations is not None:
-            message[:-1].copy_(activations.reshape(-1))
-        message[-1] = self.failed
-        work = dist.isend(message, group=self._group, group_dst=rank, tag=tag)
-        assert work is not None, "both are in the group"
-        self._sent.append((work, message))
-
-    def receive(self, rank: int, tag: int, shape: tuple[int, ...]) -> Tensor:
-        """Wait for a rank's activations, which are meaningless if ``failed`` is not 0 afterwards."""
-        message = torch.empty(prod(shape) + 1, device=self._device)
-        dist.recv(message, group=self._group, group_src=rank, tag=tag)
-        self.failed = self.failed or int(message[-1])
-        return message[:-1].view(shape)
-
-    def finish(self) -> None:
-        """Wait until all messages are sent."""
-        for work, _ in self._sent:
-            work.wait()
+            result = None if failed else torch.cat(scores, dim=schedule.axis)
+            self.messages.send(result, prod(schedule.shape), failed)
+        if self._rank:
+            return torch.empty(0), failed
+        values, reported = self.messages.receive()
+        failed = failed or reported
+        return values if failed else values.view(schedule.shape), failed
 
 
 def _load(

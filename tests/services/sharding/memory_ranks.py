@@ -15,12 +15,14 @@ SHORT_S = 0.5
 
 
 class Member:
-    """One rank's sums and commands over the memory."""
+    """One rank's sums, commands and activations over the memory."""
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
+        from services.sharding.activation_ring import ActivationRing
         from services.sharding.all_reduce import SharedMemoryAllReduce
 
         self.memory = memory
+        self.ring = ActivationRing(memory, limit_s)
         self.sums, self.commands = SharedMemoryAllReduce(memory, limit_s), CommandRing(memory, limit_s)
 
     def total(self, shape: tuple[int, ...], dtype: str, seed: int) -> Any:
@@ -28,6 +30,17 @@ class Member:
         values = own_values(shape, dtype, seed, self.memory.rank)
         self.sums.allreduce([values])
         return values
+
+    def pass_on(self, counts: list[int], seed: int) -> tuple[list[Any], list[int]]:
+        """Send all messages before receiving any. Return the values and the numbers that this rank receives.
+
+        A message of fewer than 0 values reports a failed rank.
+        """
+        for count in counts:
+            values = own_values((count,), "float32", seed, self.memory.rank) if count >= 0 else None
+            self.ring.send(values, max(count, 0), 0 if count >= 0 else -count)
+        received = [self.ring.receive() for _ in counts]
+        return [values for values, _ in received], [failed for _, failed in received]
 
 
 def own_values(shape: tuple[int, ...], dtype: str, seed: int, rank: int) -> Any:
@@ -51,6 +64,9 @@ def serve_member(token: bytes, rank: int, size: int, limit_s: float, pipe: Conne
             try:
                 if action == "total":
                     pipe.send(member.total(*arguments).float().numpy().tobytes())
+                elif action == "pass_on":
+                    messages, failed = member.pass_on(*arguments)
+                    pipe.send(([digest(each.numpy().tobytes()) for each in messages], failed))
                 else:
                     command, number, payload = member.commands.receive()
                     pipe.send((command, number, digest(payload.tobytes())))
