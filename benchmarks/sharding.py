@@ -1,153 +1,69 @@
-"""Shard groups compared with one process, in one run: scores, time, memory and overhead.
+"""Shard groups compared with one process, in one run: scores, time and memory.
 
 python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2] [--equality 4]
-    [--ways tensor,pipeline] [--micro-batches 4]
+    [--ways tensor,pipeline] [--micro-batches 4] [--rounds 9]
 
 A model can be split over ranks in two ways: ``tensor`` (runtime kind deepspeed) and ``pipeline`` (kind accelerate).
 With the rank counts in ``--equality``, only scores are compared, because two cores cannot show the time that four ranks
 take.
 
-Each way to run a model has its own processes, with one thread each. Memory is the growth from loading and running the
-model.
-Anonymous memory, which the system cannot take back, is reported at its peak. Memory at rest is reported after the
-batches and includes mapped file pages. The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights
-on disk.
+Every rank and the one process have one thread. To compare times, the same processes run the model whole and split, in
+turn. A speed-up is the median of the ratios of all rounds, with the lowest and the highest. To compare memory, each way
+to run the model has its own processes. Each pipeline has a timeline, as in ``benchmarks.pipeline_timeline``. The case
+dispatch is ``benchmarks.dispatch``: Accelerate with half the weights on disk.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import dispatch
+from benchmarks.cases.shard_sides import Side, apart, sharded, whole
+from benchmarks.cases.shard_times import Times, alternate
 from benchmarks.cases.sharding_models import CASES, Case, tiny
 from benchmarks.cases.workloads import WORKLOADS
-from benchmarks.harness.meters.memory import Growth
-from models.errors import RuntimeFailure
-from models.runtimes import load_runtime
-from models.runtimes.base import GroupOptions, Runtime, group_of
-from models.runtimes.kinds.registry import runtime_config
-from models.runtimes.kinds.torch import TorchConfig
+from benchmarks.harness.meters.machine import machine
+from benchmarks.pipeline_timeline import summary
 from services.paths import home_directory
-from services.sharding.group import ShardGroup
-from services.sharding.processes import ProcessLauncher
 
-_SECONDS = 4.0
-_MOST_RUNS, _FEWEST_RUNS = 2000, 5
+_CUDA_SECONDS = 4.0
 _WAYS: dict[str, dict[str, Any]] = {"tensor": {"kind": "deepspeed"}, "pipeline": {"kind": "accelerate"}}
 _PEAK_BF16_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
-
-
-@dataclass
-class Side:
-    """The figures for one way to run a model.
-
-    Attributes:
-        scores: one array per input shape.
-        p50_ms: median time for the first shape.
-        peak_anonymous_mib: each process's peak.
-        resting_mib: each process's memory at rest.
-        refused: the reason, if the model cannot run in this way.
-    """
-
-    scores: list[NDArray[np.float32]] = field(default_factory=list)
-    p50_ms: float = 0.0
-    peak_anonymous_mib: list[float] = field(default_factory=list)
-    resting_mib: list[float] = field(default_factory=list)
-    refused: str | None = None
-
-
-def whole(case: Case, before: Case) -> Side:
-    """Run the model in this process. ``before`` is a tiny model that loads the libraries first."""
-    return _run(
-        case,
-        before,
-        lambda each: load_runtime(each.root, each.artifact, TorchConfig()),
-        [_own_pid()],
-        _SECONDS,
-    )
-
-
-def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
-    """Run the model over ranks. This process is the first rank. If `seconds` is 0, no times are measured."""
-    config = runtime_config(timeout_s=60, **options)
-    group_config = group_of(config)
-    assert group_config is not None
-    with _group(group_config) as (group, pids):
-        try:
-            return _run(
-                case, before, lambda each: group.load(each.root, each.artifact, config), pids, seconds
-            )
-        except RuntimeFailure as error:
-            return Side(refused=str(error))
-
-
-@contextmanager
-def _group(config: GroupOptions) -> Iterator[tuple[ShardGroup, list[int]]]:
-    processes = ProcessLauncher()
-    group = ShardGroup(config, processes)
-    try:
-        group.join()
-        yield group, [_own_pid(), *[each.pid for each in processes.started if each.pid is not None]]
-    finally:
-        group.close()
-
-
-def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int], seconds: float) -> Side:
-    warm_up = load(before)  # loads the libraries, which do not count as the model's memory
-    warm_up.run(before.inputs(before.shapes[0]))
-    growth = Growth(pids)
-    runtime = load(case)
-    side = Side(scores=[runtime.run(case.inputs(shape))["score"] for shape in case.shapes])
-    side.resting_mib, side.peak_anonymous_mib = growth.stop(), growth.peaks
-    if not seconds:
-        return side
-    inputs = case.inputs(case.shapes[0])
-    times: list[float] = []
-    until_s = time.perf_counter() + seconds
-    while len(times) < _FEWEST_RUNS or (time.perf_counter() < until_s and len(times) < _MOST_RUNS):
-        started_s = time.perf_counter()
-        runtime.run(inputs)
-        times.append(time.perf_counter() - started_s)
-    side.p50_ms = float(np.median(times)) * 1e3
-    return side
-
-
-def _own_pid() -> int:
-    return multiprocessing.current_process().pid or 0
-
-
-def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
-    """Call the function in a separate process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+_TIMELINE_RUNS = 9
 
 
 def compare(
-    case: Case, before: Case, ways: dict[str, dict[str, Any]], ranks: Sequence[int], equality: Sequence[int]
+    case: Case,
+    before: Case,
+    ways: dict[str, dict[str, Any]],
+    ranks: Sequence[int],
+    equality: Sequence[int],
+    rounds: int,
 ) -> list[dict[str, Any]]:
     """Return a row for one process, and a row for each way and rank count."""
-    reference = _apart(whole, case, before)
+    reference = apart(whole, case, before)
     rows = [_row(case, "whole", 1, reference, reference)]
-    for way, options in ways.items():
-        for count in (*ranks, *equality):
-            seconds = _SECONDS if count in ranks else 0.0
-            side = _apart(sharded, case, before, {**options, "shards": count}, seconds)
-            rows.append(_row(case, way, count, side, reference))
+    for count in (*ranks, *equality):
+        times = apart(alternate, case, ways, count, rounds) if count in ranks else {}
+        for way, options in ways.items():
+            side = apart(sharded, case, before, {**options, "shards": count})
+            row = _row(case, way, count, side, reference)
+            if way in times:
+                row |= _timed(times[way], times["whole"])
+            rows.append(row)
+            if way == "pipeline" and way in times:
+                row["timeline"] = summary(case, count, options["micro_batches"], _TIMELINE_RUNS)
     return rows
 
 
@@ -160,9 +76,19 @@ def _row(case: Case, way: str, ranks: int, side: Side, reference: Side) -> dict[
     row["peak_anonymous_mib"] = round(max(side.peak_anonymous_mib), 1)
     row["resting_mib"] = [round(mib, 1) for mib in side.resting_mib]
     row["resting_ratio"] = round(max(side.resting_mib) / max(reference.resting_mib), 2)
-    if side.p50_ms:
-        row |= {"p50_ms": round(side.p50_ms, 3), "speedup": round(reference.p50_ms / side.p50_ms, 2)}
     return row
+
+
+def _timed(times: Times, one_process: Times) -> dict[str, Any]:
+    speedups = times.speedups(one_process)
+    return {
+        "p50_ms": round(times.p50_ms, 3),
+        "one_process_p50_ms": round(one_process.p50_ms, 3),
+        "speedup": round(median(speedups), 2),
+        "lowest_speedup": round(speedups[0], 2),
+        "highest_speedup": round(speedups[-1], 2),
+        "rounds": len(speedups),
+    }
 
 
 def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
@@ -183,7 +109,13 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
         "kernels": {"kernel_injection": True},
         "graphs": {"cuda_graph": True},
     }.items():
-        side = _apart(sharded, case, before, {"kind": "deepspeed", "shards": 1, "dtype": "bf16", **options})
+        side = apart(
+            sharded,
+            case,
+            before,
+            {"kind": "deepspeed", "shards": 1, "dtype": "bf16", **options},
+            _CUDA_SECONDS,
+        )
         runs_per_s = 1e3 / side.p50_ms
         # Embeddings are counted as if they were multiplied.
         share = 2 * weights * pairs * tokens * runs_per_s / peak
@@ -209,7 +141,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch
     with tempfile.TemporaryDirectory() as folder:
         for name in (name for name in options.cases.split(",") if name != "dispatch"):
             case = CASES[name](home_directory(), Path(folder))
-            rows += compare(case, tiny(Path(folder), case), ways, ranks, equality)
+            rows += compare(case, tiny(Path(folder), case), ways, ranks, equality, options.rounds)
         cuda = on_cuda(Path(folder))
     cost = None
     if "dispatch" in options.cases.split(","):
@@ -237,13 +169,17 @@ def main() -> None:
     parser.add_argument("--ranks", default="2")
     parser.add_argument("--equality", default="4")
     parser.add_argument("--micro-batches", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     with _own_stdout() as out:
         rows, cost, cuda = measure(options)
         if options.json:
             dispatch_cost = None if cost is None else cost.as_dict()
-            print(json.dumps({"rows": rows, "dispatch": dispatch_cost, "cuda": cuda}, indent=1), file=out)
+            report = {"machine": machine(), "rows": rows, "dispatch": dispatch_cost, "cuda": cuda}
+            print(json.dumps(report, indent=1), file=out)
             return
+        cpu = machine()
+        print(f"{cpu['cpu']}, {cpu['cores']} cores, {', '.join(cpu['flags'])}", file=out)
         for row in rows:
             print(_line(row), file=out)
         if cost is not None:
@@ -255,10 +191,13 @@ def _line(row: dict[str, Any]) -> str:
     label = f"{row['model']:24} {row['way']:8} {row['ranks']} ranks"
     if "refused" in row:
         return f"{label}  {row['refused']}"
-    time_ms = f"{row['p50_ms']:9.2f} ms  x{row['speedup']:<5}" if "p50_ms" in row else " " * 20
+    time_ms = ""
+    if "p50_ms" in row:
+        spread = f"{row['lowest_speedup']} to {row['highest_speedup']}"
+        time_ms = f"{row['one_process_p50_ms']:.2f} / {row['p50_ms']:.2f} ms  x{row['speedup']} ({spread})  "
     resting = ", ".join(f"{mib:.1f}" for mib in row["resting_mib"])
     return (
-        f"{label}  {time_ms} difference {row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at "
+        f"{label}  {time_ms}difference {row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at "
         f"rest {resting} MiB ({row['resting_ratio']:.2f})"
     )
 

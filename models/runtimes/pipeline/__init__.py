@@ -15,7 +15,9 @@ from models.runtimes.pipeline.base import RankStages
 from models.signature import Signature
 
 
-def build_stages(module: Architecture, signature: Signature, rank: int, ranks: int) -> RankStages:
+def build_stages(
+    module: Architecture, signature: Signature, rank: int, ranks: int, most_rounds: int
+) -> RankStages:
     """Return one rank's stages.
 
     Args:
@@ -23,6 +25,7 @@ def build_stages(module: Architecture, signature: Signature, rank: int, ranks: i
         signature: the module's signature.
         rank: rank index.
         ranks: number of ranks.
+        most_rounds: maximum number of stages for each rank.
 
     Raises:
         ValueError: the module has fewer layers than ranks, or its architecture is not supported.
@@ -33,11 +36,11 @@ def build_stages(module: Architecture, signature: Signature, rank: int, ranks: i
     if isinstance(module, HistoryRanker):
         from models.runtimes.pipeline.history import HistoryStages
 
-        return HistoryStages(module, signature, rank, ranks)
+        return HistoryStages(module, signature, rank, ranks, most_rounds)
     if isinstance(module, SequenceClassifier):
         from models.runtimes.pipeline.hugging_face import HuggingFaceStages
 
-        return HuggingFaceStages(module, rank, ranks)
+        return HuggingFaceStages(module, rank, ranks, most_rounds)
     raise ValueError(
         "the model has no layers to divide among the ranks of a pipeline; use runtime.kind: onnx or torch"
     )

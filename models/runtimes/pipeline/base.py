@@ -15,7 +15,7 @@ With one thread it was 13 rows for a `large` ranker of the walks, 17 for BERT-ba
 
 
 MOST_ROUNDS = 12
-"""Maximum rounds. With more rounds ranks wait less for the first and last parts, but exchange more messages."""
+"""Maximum rounds on CPUs. With more rounds ranks wait less for the first and last parts, but exchange more messages."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Share:
         return self.is_last or _is_in(name, self.beside)
 
 
-def stages_of(layers: nn.ModuleList, ranks: int) -> list[tuple[range, ...]]:
+def stages_of(layers: nn.ModuleList, ranks: int, most_rounds: int) -> list[tuple[range, ...]]:
     """Return each rank's stages, as indices of layers. All ranks get about the same layer bytes.
 
     Submodules before and after the layers do not count: an embedding lookup takes almost no time, and the ranks should
@@ -164,18 +164,20 @@ def stages_of(layers: nn.ModuleList, ranks: int) -> list[tuple[range, ...]]:
     Raises:
         ValueError: there are fewer layers than ranks.
     """
-    return distribute([sum(p.numel() * p.itemsize for p in layer.parameters()) for layer in layers], ranks)
+    sizes = [sum(p.numel() * p.itemsize for p in layer.parameters()) for layer in layers]
+    return distribute(sizes, ranks, most_rounds)
 
 
-def distribute(sizes: Sequence[int], ranks: int) -> list[tuple[range, ...]]:
+def distribute(sizes: Sequence[int], ranks: int, most_rounds: int) -> list[tuple[range, ...]]:
     """Distribute layers over ranks, in the number of rounds with the least time.
 
     In each round the ranks wait for the rank with the largest stage. Of equally good numbers of rounds, the highest one
-    is chosen, up to ``MOST_ROUNDS``.
+    is chosen.
 
     Args:
         sizes: the layers' sizes.
         ranks: number of ranks.
+        most_rounds: maximum number of rounds.
 
     Returns:
         Each rank's run of layers in each round.
@@ -183,8 +185,8 @@ def distribute(sizes: Sequence[int], ranks: int) -> list[tuple[range, ...]]:
     Raises:
         ValueError: there are fewer layers than ranks.
     """
-    most_rounds = max(1, min(MOST_ROUNDS, len(sizes) // ranks))
-    choices = [cut(sizes, rounds * ranks) for rounds in range(most_rounds, 0, -1)]
+    most = max(1, min(most_rounds, len(sizes) // ranks))
+    choices = [cut(sizes, rounds * ranks) for rounds in range(most, 0, -1)]
 
     def cost(stages: list[range]) -> int:
         weights = [sum(sizes[layer] for layer in stage) for stage in stages]

@@ -21,13 +21,15 @@ _AFTER = ("score_norm", "score_proj")
 class HistoryStages:
     """Some layers of a history ranker. Each layer processes the history first, and then the candidates."""
 
-    def __init__(self, module: HistoryRanker, signature: Signature, rank: int, ranks: int) -> None:
+    def __init__(
+        self, module: HistoryRanker, signature: Signature, rank: int, ranks: int, most_rounds: int
+    ) -> None:
         """Take this rank's share of the layers.
 
         Raises:
             ValueError: there are fewer layers than ranks.
         """
-        stages = stages_of(module.layers, ranks)[rank]
+        stages = stages_of(module.layers, ranks, most_rounds)[rank]
         names = [name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))]
         before = tuple(name for name in names if name not in {_PATH, *_AFTER})
         self.rounds = len(stages)

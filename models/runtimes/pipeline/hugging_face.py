@@ -28,7 +28,7 @@ class _ForwardEnded(Exception):
 class HuggingFaceStages:
     """Some layers of an encoder. The first rank also has the embeddings, the last rank the head."""
 
-    def __init__(self, module: SequenceClassifier, rank: int, ranks: int) -> None:
+    def __init__(self, module: SequenceClassifier, rank: int, ranks: int, most_rounds: int) -> None:
         """Take this rank's share of the layers.
 
         Raises:
@@ -47,8 +47,9 @@ class HuggingFaceStages:
             raise ValueError("the model has no list of layers; use runtime.kind: onnx or torch")
         before = tuple(children[: children.index(holder)])
         beside = () if holder == list_name else (holder,)
-        self._share = Share(list_name, stages_of(layers, ranks)[rank], len(layers), before, beside)
-        self.rounds = len(self._share.stages)
+        stages = stages_of(layers, ranks, most_rounds)[rank]
+        self.rounds = len(stages)
+        self._share = Share(list_name, stages, len(layers), before, beside)
         self._layers: list[nn.ModuleList] = []
         self._received: Tensor | None = None
 

@@ -53,7 +53,8 @@ class Messages(Protocol):
 class GroupMessages:
     """Messages over a process group of torch.distributed, with gloo or NCCL.
 
-    The next message is received while the rank works on the previous one.
+    With gloo the next message is received while the rank works on the previous one. NCCL executes the messages between
+    two ranks in order, so an early receive would block this rank's sends.
     """
 
     def __init__(self, group: ProcessGroup, device: torch.device) -> None:
@@ -70,7 +71,7 @@ class GroupMessages:
         """Start to receive the batch's first message."""
         self._counts = deque(counts)
         self._received = 0
-        self._receive_next()
+        self._receive_early()
 
     def send(self, values: Tensor | None, count: int, failed: int) -> None:
         """Start to send a message."""
@@ -84,10 +85,9 @@ class GroupMessages:
 
     def receive(self) -> tuple[Tensor, int]:
         """Wait for the next message, and start to receive the one after it."""
-        assert self._coming is not None, "the message was announced"
-        work, message = self._coming
+        work, message = self._coming or self._receive_next()
         work.wait()
-        self._receive_next()
+        self._receive_early()
         return message[:-1], int(message[-1])
 
     def finish(self) -> None:
@@ -96,15 +96,16 @@ class GroupMessages:
             work.wait()
         self._sent.clear()
 
-    def _receive_next(self) -> None:
-        self._coming = None
-        if not self._counts:
-            return
+    def _receive_early(self) -> None:
+        is_early = bool(self._counts) and self._device.type == "cpu"
+        self._coming = self._receive_next() if is_early else None
+
+    def _receive_next(self) -> tuple[dist.Work, Tensor]:
         message = torch.empty(self._counts.popleft() + 1, device=self._device)
         work = dist.irecv(message, group=self._group, group_src=self._previous, tag=self._received)
         assert work is not None, "both are in the group"
         self._received += 1
-        self._coming = work, message
+        return work, message
 
 
 _shared: Messages | None = None

@@ -33,9 +33,9 @@ def test_no_rank_gets_more_than_in_one_round_and_all_get_the_same_number_of_roun
 ) -> None:
     if len(sizes) < ranks:
         with pytest.raises(ValueError, match="must be at most the number of layers"):
-            distribute(sizes, ranks)
+            distribute(sizes, ranks, MOST_ROUNDS)
         return
-    shares = distribute(sizes, ranks)
+    shares = distribute(sizes, ranks, MOST_ROUNDS)
     assert 1 <= len({len(stages) for stages in shares}) == 1
     assert len(shares[0]) <= MOST_ROUNDS
     in_order = [layer for stages in zip(*shares, strict=True) for run in stages for layer in run]
@@ -48,7 +48,7 @@ def test_no_rank_gets_more_than_in_one_round_and_all_get_the_same_number_of_roun
     ("layers", "ranks", "rounds"), [(12, 2, 6), (24, 2, 12), (6, 4, 1), (5, 2, 2), (7, 3, 2), (64, 2, 8)]
 )
 def test_equal_layers_are_distributed_in_rounds_of_equal_stages(layers: int, ranks: int, rounds: int) -> None:
-    assert len(distribute([7] * layers, ranks)[0]) == rounds
+    assert len(distribute([7] * layers, ranks, MOST_ROUNDS)[0]) == rounds
 
 
 @given(count=st.integers(0, 500), number=st.integers(1, 50))
