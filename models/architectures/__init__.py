@@ -1,5 +1,8 @@
 """Architectures by name: ``build_architecture`` builds a module from the options in an artifact.
 
+The modules of the history ranker and of DLRM import only PyTorch, so that a benchmark can run them on any machine.
+A test checks this.
+
 Docstrings use these letters for tensor sizes:
 
 - N candidates and B requests in a batch, M candidates in the longest list;
@@ -10,12 +13,6 @@ Docstrings use these letters for tensor sizes:
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
-
-from autoscale.registries.errors import RegistryError
-from models.architectures.registry import ARCHITECTURES
-from models.errors import ArtifactError
 
 if TYPE_CHECKING:
     from models.architectures.base import Architecture
@@ -30,6 +27,12 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
     Raises:
         ArtifactError: the name is unknown, or the options do not fit the architecture.
     """
+    from pydantic import ValidationError
+
+    from autoscale.registries.errors import RegistryError
+    from models.architectures.registry import ARCHITECTURES
+    from models.errors import ArtifactError
+
     name = options.get("name")
     if not isinstance(name, str) or name not in ARCHITECTURES.builtins:
         known = ", ".join(ARCHITECTURES.builtins)

@@ -2,11 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
 from torch import Tensor, nn
 
-from models.signature import Signature
+if TYPE_CHECKING:  # modules run without pydantic
+    from pydantic import BaseModel
+
+    from models.signature import Signature
 
 
 class Architecture(nn.Module):
@@ -16,7 +19,7 @@ class Architecture(nn.Module):
         options: the options that the module was built from. An artifact stores them.
     """
 
-    options: BaseModel
+    options: "BaseModel"
 
     @abstractmethod
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -27,7 +30,7 @@ class Architecture(nn.Module):
         """
 
     @abstractmethod
-    def signature(self, feature_hash: str) -> Signature:
+    def signature(self, feature_hash: str) -> "Signature":
         """Return the declared inputs and their sources in a pipeline."""
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:

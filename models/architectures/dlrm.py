@@ -7,14 +7,16 @@ total, not one per field.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from models.architectures.base import Architecture
-from models.architectures.kind import ArchitectureKind
-from models.architectures.options import DlrmOptions
-from models.signature import InputSpec, Signature
+
+if TYPE_CHECKING:
+    from models.architectures.options import DlrmOptions
+    from models.signature import Signature
 
 
 class Dlrm(Architecture):
@@ -28,11 +30,11 @@ class Dlrm(Architecture):
         pairs: int64, the positions below the diagonal in the flattened dot-product matrix.
     """
 
-    options: DlrmOptions
+    options: "DlrmOptions"
     first_row: Tensor
     pairs: Tensor
 
-    def __init__(self, options: DlrmOptions) -> None:
+    def __init__(self, options: "DlrmOptions") -> None:
         """Build the module with random weights from torch's current seed."""
         super().__init__()
         self.options = options
@@ -61,8 +63,10 @@ class Dlrm(Architecture):
         scores: Tensor = self.top(torch.cat([dense.t(), picked]).t())
         return scores.squeeze(-1)
 
-    def signature(self, feature_hash: str) -> Signature:
+    def signature(self, feature_hash: str) -> "Signature":
         """Return the declared inputs and their sources in a pipeline."""
+        from models.signature import InputSpec, Signature
+
         options = self.options
         source = "user.dense" if options.dense_per_request else "item.dense"
         inputs = [
@@ -79,6 +83,3 @@ def _stack(widths: Sequence[int], *, last_activated: bool) -> nn.Sequential:
     for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*(parts if last_activated else parts[:-1]))
-
-
-ARCHITECTURE = ArchitectureKind(config=DlrmOptions, build=Dlrm)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from models.architectures.options import ScalarColumn
+if TYPE_CHECKING:
+    from models.architectures.options import ScalarColumn
 
 KM_PER_DEGREE = 111.195
 """Length of one degree of latitude, for the earth's mean radius of 6371 km."""
@@ -90,7 +92,7 @@ class ScalarEncoder(Standardised):
 
     turns: Tensor
 
-    def __init__(self, columns: Sequence[ScalarColumn]) -> None:
+    def __init__(self, columns: "Sequence[ScalarColumn]") -> None:
         """Group the columns by encoding, because a graph with fewer nodes runs faster."""
         super().__init__(sum(column.width for column in columns))
         self._linear, self._logs, cyclic = (
@@ -117,7 +119,7 @@ class ScalarEncoder(Standardised):
         return self.standardise(self.raw(inputs))
 
 
-def _side_by_side(inputs: Mapping[str, Tensor], columns: Sequence[ScalarColumn]) -> Tensor:
+def _side_by_side(inputs: Mapping[str, Tensor], columns: "Sequence[ScalarColumn]") -> Tensor:
     return torch.stack([inputs[column.name] for column in columns], dim=-1)
 
 

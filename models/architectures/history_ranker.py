@@ -10,29 +10,41 @@ is empty. The encoded history is the same for all candidates and contexts.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, pad
 
+from models.architectures.attention.products import PRODUCTS
 from models.architectures.base import EncodesHistory
 from models.architectures.encoders import width_of
-from models.architectures.kind import ArchitectureKind
-from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
-from models.architectures.options import HistoryRankerOptions
-from models.architectures.ranker import Ranker
-from models.signature import InputSpec, Signature
+from models.architectures.layers import TransformerLayer, layers_of
+from models.architectures.ranker import Ranker, by_chunk
+
+if TYPE_CHECKING:
+    from models.architectures.attention.kernels import Kernels
+    from models.architectures.options import HistoryRankerOptions
+    from models.signature import Signature
 
 EMBEDDING_SPREAD = 0.1
 """Standard deviation of the initial item embeddings."""
 
 
 class HistoryRanker(Ranker, EncodesHistory):
-    """Scores candidates in chunks (R, C). ``signature`` declares the inputs."""
+    """Scores candidates in chunks (R, C). ``signature`` declares the inputs.
 
-    options: HistoryRankerOptions
+    Two inputs may be missing. Without ``chunk_of``, chunk i belongs to request i. Without ``history_mask``, no history
+    is padded. GPUs then have less to copy, and need no mask.
 
-    def __init__(self, options: HistoryRankerOptions) -> None:
+    Attributes:
+        kernels: the attention kernels.
+    """
+
+    options: "HistoryRankerOptions"
+    kernels: "Kernels" = PRODUCTS
+
+    def __init__(self, options: "HistoryRankerOptions") -> None:
         """Build the module with random weights from torch's current seed."""
         super().__init__(options)
         self.options = options
@@ -60,7 +72,7 @@ class HistoryRanker(Ranker, EncodesHistory):
 
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
         """Return the scores, (R, C)."""
-        past, present = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
+        past, present = by_chunk(encoded, inputs), self.kept_of(inputs, encoded.dtype)
         layers = list(layers_of(self.layers))
         return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, present))
 
@@ -80,19 +92,18 @@ class HistoryRanker(Ranker, EncodesHistory):
             (B, 1 + L, width).
         """
         requests, length, width = history.shape
-        later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
-        causal = torch.where(later, FORBIDDEN, 0.0)  # this also hides the padding, which is at the end
-        past = history.reshape(-1, width)
+        attend = self.kernels.over_history(history)
+        past = _narrowed(history.reshape(-1, width), layers)
         encoded: list[Tensor] = []
         for index, layer in enumerate(layers):
             q, k, v = layer.project(past, requests)  # past is flat, so each projection is one matrix product
             encoded += [k, v]
             if index + 1 < len(layers) or not is_last:
-                past = layer.close(past, attend(q, k, v, layer.scale, causal))
+                past = layer.close(past, attend(q, k, v, layer.scale))
         return torch.cat(encoded, dim=2), past.view(requests, length, width)
 
     def score_through(
-        self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, present: Tensor
+        self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, present: Tensor | None
     ) -> Tensor:
         """Pass the candidates through some layers. Return the last layer's output, (R, C, width).
 
@@ -100,26 +111,35 @@ class HistoryRanker(Ranker, EncodesHistory):
             layers: consecutive layers.
             candidates: (R, C, width), the input.
             past: (R, 1 + L, layers * 2 * heads, head_dim), keys and values from the chunk's history in these layers.
-            present: (R, 1 + L), 1 for history tokens, 0 for padding.
+            present: (R, 1 + L), 1 for history tokens, 0 for padding. None: there is no padding.
         """
         chunks, _, width = candidates.shape
-        x = candidates.reshape(-1, width)
+        attend = self.kernels.beside_history(candidates, past, present)
+        x = _narrowed(candidates.reshape(-1, width), layers)
         heads = [layer.heads for layer in layers for _ in ("keys", "values")]
         parts = torch.split(past, heads, dim=2)
         for layer, past_k, past_v in zip(layers, parts[::2], parts[1::2], strict=True):
             q, k, v = layer.project(x, chunks)
-            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, present))
+            x = layer.close(x, attend(q, k, v, layer.scale, past_k, past_v))
         return x.view(candidates.shape)
 
     def scores_of(self, candidates: Tensor) -> Tensor:
         """Return the scores (R, C) from the last layer's output (R, C, width)."""
         chunks, count, width = candidates.shape
-        scores: Tensor = self.score_proj(self.score_norm(candidates.reshape(-1, width)))
+        last = candidates.reshape(-1, width)
+        wide = self.score_norm.weight.dtype
+        scores: Tensor = self.score_proj(self.score_norm(last if last.dtype == wide else last.to(wide)))
         return scores.view(chunks, count)
 
-    def kept_of(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        """Return each chunk's history mask, (R, 1 + L): 1 for tokens, 0 for padding."""
-        return pad(inputs["history_mask"], (1, 0), value=True).to(dtype)[inputs["chunk_of"]]
+    def kept_of(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor | None:
+        """Return each chunk's history mask, (R, 1 + L): 1 for tokens, 0 for padding. None: there is no padding."""
+        if "history_mask" not in inputs:
+            return None
+        return by_chunk(pad(inputs["history_mask"], (1, 0), value=True).to(dtype), inputs)
+
+    def narrow_layers(self, dtype: torch.dtype) -> None:
+        """Compute the layers in another type. Encoders, embeddings and the scores' layer keep 32 bits."""
+        self.layers.to(dtype)
 
     def embed_history(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the histories as first-layer input, (B, 1 + L, width).
@@ -156,7 +176,7 @@ class HistoryRanker(Ranker, EncodesHistory):
             x = x + self.repeat_proj(self._repeats(inputs))
         request = self.read_request(inputs, profile)
         if request is not None and self.request_proj is not None:
-            x = x + self.request_proj(request)[inputs["chunk_of"]][:, None]
+            x = x + by_chunk(self.request_proj(request), inputs)[:, None]
         return x
 
     def _repeats(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -165,16 +185,23 @@ class HistoryRanker(Ranker, EncodesHistory):
         All are 0 if the candidate is not in the history. If it occurs several times, its entries are summed.
         Without this input, attention would have to learn that equal embeddings mean the same item.
         """
-        chunk_of, number = inputs["chunk_of"], inputs["item_number"]
-        same = number[:, :, None] == inputs["past_number"][chunk_of][:, None]
-        same = same & inputs["history_mask"][chunk_of][:, None] & (number > 0)[:, :, None]
-        values = inputs["history_mask"].to(self.beginning.dtype)[..., None]
+        number, past_number = inputs["item_number"], inputs["past_number"]
+        mask = (
+            inputs["history_mask"]
+            if "history_mask" in inputs
+            else torch.ones_like(past_number, dtype=torch.bool)
+        )
+        same = number[:, :, None] == by_chunk(past_number, inputs)[:, None]
+        same = same & by_chunk(mask, inputs)[:, None] & (number > 0)[:, :, None]
+        values = mask.to(self.beginning.dtype)[..., None]
         if self.past is not None:
             values = torch.cat([values, self.past(inputs)], dim=-1)
-        return same.to(values.dtype) @ values[chunk_of]
+        return same.to(values.dtype) @ by_chunk(values, inputs)
 
-    def signature(self, feature_hash: str) -> Signature:
+    def signature(self, feature_hash: str) -> "Signature":
         """Return the declared inputs and their sources in a pipeline."""
+        from models.signature import InputSpec
+
         read = super().signature(feature_hash)
         if self.options.number is None:
             return read
@@ -187,4 +214,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         return read.model_copy(update={"inputs": (*numbers, *read.inputs)})
 
 
-ARCHITECTURE = ArchitectureKind(config=HistoryRankerOptions, build=HistoryRanker)
+def _narrowed(x: Tensor, layers: Sequence[TransformerLayer]) -> Tensor:
+    """Return x in the type of the residual stream."""
+    dtype = layers[0].attention_norm.weight.dtype
+    return x if x.dtype == dtype else x.to(dtype)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import dropout, linear, relu
 
 FORBIDDEN = -1e9
 """Added to the attention logits of masked slots. It is finite, because a softmax over only -inf is NaN."""
@@ -42,6 +42,25 @@ class TransformerLayer(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.up_proj = nn.Linear(width, hidden)
         self.down_proj = nn.Linear(hidden, width)
+        self._joined: tuple[Tensor, Tensor] | None = None
+
+    def join(self) -> None:
+        """Compute queries, keys and values in one product, and the feed-forward activation with its product.
+
+        This is the form for GPUs. CPUs would compute other last digits. The layer must be on its device, and may not be
+        moved or split afterwards. The projections become views of the joined weight.
+        """
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        weight = torch.cat([each.weight.detach() for each in projections])
+        bias = torch.cat(
+            [
+                each.weight.new_zeros(len(each.weight)) if each.bias is None else each.bias.detach()
+                for each in projections
+            ]
+        )
+        for each, part in zip(projections, weight.chunk(3), strict=True):
+            each.weight = nn.Parameter(part, requires_grad=False)
+        self._joined = weight, bias
 
     @property
     def heads(self) -> int:
@@ -51,6 +70,10 @@ class TransformerLayer(nn.Module):
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Project x (batch * T, width) to queries, keys and values, each (batch, T, heads, head_dim)."""
         normed = self.attention_norm(x)
+        if self._joined is not None:
+            joined = linear(normed, *self._joined).view(batch, x.shape[0] // batch, 3, -1, self.head_dim)
+            q, k, v = joined.unbind(2)
+            return q, k, v
         q, k, v = (
             proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
@@ -65,8 +88,15 @@ class TransformerLayer(nn.Module):
             attended: (batch, T, heads, head_dim), the attention result.
         """
         x = x + dropout(self.o_proj(attended.reshape(x.shape[0], -1)), self.dropout, self.training)
-        fed = self.down_proj(relu(self.up_proj(self.feed_norm(x))))
+        fed = self.down_proj(self._activated(self.feed_norm(x)))
         return x + dropout(fed, self.dropout, self.training)
+
+    def _activated(self, normed: Tensor) -> Tensor:
+        if self._joined is None:
+            return relu(self.up_proj(normed))
+        up = self.up_proj
+        activated: Tensor = torch.ops.aten._addmm_activation(up.bias, normed, up.weight.t())
+        return activated
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Tensor:

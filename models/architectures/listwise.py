@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.architectures.kind import ArchitectureKind
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import ListwiseOptions
 from models.architectures.ranker import Ranker
@@ -97,6 +96,3 @@ def _standing(score: Tensor, mask: Tensor) -> Tensor:
     deviation = (score - mean) * present
     spread = torch.sqrt(deviation.square().sum(dim=1, keepdim=True) / count)
     return deviation / spread.clamp(min=LEAST_SPREAD)
-
-
-ARCHITECTURE = ArchitectureKind(config=ListwiseOptions, build=ListwiseReranker)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from models.architectures.kind import ArchitectureKind
 from models.architectures.options import PooledRankerOptions
 from models.architectures.ranker import Ranker
 
@@ -53,6 +52,3 @@ class PooledRanker(Ranker):
         present = inputs["history_mask"].to(torch.float32)[..., None]
         ratings: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * present
         return ratings.sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
-
-
-ARCHITECTURE = ArchitectureKind(config=PooledRankerOptions, build=PooledRanker)

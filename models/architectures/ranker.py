@@ -1,20 +1,23 @@
 """Base class for rankers: encoders for history, request and candidates, and a signature that declares their inputs."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from models.architectures.base import Architecture
 from models.architectures.encoders import DISTANCE_WIDTH, ColumnEncoder, ScalarEncoder, distances, width_of
-from models.architectures.options import RankerReads
-from models.signature import InputSpec, Signature
+
+if TYPE_CHECKING:
+    from models.architectures.options import RankerReads
+    from models.signature import Signature
 
 
 class Ranker(Architecture):
     """Scores candidates in chunks (R, C). ``signature`` declares the inputs."""
 
-    def __init__(self, reads: RankerReads) -> None:
+    def __init__(self, reads: "RankerReads") -> None:
         """Build the encoders for the features that the ranker reads."""
         super().__init__()
         self._reads = reads
@@ -53,12 +56,14 @@ class Ranker(Architecture):
         if self.cells is not None:
             parts.append(self.cells(inputs, "cell_"))
         for pair in self._reads.distances:
-            origin = inputs[f"from_{_name(pair.origin)}"][inputs["chunk_of"]]
+            origin = by_chunk(inputs[f"from_{_name(pair.origin)}"], inputs)
             parts.append(distances(origin, inputs[f"to_{pair.place}"]))
         return torch.cat(parts, dim=-1)
 
-    def signature(self, feature_hash: str) -> Signature:
+    def signature(self, feature_hash: str) -> "Signature":
         """Return the declared inputs and their sources in a pipeline."""
+        from models.signature import InputSpec, Signature
+
         reads = self._reads
         history = f"user.{reads.history}"
         inputs: list[InputSpec] = []
@@ -95,6 +100,14 @@ class Ranker(Architecture):
             self.request.fit(self.request.raw(inputs))
         if self.cells is not None:
             self.cells.fit(self.cells.raw(inputs, "cell_")[inputs["present"]])
+
+
+def by_chunk(of_requests: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return the chunks' rows (R, ...) of a tensor with one row per request (B, ...).
+
+    Without the input ``chunk_of``, chunk i belongs to request i.
+    """
+    return of_requests[inputs["chunk_of"]] if "chunk_of" in inputs else of_requests
 
 
 def _named(sources: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

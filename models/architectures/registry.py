@@ -1,4 +1,4 @@
-"""The registry of architectures. A new architecture needs a file in this folder and a line here."""
+"""The registry of architectures. A new architecture needs a descriptor in ``kinds`` and a line here."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ AnyArchitectureKind = ArchitectureKind[Any]
 ARCHITECTURES: Registry[AnyArchitectureKind] = Registry(
     "architecture",
     {
-        "history_ranker": "models.architectures.history_ranker:ARCHITECTURE",
-        "pooled_ranker": "models.architectures.pooled_ranker:ARCHITECTURE",
-        "listwise": "models.architectures.listwise:ARCHITECTURE",
-        "dlrm": "models.architectures.dlrm:ARCHITECTURE",
-        "hf_sequence_classification": "models.architectures.sequence_classifier:ARCHITECTURE",
+        "history_ranker": "models.architectures.kinds.history_ranker:ARCHITECTURE",
+        "pooled_ranker": "models.architectures.kinds.pooled_ranker:ARCHITECTURE",
+        "listwise": "models.architectures.kinds.listwise:ARCHITECTURE",
+        "dlrm": "models.architectures.kinds.dlrm:ARCHITECTURE",
+        "hf_sequence_classification": "models.architectures.kinds.sequence_classifier:ARCHITECTURE",
     },
     entry=ArchitectureKind,
     options=BaseModel,

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from models.architectures.base import Architecture
-from models.architectures.kind import ArchitectureKind
 from models.architectures.options import SequenceClassifierOptions
 from models.errors import ArtifactError
 from models.signature import InputSpec, Signature
@@ -77,6 +76,3 @@ def _build(config: Mapping[str, Any]) -> Any:
         raise ArtifactError(
             f"config.json: transformers cannot build a sequence classifier of model_type {model_type!r}: {error}"
         ) from error
-
-
-ARCHITECTURE = ArchitectureKind(config=SequenceClassifierOptions, build=SequenceClassifier)

@@ -8,6 +8,8 @@ from safetensors.torch import load_file
 
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
+from models.architectures.gpu_form import to_gpu_form, without_needless
+from models.architectures.history_ranker import HistoryRanker
 from models.artifact import Artifact
 from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
 from models.runtimes.checked_inputs import shapes_of
@@ -26,6 +28,12 @@ class ModuleRuntime:
         self._module = module.eval()
         self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
+        self._drops_needless = False
+
+    def to_gpu_form(self) -> None:
+        """Use the GPU's attention kernels and products, if the module is a history ranker."""
+        to_gpu_form(self._module)
+        self._drops_needless = isinstance(self._module, HistoryRanker)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the module and return its output by name.
@@ -33,6 +41,8 @@ class ModuleRuntime:
         Raises:
             RuntimeFailure: PyTorch failed on these inputs.
         """
+        if self._drops_needless:
+            inputs = without_needless(inputs)
         try:
             with torch.inference_mode():
                 scores = self._module(
@@ -59,6 +69,8 @@ class TorchRuntime(ModuleRuntime):
         """
         module, device = loaded_module(path, artifact, threads=threads)
         super().__init__(module, artifact, device)
+        if device == "cuda":
+            self.to_gpu_form()
 
 
 def loaded_module(path: Path, artifact: Artifact, *, threads: int) -> tuple[Architecture, str]:
