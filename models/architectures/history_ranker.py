@@ -92,8 +92,9 @@ class HistoryRanker(Ranker, EncodesHistory):
             (B, 1 + L, width).
         """
         requests, length, width = history.shape
+        history = _narrowed(history, layers)
         attend = self.kernels.over_history(history)
-        past = _narrowed(history.reshape(-1, width), layers)
+        past = history.reshape(-1, width)
         encoded: list[Tensor] = []
         for index, layer in enumerate(layers):
             q, k, v = layer.project(past, requests)  # past is flat, so each projection is one matrix product
@@ -114,8 +115,9 @@ class HistoryRanker(Ranker, EncodesHistory):
             present: (R, 1 + L), 1 for history tokens, 0 for padding. None: there is no padding.
         """
         chunks, _, width = candidates.shape
+        candidates = _narrowed(candidates, layers)
         attend = self.kernels.beside_history(candidates, past, present)
-        x = _narrowed(candidates.reshape(-1, width), layers)
+        x = candidates.reshape(-1, width)
         heads = [layer.heads for layer in layers for _ in ("keys", "values")]
         parts = torch.split(past, heads, dim=2)
         for layer, past_k, past_v in zip(layers, parts[::2], parts[1::2], strict=True):

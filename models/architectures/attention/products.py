@@ -16,7 +16,10 @@ class ProductKernels:
         """Return causal attention over the history. The mask also hides the padding, which is at the end."""
         length = history.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
-        return partial(attend, allowed=torch.where(later, FORBIDDEN, 0.0))
+        allowed = torch.where(later, FORBIDDEN, 0.0)
+        return partial(
+            attend, allowed=allowed if allowed.dtype == history.dtype else allowed.to(history.dtype)
+        )
 
     def beside_history(self, candidates: Tensor, past: Tensor, present: Tensor | None) -> AttendBeside:
         """Return attention of each candidate to the history and to itself."""
