@@ -11,9 +11,11 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages need not be installed
 
@@ -85,19 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if result["failed"] or missed_goal else 0
 
 
-def measure(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
+def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Run the selected cells and return all figures."""
     until_s = time.monotonic() + 60 * options.minutes
-    say = sys.stderr.write
     facts = describe(device)
-    say("".join(f"{name}: {value}\n" for name, value in facts.items()))
+    say(", ".join(f"{name} {value}" for name, value in facts.items()))
     known = SMOKE if options.smoke else WORKLOADS
     workloads = {name: known[name] for name in options.workload or known}
     dtype = torch.float32 if options.float32 else torch.bfloat16
     rates = measure_rates(device, dtype, smoke=options.smoke)
     bench = Bench(device, dtype, rates, 0.01 if options.smoke else options.seconds)
     selection = Selection(workloads, tuple(options.variant or ()), compiles=not options.smoke)
-    outcome = run(bench, selection, until_s, lambda line: void(say(f"{line}\n")))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "flex_attention called without torch.compile")  # on CPUs
+        outcome = run(bench, selection, until_s, say)
     return {
         "ran": True,
         "smoke": options.smoke,
@@ -109,8 +112,9 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, obje
     }
 
 
-def void(_written: int) -> None:
-    """Drop the number of written characters."""
+def say(line: str) -> None:
+    """Write a line about the progress."""
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

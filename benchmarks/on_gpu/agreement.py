@@ -55,17 +55,16 @@ def reference(options: RankerOptions | DlrmOptions, inputs: Tensors, device: tor
     if isinstance(options, DlrmOptions):
         return Reference(build_dlrm(options, device)(on_device(inputs, device)).float())
     module = build_ranker(options, device)
-    item_names = [name for name in inputs if name.startswith(("item_", "cell_", "to_"))]
+    names = [name for name in inputs if name.startswith(("item_", "cell_", "to_"))]
     on_this = on_device(inputs, device)
-    requests, count = on_this[item_names[0]].shape[:2]
-    rows = [
-        torch.cat(
-            [
-                module(candidate_slice(on_this, item_names, request, slice(start, start + _CANDIDATES)))
-                for start in range(0, count, _CANDIDATES)
-            ],
-            dim=1,
-        )
-        for request in range(requests)
-    ]
+    requests, count = on_this[names[0]].shape[:2]
+    rows: list[Tensor] = []
+    for request in range(requests):
+        one = candidate_slice(on_this, names, request, slice(None))
+        encoded = module.encode(one)
+        parts = [
+            module.score(candidate_slice(one, names, 0, slice(start, start + _CANDIDATES)), encoded)
+            for start in range(0, count, _CANDIDATES)
+        ]
+        rows.append(torch.cat(parts, dim=1))
     return Reference(torch.cat(rows).float())

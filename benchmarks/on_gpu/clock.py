@@ -28,13 +28,13 @@ def device_seconds(call: Callable[[], object], device: torch.device, repeats: in
         for _ in range(repeats):
             call()
         return (time.perf_counter() - started_s) / repeats
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     begin.record()
     for _ in range(repeats):
         call()
     end.record()
     end.synchronize()
-    return begin.elapsed_time(end) / 1e3 / repeats
+    return float(begin.elapsed_time(end)) / 1e3 / repeats
 
 
 def repeats_for(call: Callable[[], object], device: torch.device, seconds: float) -> int:

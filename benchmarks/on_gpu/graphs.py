@@ -26,7 +26,7 @@ class Graphed:
         """
         self._inputs = {name: tensor.clone() for name, tensor in example.items()}
         current = torch.cuda.current_stream()
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):

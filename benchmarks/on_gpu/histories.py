@@ -30,30 +30,50 @@ class EncodedOnDevice:
 
 
 class EncodedPinned:
-    """Keeps the encoded histories in pinned main memory, and copies those of a batch to the device."""
+    """Keeps the encoded histories in pinned main memory, and copies those of a batch to the device.
+
+    There are two buffers on the device. While a batch reads one of them, the other is filled for the next batch.
+    """
 
     def __init__(self, module: HistoryRanker, device: torch.device) -> None:
         """Take the ranker. Histories are encoded when a batch is larger than all before."""
         self._module, self._device = module, device
-        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._kept: Tensor | None = None
+        self._buffers: list[Tensor] = []
+        self._turn = 0
+        if device.type == "cuda":
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._was_read = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
 
     def __call__(self, inputs: Tensors) -> Tensor:
         """Return the scores of users whose histories are kept: request i is user i."""
         requests = len(inputs["past_number"])
         if self._kept is None or len(self._kept) < requests:
-            encoded = self._module.encode(on_device(inputs, self._device)).cpu()
-            self._kept = encoded.pin_memory() if self._copies is not None else encoded
-        if self._copies is None:
-            encoded = self._kept[:requests].clone()
-        else:
-            current = torch.cuda.current_stream(self._device)
-            with torch.cuda.stream(self._copies):
-                # The copy overlaps with the batch before, which the current stream still executes.
-                encoded = self._kept[:requests].to(self._device, non_blocking=True)
-            current.wait_stream(self._copies)
-            encoded.record_stream(current)  # its memory is not reused before the scores are computed
-        return self._module.score(_without_past(inputs, self._device), encoded)
+            self._keep(self._module.encode(on_device(inputs, self._device)))
+        assert self._kept is not None
+        turn = self._turn
+        self._turn = 1 - turn
+        encoded = self._buffers[turn][:requests]
+        if self._device.type != "cuda":
+            encoded.copy_(self._kept[:requests])
+            return self._module.score(_without_past(inputs, self._device), encoded)
+        current = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._copies):
+            self._copies.wait_event(self._was_read[turn])
+            encoded.copy_(self._kept[:requests], non_blocking=True)
+        current.wait_stream(self._copies)
+        scores = self._module.score(_without_past(inputs, self._device), encoded)
+        self._was_read[turn].record(current)
+        return scores
+
+    def _keep(self, encoded: Tensor) -> None:
+        self._kept = encoded.cpu()
+        self._buffers = [torch.empty_like(encoded) for _ in range(2)]
+        if self._device.type == "cuda":
+            self._kept = self._kept.pin_memory()
+            self._copies.wait_stream(
+                torch.cuda.current_stream(self._device)
+            )  # the buffers' memory may be in use
 
 
 def _without_past(inputs: Tensors, device: torch.device) -> Tensors:

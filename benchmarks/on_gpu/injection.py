@@ -7,6 +7,7 @@ The model is a text ranker in the shape of BERT-base, with random weights, in fl
 import contextlib
 import io
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,11 +35,11 @@ def measure_injection(bench: Bench) -> list[dict[str, Any]]:
         if find_spec(package) is None:
             raise NotHere(f"needs the package {package}")
     import deepspeed
-    from transformers import BertConfig, BertForSequenceClassification
 
+    transformers: Any = import_module("transformers")
     torch.manual_seed(0)
-    config = BertConfig(num_labels=1)
-    model: Any = BertForSequenceClassification(config).eval().half().to(bench.device)
+    config = transformers.BertConfig(num_labels=1)
+    model = transformers.BertForSequenceClassification(config).eval().half().to(bench.device)
     ids = torch.randint(1000, config.vocab_size, (_PAIRS, _TOKENS), device=bench.device)
     mask = torch.ones_like(ids)
 

@@ -48,9 +48,10 @@ def describe(device: torch.device) -> dict[str, Any]:
         "memory_gib": round(properties.total_memory / 2**30, 1),
         "multiprocessors": properties.multi_processor_count,
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
     }
-    return facts | nvidia_smi(device.index or 0)
+    uuid = getattr(properties, "uuid", None)  # an index would ignore CUDA_VISIBLE_DEVICES
+    return facts | nvidia_smi(str(device.index or 0) if uuid is None else f"GPU-{uuid}")
 
 
 def is_hopper(device: torch.device) -> bool:
@@ -58,12 +59,12 @@ def is_hopper(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == _HOPPER
 
 
-def nvidia_smi(index: int) -> dict[str, str]:
-    """Return driver, clocks and power of a card, or nothing if nvidia-smi is missing or fails."""
+def nvidia_smi(card: str) -> dict[str, str]:
+    """Return driver, clocks and power of a card (index or UUID), or nothing if nvidia-smi is missing or fails."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return {}
-    command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader", f"--id={index}"]
+    command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader", f"--id={card}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -80,7 +81,7 @@ def measure_rates(device: torch.device, dtype: torch.dtype, *, smoke: bool) -> R
     target = torch.empty_like(source)
     repeats = 2 if smoke else 20
     started_s = time.monotonic()
-    product_s, copy_s = [], []
+    product_s, copy_s = list[float](), list[float]()
     while len(product_s) < 3 or (not smoke and time.monotonic() - started_s < 1.0):
         product_s.append(device_seconds(lambda: torch.matmul(left, right, out=product), device, repeats))
         copy_s.append(device_seconds(lambda: target.copy_(source), device, repeats))

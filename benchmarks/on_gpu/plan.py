@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,27 +38,27 @@ class Selection:
     Attributes:
         workloads: the models.
         variants: names of variants, or nothing for all.
-        compiles: whether to run variants that are compiled.
+        compiles: whether to run variants that are compiled. They run only with the most important number of
+            candidates, because each compilation takes up to a minute.
     """
 
     workloads: Mapping[str, Workload]
     variants: tuple[str, ...] = ()
     compiles: bool = True
 
-    def cells(self) -> Iterator[tuple[Workload, int, Variant]]:
-        """Yield the cells: first every model with its most important number of candidates, then the other numbers."""
+    def cells(self, *, first: bool) -> Iterator[tuple[Workload, int, Variant]]:
+        """Yield the cells with each model's most important number of candidates, or those with the other numbers."""
         deepest = max(len(workload.buckets) for workload in self.workloads.values())
-        for index in range(deepest):
+        for index in (0,) if first else range(1, deepest):
             for workload in self.workloads.values():
                 for variant in variants_of(workload.options):
-                    if index < len(workload.buckets) and self.includes(variant):
+                    if index < len(workload.buckets) and self._includes(variant, first=first):
                         yield workload, workload.buckets[index], variant
 
-    def includes(self, variant: Variant) -> bool:
-        """Return whether a variant is selected."""
+    def _includes(self, variant: Variant, *, first: bool) -> bool:
         if self.variants:
             return variant.name in self.variants
-        return self.compiles or variant.in_smoke
+        return variant.in_smoke if not self.compiles else first or not variant.compiled
 
 
 def run(bench: Bench, selection: Selection, until_s: float, say: Say) -> Outcome:
@@ -84,17 +85,18 @@ def run(bench: Bench, selection: Selection, until_s: float, say: Say) -> Outcome
         result = outcome.failed.get(name) or outcome.not_run.get(name) or "measured"
         say(f"{name}: {result} ({time.monotonic() - started_s:.1f} s)")
 
-    for workload, candidates, variant in selection.cells():
-        name = f"{workload.name}, {candidates} candidates, {variant.name}"
-        attempt(name, lambda w=workload, c=candidates, v=variant: [_cell(bench, w, c, v, sizes)])  # type: ignore[misc]
-    if not selection.variants:
-        attempt("DeepSpeed kernel injection", lambda: measure_injection(bench))
+    for first in (True, False):
+        for workload, candidates, variant in selection.cells(first=first):
+            name = f"{workload.name}, {candidates} candidates, {variant.name}"
+            attempt(name, partial(_rows, bench, workload, candidates, variant, sizes))
+        if first and not selection.variants:
+            attempt("DeepSpeed kernel injection", partial(measure_injection, bench))
     return outcome
 
 
-def _cell(
+def _rows(
     bench: Bench, workload: Workload, candidates: int, variant: Variant, sizes: dict[tuple[str, int], int]
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """Measure one cell with the best batch of the workload's first variant, or a smaller one that fits."""
     key = workload.name, candidates
     if key not in sizes:
@@ -103,7 +105,7 @@ def _cell(
     requests = sizes[key]
     while True:
         try:
-            return measure(bench, workload, candidates, variant, requests)
+            return [measure(bench, workload, candidates, variant, requests)]
         except torch.OutOfMemoryError:
             if requests == 1:
                 raise

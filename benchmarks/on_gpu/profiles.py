@@ -62,8 +62,8 @@ def write_profile(
     profile = {
         "unit": unit,
         "pool": pool,
-        "machine": f"measured on {facts['device']}, torch {facts['torch']}, by benchmarks/gpu.py; startup_s is the time "
-        f"of a load and a first batch; the times outside batches are those of {base.name}",
+        "machine": f"measured on {facts['device']}, torch {facts['torch']}, by benchmarks/gpu.py; startup_s is "
+        f"the time of a load and a first batch; the times outside batches are those of {base.name}",
         "timings": timings,
         "startup_s": round(startup_s, 2),
         "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

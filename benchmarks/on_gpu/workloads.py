@@ -29,8 +29,8 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload(
-            "hstu",
-            RankerOptions(1024, 16, 8, 4096, _EMBEDDED, number=("number", 100_000), request=_STATE),
+            "hstu",  # head_dim 128, as in the HSTU of MLPerf's DLRMv3
+            RankerOptions(1024, 8, 8, 4096, _EMBEDDED, number=("number", 100_000), request=_STATE),
             history=2048,
             buckets=(4096, 1024, 200),
             most_requests=32,

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
     from models.architectures.attention.kernels import Kernels
 
+_HEAD_DIM_MULTIPLE = 8
+"""The fused kernels on GPUs read heads in parts of this size."""
+
 
 def to_gpu_form(module: nn.Module, kernels: "Kernels" = FUSED) -> None:
     """Bring a module into the form for GPUs, if it is a history ranker. It must be on its device, with its weights."""
-    if isinstance(module, HistoryRanker):
+    if not isinstance(module, HistoryRanker):
+        return
+    for layer in layers_of(module.layers):
+        layer.join()
+    if module.options.width // module.options.heads % _HEAD_DIM_MULTIPLE == 0:
         module.kernels = kernels
-        for layer in layers_of(module.layers):
-            layer.join()
 
 
 def without_needless(inputs: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":

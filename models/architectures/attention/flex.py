@@ -30,16 +30,17 @@ class FlexKernels:
         """Return attention of each candidate to the history and to itself."""
         count, length = candidates.shape[1], past.shape[1]
         if present is None:
-            mask = _unpadded_mask(count, length, candidates.device)
+            # A compiler would not trace the cache.
+            make = _unpadded_mask.__wrapped__ if torch.compiler.is_compiling() else _unpadded_mask
+            mask = make(count, length, candidates.device)
         else:
             mask = _padded_mask(count, length, present)
-        attend = (
-            _compiled()[1] if candidates.is_cuda and not torch.compiler.is_compiling() else flex_attention
-        )
+        is_compiled = candidates.is_cuda and not torch.compiler.is_compiling()
+        attend: Callable[..., Any] = _compiled()[1] if is_compiled else flex_attention
 
         def beside(q: Tensor, k: Tensor, v: Tensor, scale: float, past_k: Tensor, past_v: Tensor) -> Tensor:
             keys, values = torch.cat([k, past_k], dim=1), torch.cat([v, past_v], dim=1)
-            result: Any = attend(
+            result: Tensor = attend(
                 q.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), block_mask=mask, scale=scale
             )
             return result.transpose(1, 2)
