@@ -1,6 +1,7 @@
 """Eager PyTorch: loads a module into this process, and runs modules on named arrays."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -56,18 +57,23 @@ class ModuleRuntime:
 class TorchRuntime(ModuleRuntime):
     """Runs the artifact's architecture with its safetensors weights, on the GPU if the process has one."""
 
-    def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
+    def __init__(
+        self, path: Path, artifact: Artifact, *, threads: int, dtype: Literal["fp32", "bf16"] = "fp32"
+    ) -> None:
         """Build the architecture and load the weights at ``path``.
 
         Args:
             path: the safetensors file.
             artifact: its manifest.
             threads: CPU threads per call, for the whole process, not only for this model.
+            dtype: type of a history ranker's layers.
 
         Raises:
-            RuntimeFailure: the weights cannot be read or do not fit the architecture.
+            RuntimeFailure: the weights cannot be read or do not fit the architecture, or it has no such layers.
         """
         module, device = loaded_module(path, artifact, threads=threads)
+        if dtype == "bf16":
+            narrow_layers(module, artifact)
         super().__init__(module, artifact, device)
         if device == "cuda":
             self.to_gpu_form()
@@ -107,6 +113,20 @@ def device_name() -> str:
         return "cpu"
     major, minor = torch.cuda.get_device_capability()
     return f"{torch.cuda.get_device_name()} (compute capability {major}.{minor})"
+
+
+def narrow_layers(module: Architecture, artifact: Artifact) -> None:
+    """Compute a history ranker's layers in bfloat16.
+
+    Raises:
+        RuntimeFailure: the module is not a history ranker.
+    """
+    if not isinstance(module, HistoryRanker):
+        raise RuntimeFailure(
+            f"runtime.dtype: bf16 is only for history_ranker, got {artifact.architecture.get('name')} in artifact "
+            f"{artifact.name}; remove runtime.dtype"
+        )
+    module.narrow_layers(torch.bfloat16)
 
 
 def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:

@@ -1,7 +1,9 @@
 """``kind: torch``: PyTorch, eager, or compiled to native code."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from models.artifact import Artifact
 from models.runtimes.base import MOST_INSTANCES, Compiled, Runtime, RuntimeKind, RuntimeOptions
@@ -14,10 +16,18 @@ class TorchConfig(RuntimeOptions):
         mode: eager runs the module operation by operation. aot loads the package that ``rankway models compile`` made
             for this machine. compile makes the same package, if there is none, while the model is loaded. That takes
             up to a minute.
+        dtype: type of a history ranker's layers, with the mode eager. Its encoders and embeddings stay in 32 bits. Other
+            models only have fp32.
     """
 
     kind: Literal["torch"] = "torch"
     mode: Literal["eager", "compile", "aot"] = "eager"
+    dtype: Literal["fp32", "bf16"] = "fp32"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the layers compute in bfloat16."""
+        return self.dtype != "fp32"
 
     @property
     def is_compiled_ahead(self) -> bool:
@@ -34,6 +44,12 @@ class TorchConfig(RuntimeOptions):
         """The remedy if ``max_instances`` is too low."""
         return "set instances: 1, or set runtime.mode: eager"
 
+    @model_validator(mode="after")
+    def _compiled_code_has_one_type(self) -> Self:
+        if self.dtype != "fp32" and self.mode != "eager":
+            raise ValueError(f"dtype: must be fp32 with mode: {self.mode}, got {self.dtype}; set mode: eager")
+        return self
+
 
 def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:
     if config.mode == "compile":
@@ -46,7 +62,7 @@ def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:
         return AotRuntime(path, artifact, threads=config.threads)
     from models.runtimes.torch import TorchRuntime
 
-    return TorchRuntime(path, artifact, threads=config.threads)
+    return TorchRuntime(path, artifact, threads=config.threads, dtype=config.dtype)
 
 
 def _compile(path: Path, artifact: Artifact, config: TorchConfig) -> Compiled:

@@ -1,0 +1,14 @@
+"""The descriptors of the architectures, one file each."""
+
+from pathlib import Path
+
+from models.architectures import kinds
+from models.architectures.registry import ARCHITECTURES
+
+
+def test_every_descriptor_is_registered() -> None:
+    files = {path.stem for path in Path(kinds.__path__[0]).glob("*.py")} - {"__init__"}
+    registered = {
+        ARCHITECTURES.get(name).build.__module__.rpartition(".")[2] for name in ARCHITECTURES.builtins
+    }
+    assert files == registered
