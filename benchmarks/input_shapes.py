@@ -18,12 +18,12 @@ from statistics import fmean
 
 import numpy as np
 
-from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.batches import BatchMaker, owned, shortened
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.meters.machine import machine
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.ragged import RaggedBatch, offsets_of
+from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.kinds.registry import runtime_config
@@ -82,10 +82,7 @@ def make_calls(
     artifact = Artifact.load(root)
     assemble = InputAssembler(artifact.signature, maker.catalogue)
     random = np.random.default_rng(0)
-    calls = [
-        {name: values.copy() for name, values in assemble(batch).items()}
-        for batch in _batches(maker, random, requests, count, varied=varied)
-    ]
+    calls = [owned(assemble(batch)) for batch in _batches(maker, random, requests, count, varied=varied)]
     runtimes = {
         side: load_runtime(root, artifact, runtime_config(**options)) for side, options in SIDES.items()
     }
@@ -101,10 +98,7 @@ def _batches(
         if not varied:
             yield batch
             continue
-        most = np.diff(batch.offsets)
-        lengths = random.integers(1, most + 1)
-        index = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], most)
-        yield batch.keep(np.flatnonzero(index < np.repeat(lengths, most)), offsets_of(lengths))
+        yield shortened(batch, random.integers(1, np.diff(batch.offsets) + 1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

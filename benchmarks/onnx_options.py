@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.batches import BatchMaker, owned, with_candidates
 from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.harness.meters.memory import proportional_mib
 from models.artifact import Artifact
@@ -104,11 +104,9 @@ def measure_calls(config: PipelineConfig, home: Path, root: Path, cache: Path, r
 
 
 def _inputs(config: PipelineConfig, home: Path, artifact: Artifact, candidates: int) -> list[Inputs]:
-    data = config.model_dump(mode="json")
-    data["candidates"] |= {"count": candidates, "max_count": max(CANDIDATES)}
-    maker = BatchMaker(PipelineConfig.model_validate(data), home, candidates)
+    maker = BatchMaker(with_candidates(config, candidates), home, candidates)
     assemble = InputAssembler(artifact.signature, maker.catalogue)
-    return [{name: values.copy() for name, values in assemble(maker.batch(1)).items()} for _ in range(16)]
+    return [owned(assemble(maker.batch(1))) for _ in range(16)]
 
 
 def measure_loads(root: Path, cache: Path, repeats: int) -> list[Load]:

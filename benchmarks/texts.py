@@ -15,27 +15,20 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from models.artifact import Artifact
-from models.features.catalogue import Catalogue
+from benchmarks.cases.minilm import TextRequests, draw_texts, write_minilm
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.kinds.registry import runtime_config
-from models.signature import Inputs, PairSpec
-from models.text.item_tokens import item_texts
-from models.text.pairs import PairBatcher
+from models.signature import Inputs
 from models.text.scorer import TextConfig
-from models.text.tokenizer import TOKENIZER, PairTokenizer
-from services.paths import home_directory
-from walks.sources import WEIGHTS, locate
 
-QUERY = "quiet forest path by the sea"
 RUNTIMES, SIDES = ("onnx", "torch"), ("maximum", "longest", "by length")
 
 
@@ -57,25 +50,6 @@ class Side:
     slots: float
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """Some requests' texts. The timed part is the model and the composition of its calls."""
-
-    tokenizer: PairTokenizer
-    artifact: Artifact
-    pair: PairSpec
-    texts: list[list[str]]
-
-    def calls(self, request: int, max_tokens: int) -> Iterator[Inputs]:
-        """Yield the model's calls for one request."""
-        batcher = PairBatcher(self.tokenizer.template, self.pair, self.artifact.signature.inputs, max_tokens)
-        queries = self.tokenizer.tokens([QUERY], batcher.room)
-        texts = self.tokenizer.tokens(self.texts[request], batcher.room)
-        every = np.arange(len(texts))
-        for micro in batcher(queries, np.zeros(len(texts), dtype=np.int64), texts, every):
-            yield micro.inputs
-
-
 def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
     """Pad inputs (P, L) to (P, length)."""
     more = ((0, 0), (0, length - inputs["input_ids"].shape[1]))
@@ -85,7 +59,7 @@ def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
     }
 
 
-def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> list[Inputs]:
+def calls_of(workload: TextRequests, side: str, request: int, max_tokens: int) -> list[Inputs]:
     """Return the model calls for one request if it is scored as ``side`` says."""
     if side == "by length":
         return list(workload.calls(request, max_tokens))
@@ -95,7 +69,7 @@ def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> li
     return [padded(whole, workload.pair.max_length, workload.pair.pad_id)]
 
 
-def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> list[Side]:
+def measure(workload: TextRequests, root: Path, max_tokens: int, repeats: int) -> list[Side]:
     """Time all ways to score on the same requests, in turns."""
     running = {kind: load_runtime(root, workload.artifact, runtime_config(kind=kind)) for kind in RUNTIMES}
     spent: dict[tuple[str, str], list[float]] = {(kind, side): [] for kind in RUNTIMES for side in SIDES}
@@ -120,29 +94,10 @@ def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> li
     ]
 
 
-def _score(runtime: Runtime, workload: Workload, side: str, max_tokens: int) -> None:
+def _score(runtime: Runtime, workload: TextRequests, side: str, max_tokens: int) -> None:
     for request in range(len(workload.texts)):
         for call in calls_of(workload, side, request, max_tokens):
             runtime.run(call)
-
-
-def make_workload(root: Path, candidates: int, requests: int, max_length: int) -> Workload:
-    """Import MiniLM into ``root``, and draw each request's routes."""
-    from models.text.hugging_face import load_folder, write_text_artifact
-
-    folder = locate(WEIGHTS).parent
-    loaded = load_folder(
-        folder, query="context.query", text="details.summary", max_length=max_length, random_head=True
-    )
-    artifact = write_text_artifact(root, loaded.module, folder / TOKENIZER, name="minilm")
-    catalogue = Catalogue.open(home_directory() / "walks/full/catalogue")
-    texts = list(item_texts(catalogue, "details.summary", range(len(catalogue))))
-    random = np.random.default_rng(0)
-    request_texts = [
-        [texts[row] for row in random.integers(0, len(texts), candidates)] for _ in range(requests)
-    ]
-    assert artifact.signature.pair is not None
-    return Workload(PairTokenizer(root / TOKENIZER), artifact, artifact.signature.pair, request_texts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="rankway-texts-") as folder:
         root = Path(folder) / "minilm"
-        workload = make_workload(root, options.candidates, options.requests, options.max_length)
+        artifact = write_minilm(root, options.max_length)
+        workload = TextRequests.of(root, artifact, draw_texts(options.candidates, options.requests))
         sides = measure(workload, root, options.max_tokens, options.repeats)
     if options.json:
         report = {**vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}

@@ -58,6 +58,24 @@ def open_features(config: PipelineConfig, home: Path, catalogue: Catalogue) -> F
     return FeaturesStage(view, None if store is None else open_store(store, home))
 
 
+def with_candidates(config: PipelineConfig, count: int) -> PipelineConfig:
+    """Return the pipeline with ``count`` candidates in each request."""
+    data = config.model_dump(mode="json")
+    data["candidates"] |= {"count": count, "max_count": max(count, config.candidates.max_count)}
+    return PipelineConfig.model_validate(data)
+
+
+def shortened(batch: RaggedBatch, lengths: NDArray[np.int64]) -> RaggedBatch:
+    """Return the batch with the first ``lengths`` (B,) candidates of its requests."""
+    index = np.arange(batch.candidate_count) - batch.offsets[batch.request_of()]
+    return batch.keep(np.flatnonzero(index < lengths[batch.request_of()]), offsets_of(lengths))
+
+
+def owned(inputs: Inputs) -> Inputs:
+    """Copy the inputs, because user features are strided, read-only views into packed rows, which torch rejects."""
+    return {name: values.copy() for name, values in inputs.items()}
+
+
 class RuntimeLoader:
     """Loads artifacts with a runtime kind and a thread count."""
 
@@ -96,11 +114,11 @@ class BareModels:
     def inputs(self, batch: RaggedBatch) -> list[Inputs]:
         """Return each model's inputs. The reranker's inputs come from the ranker's scores."""
         (assemble, runtime), *rerankers = self._models
-        inputs = [_owned(assemble(batch))]
+        inputs = [owned(assemble(batch))]
         if rerankers:
             scores = assemble.flatten(runtime.run(inputs[0]), batch)[self._score]
             scored = batch.adding(candidates={"score": scores, "ranker": scores})
-            inputs.append(_owned(rerankers[0][0](best_of_each(scored, "score", self._best))))
+            inputs.append(owned(rerankers[0][0](best_of_each(scored, "score", self._best))))
         return inputs
 
     def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:
@@ -109,8 +127,3 @@ class BareModels:
         for (_, runtime), arrays in zip(self._models, inputs, strict=True):
             outputs = runtime.run(arrays)
         return next(iter(outputs.values()))
-
-
-def _owned(inputs: Inputs) -> Inputs:
-    """Copy the inputs, because user features are strided, read-only views into packed rows, which torch rejects."""
-    return {name: values.copy() for name, values in inputs.items()}

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.texts import SIDES, Workload, calls_of, padded
+from benchmarks.cases.minilm import TextRequests
+from benchmarks.texts import SIDES, calls_of, padded
 from models.artifact import Artifact
 from models.runtimes import load_runtime
 from models.runtimes.kinds.onnx import OnnxConfig
-from models.text.tokenizer import TOKENIZER, PairTokenizer
 from tests.texts import WORDS, write_text_model
 
 
@@ -17,9 +17,8 @@ from tests.texts import WORDS, write_text_model
 def test_every_side_scores_the_same_pairs(tmp_path: Path, side: str) -> None:
     write_text_model(tmp_path / "a")
     artifact = Artifact.load(tmp_path / "a")
-    assert artifact.signature.pair is not None
     texts = [" ".join(WORDS[: n % 6]) for n in range(20)]
-    workload = Workload(PairTokenizer(tmp_path / "a" / TOKENIZER), artifact, artifact.signature.pair, [texts])
+    workload = TextRequests.of(tmp_path / "a", artifact, [texts])
     runtime = load_runtime(tmp_path / "a", artifact, OnnxConfig())
 
     calls = calls_of(workload, side, 0, 60)
