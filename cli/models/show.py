@@ -1,5 +1,6 @@
 """``rankway models show FOLDER``: an artifact's manifest, its precision, and its compiled packages."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,28 @@ from models.errors import MissingPackage
 from models.runtimes.compiled.packages import Package, packages_of
 from models.runtimes.compiled.target import Target
 from models.runtimes.precision import precisions
+
+_WIDTH = 120
+_SHORT = 120  # as JSON, whose quotes YAML does not need
+
+
+class _Lines(yaml.SafeDumper):
+    """Writes short mappings and lists on one line, such as an input. A model may have thirty of them."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """Return the mapping's node."""
+        return super().represent_mapping(tag, mapping, _is_short(mapping))
+
+    def represent_sequence(
+        self, tag: str, sequence: Any, flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        """Return the list's node."""
+        is_plain = not any(isinstance(each, dict | list) for each in sequence)
+        return super().represent_sequence(tag, sequence, is_plain or _is_short(sequence))
+
+
+def _is_short(data: Any) -> bool:
+    return len(json.dumps(data)) <= _SHORT
 
 
 def show(
@@ -33,7 +56,7 @@ def show(
         packages = packages_of(root)
         if packages:
             shown["compiled"] = [_row(path, package, artifact) for path, package in packages.items()]
-    typer.echo(yaml.safe_dump(shown, sort_keys=False), nl=False)
+    typer.echo(yaml.dump(shown, Dumper=_Lines, sort_keys=False, width=_WIDTH), nl=False)
 
 
 def _row(path: Path, package: Package, artifact: Artifact) -> dict[str, Any]:

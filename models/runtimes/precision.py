@@ -20,6 +20,8 @@ _SAFETENSORS = {
 _OF_TREES = {LIGHTGBM_FILE: {"float64"}, XGBOOST_FILE: {"float32"}}
 """The number types of thresholds and leaves."""
 _ONNX = {"FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4"}
+_CLASSIC = "ai.onnx.ml"
+"""The domain of operators for trees and other models that are not networks."""
 
 
 def precisions(root: Path, artifact: Artifact) -> dict[str, str]:
@@ -47,5 +49,9 @@ def _of_graph(path: Path) -> set[str]:
 
     graph = onnx.load(path, load_external_data=False).graph
     types = {onnx.TensorProto.DataType.Name(each.data_type) for each in graph.initializer}
+    # The numbers of trees and linear models are attributes.
+    attributes = [each for node in graph.node if node.domain == _CLASSIC for each in node.attribute]
+    types |= {"FLOAT" for each in attributes if each.floats}
+    types |= {onnx.TensorProto.DataType.Name(each.t.data_type) for each in attributes if each.HasField("t")}
     names = {"FLOAT": "float32", "DOUBLE": "float64"}
     return {names.get(each, each.lower()) for each in types & _ONNX}

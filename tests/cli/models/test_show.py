@@ -31,6 +31,7 @@ def show(folder: Path) -> dict[str, Any]:
     result = CliRunner().invoke(root(arguments), arguments)
     assert result.exit_code == 0, result.output
     shown: dict[str, Any] = yaml.safe_load(result.stdout)
+    assert shown["signature"] == Artifact.read(folder).signature.model_dump(mode="json", exclude_none=True)
     return shown
 
 
@@ -42,6 +43,13 @@ def test_prints_inputs_outputs_and_precision(folder: Path, artifact: Artifact) -
     assert shown["signature"]["outputs"] == [{"name": "score", "shape": []}]
     assert shown["precision"] == {"model.safetensors": "float32"}
     assert "compiled" not in shown
+
+
+def test_prints_each_input_on_a_line_of_its_own(folder: Path, artifact: Artifact) -> None:
+    arguments = ["models", "show", str(folder)]
+    lines = CliRunner().invoke(root(arguments), arguments).stdout.splitlines()
+    for spec in artifact.signature.inputs:
+        assert any(line.startswith(f"  - {{name: {spec.name}, source: ") for line in lines)
 
 
 def test_prints_for_which_machines_it_is_compiled(folder: Path, artifact: Artifact) -> None:
