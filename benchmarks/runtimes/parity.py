@@ -10,6 +10,7 @@ from models.runtimes.base import RuntimeOptions
 from models.runtimes.golden import NARROW_TOLERANCE
 from models.signature import Inputs
 
+_TINY = float(np.finfo(np.float32).tiny)
 TOLERANCE = 1e-4
 """The largest allowed difference, plus as large a share of the reference's score. It is that of the tests."""
 
@@ -69,7 +70,7 @@ def differences(expected: Inputs, outputs: Inputs, *, is_narrow: bool) -> tuple[
         allowed = NARROW_TOLERANCE * largest if is_narrow else TOLERANCE * (1 + np.abs(values))
         within &= bool((difference <= allowed).all())
         absolute = max(absolute, float(difference.max()))
-        relative = max(relative, float(difference.max()) / max(largest, np.finfo(np.float32).tiny))
+        relative = max(relative, float(difference.max()) / max(largest, _TINY))
     return absolute, relative, within
 
 
