@@ -200,6 +200,14 @@ def test_rejects_weights_of_another_architecture(tmp_path: Path) -> None:
         load_runtime(tmp_path / "model", other, AccelerateConfig(kind="accelerate"))
 
 
+@pytest.mark.parametrize("keep", [0, 100, 4000])
+def test_rejects_a_truncated_file(tmp_path: Path, keep: int) -> None:
+    artifact = write_model(tmp_path / "model", make_ranker())
+    os.truncate(tmp_path / "model" / SAFETENSORS, keep)
+    with pytest.raises(RuntimeFailure, match=r"model\.safetensors"):
+        load_runtime(tmp_path / "model", artifact, AccelerateConfig(kind="accelerate"))
+
+
 def test_operations_run_on_the_device_of_the_last_tensor() -> None:
     here, there = torch.ones(2), torch.ones(2, device="meta")
     with OnOneDevice():

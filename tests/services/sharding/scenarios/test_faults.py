@@ -98,7 +98,7 @@ def serves(path: Path, changes: Mapping[str, Any], name: str) -> Path:
 def service(tiny_home: Path, request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
     """Serve the walks with a ranker over two ranks: tensor parallelism, or a pipeline."""
     port = free_port()
-    changes = {"models": {"ranker": {"runtime": {"kind": request.param}}}}
+    changes = {"models": {"ranker": {"runtime": {"kind": request.param, "shards": 2}}}}
     config = serves(tiny_home / "walks-deepspeed.yaml", changes, f"walks-{request.param}-faults")
     command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, tiny_home) as process:

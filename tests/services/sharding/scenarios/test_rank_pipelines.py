@@ -11,7 +11,7 @@ from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.kinds.torch import TorchConfig
 from tests.models.text.crossencoders import WORDS, bert, tokens
-from tests.models.worlds import make_pooled
+from tests.models.worlds import make_pooled, make_reranker
 from tests.services.sharding.running_group import RunningGroup, assert_same, deep_ranker, written
 
 PAIRS = st.tuples(st.integers(1, 9), st.integers(1, 20))
@@ -78,6 +78,7 @@ def test_refuses_models_with_no_layers_or_too_few(pipeline: RunningGroup) -> Non
         pytest.skip("one process can load any model")
     for name, module, message in (
         ("pooled", make_pooled(), "no layers to divide among the ranks of a pipeline"),
+        ("listwise", make_reranker(), "no layers to divide among the ranks of a pipeline"),
         ("short", deep_ranker(1), "must be at most the number of layers, 1, got"),
     ):
         artifact = written(pipeline.root, module, name)
