@@ -78,10 +78,13 @@ def run(bench: Bench, selection: Selection, until_s: float, say: Say) -> Outcome
         except torch.OutOfMemoryError:
             outcome.not_run[name] = "one request needs more memory than the device has"
         except Exception as error:  # a variant may fail in many ways, and must not end the others
-            outcome.failed[name] = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            outcome.failed[name] = f"{type(error).__name__}: {_first_line(error)}"
         else:
             outcome.rows += measured
-        free(bench.device)
+        try:
+            free(bench.device)
+        except RuntimeError as error:  # after some errors CUDA refuses every further call of this process
+            outcome.failed.setdefault(name, f"{type(error).__name__}: {_first_line(error)}")
         result = outcome.failed.get(name) or outcome.not_run.get(name) or "measured"
         say(f"{name}: {result} ({time.monotonic() - started_s:.1f} s)")
 
@@ -111,3 +114,7 @@ def _rows(
                 raise
             requests //= 2
         free(bench.device)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

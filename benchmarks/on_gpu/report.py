@@ -9,8 +9,13 @@ GOAL_WORKLOAD = "hstu"
 
 
 def goal(rows: list[dict[str, Any]], *, is_hopper: bool) -> dict[str, Any] | None:
-    """Return the best share of the workload with the goal, or None if it has no row."""
-    shares = [row for row in rows if row["workload"] == GOAL_WORKLOAD]
+    """Return the best share of the workload with the goal, or None if it has no row.
+
+    Variants whose histories are encoded before do not count.
+    """
+    shares = [
+        row for row in rows if row["workload"] == GOAL_WORKLOAD and not row["variant"].startswith("encoded")
+    ]
     if not shares:
         return None
     best = max(shares, key=lambda row: row["operations_share"])
