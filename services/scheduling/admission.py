@@ -28,6 +28,7 @@ class Admission:
         max_candidates: int,
         max_in_flight: int,
         promises: bool,
+        threads: int = 1,
         horizon_s: float = float("inf"),
     ) -> None:
         """Prepare to decide about requests for the queue of ``batcher``.
@@ -37,9 +38,10 @@ class Admission:
             max_candidates: candidates in a full batch.
             max_in_flight: batches that may be in flight at once.
             promises: whether every admitted request gets an answer, if necessary from memory.
+            threads: the number of model threads.
             horizon_s: the default deadline as a duration. Waiting work that is due later takes no time from a batch.
         """
-        self._batcher = batcher
+        self._batcher, self._threads = batcher, threads
         self._max_candidates, self.max_in_flight = max_candidates, max_in_flight
         self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
@@ -95,9 +97,11 @@ class Admission:
     def share_s(self, priority: int, now_s: float) -> float:
         """Return the time that a batch of this priority may take: an equal part of the horizon for each waiting batch.
 
+        With several model threads, as many batches have the same part, because they run at once.
         The aim is to serve the queue within the horizon, whatever deadlines callers send. Otherwise one request with a
         short deadline would lower the quality for others, and long deadlines would keep the queue long. The result is 0
         for a short time after a refusal that shows an overload.
         """
-        batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
+        candidates = self._batcher.due_with(priority, now_s + self._horizon_s)
+        batches = candidates / (self._max_candidates * self._threads)
         return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

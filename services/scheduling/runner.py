@@ -68,6 +68,7 @@ class Runner(Generic[Payload]):
             batching,
             promises=memory is not None,
             max_in_flight=max(max_in_flight, threads),
+            threads=threads,
             horizon_s=horizon_s,
             clock=clock,
         )

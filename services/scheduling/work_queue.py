@@ -39,6 +39,7 @@ class WorkQueue(Generic[Payload]):
         *,
         promises: bool,
         max_in_flight: int = 1,
+        threads: int = 1,
         horizon_s: float = float("inf"),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -47,6 +48,7 @@ class WorkQueue(Generic[Payload]):
         Args:
             config: the limits of the queue and of batches.
             max_in_flight: batches that may be in flight at once.
+            threads: the number of model threads, at most ``max_in_flight``.
             promises: whether every admitted request gets an answer, if necessary from memory.
             horizon_s: the default deadline as a duration.
             clock: the clock of all deadlines, in seconds.
@@ -59,6 +61,7 @@ class WorkQueue(Generic[Payload]):
             max_candidates=config.max_candidates,
             max_in_flight=max_in_flight,
             promises=promises,
+            threads=threads,
             horizon_s=horizon_s,
         )
         self._taken: Taken[Payload] = Taken(max_in_flight, self._lock)

@@ -87,6 +87,24 @@ def test_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
         )
 
 
+def test_model_threads_divide_the_waiting_batches_among_themselves() -> None:
+    shares = []
+    for threads in (1, 2, 4):
+        batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+        for _ in range(4):
+            batcher.offer(Work("w", BUDGET, 1, 10.0, 0, "a", 0.0))
+        admission = Admission(
+            batcher,
+            max_candidates=BUDGET,
+            max_in_flight=threads,
+            promises=True,
+            threads=threads,
+            horizon_s=10.0,
+        )
+        shares.append(admission.share_s(0, 0.0))
+    assert shares == pytest.approx([5.0 / 5, 5.0 / 3, 5.0 / 2])
+
+
 @given(st.lists(st.floats(0.001, 0.1), min_size=1, max_size=10))
 def test_waiting_short_deadlines_do_not_lower_the_quality_of_others(short_s: list[float]) -> None:
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
