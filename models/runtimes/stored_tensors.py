@@ -77,7 +77,7 @@ class StoredTensors:
             self._fill(target, stored.start)
             return
         flat, start = target.view(-1), stored.start
-        for values in flat.split(_CONVERTED_AT_ONCE):
+        for values in torch.split(flat, _CONVERTED_AT_ONCE):
             read = torch.empty(values.shape, dtype=stored.dtype)
             self._fill(read, start)
             values.copy_(read)
@@ -91,7 +91,7 @@ class StoredTensors:
 
     def _fill(self, target: Tensor, start: int) -> None:
         """Read the file's bytes from ``start`` into a contiguous tensor."""
-        memory = memoryview(target.view(-1).view(torch.uint8).numpy())
+        memory = target.view(-1).view(torch.uint8).numpy().data
         try:
             while memory:
                 count = os.preadv(self._file, [memory], start)
@@ -121,4 +121,4 @@ def _places(path: Path, file: int) -> dict[str, Stored]:
 
 
 def _size(each: dict[str, Any]) -> int:
-    return prod(each["shape"]) * _DTYPES[each["dtype"]].itemsize
+    return int(prod(each["shape"])) * _DTYPES[each["dtype"]].itemsize

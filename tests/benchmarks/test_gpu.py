@@ -124,9 +124,9 @@ def test_a_variant_with_wrong_scores_fails_and_the_others_go_on(
 def test_a_cell_without_enough_memory_runs_with_smaller_batches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from benchmarks.on_gpu import plan
+    from benchmarks.on_gpu import cells, plan
 
-    measure, tried = plan.measure, list[int]()
+    measure, tried = cells.measure, list[int]()
 
     def short_of_memory(*arguments: object) -> object:
         requests = arguments[-1]
@@ -164,16 +164,16 @@ def test_options_have_the_fields_of_the_served_models() -> None:
         (Column, models_options.ScalarColumn),
         (Distance, models_options.Distance),
     ):
-        assert {each.name for each in fields(own)} == set(served.model_fields)  # type: ignore[arg-type]
+        assert {each.name for each in fields(own)} == set(served.model_fields)
 
 
 @pytest.mark.parametrize("options", [WALKS, *(workload.options for workload in WORKLOADS.values())])
 def test_options_are_valid_for_the_served_models(options: RankerOptions | DlrmOptions) -> None:
-    served = {
+    kinds: dict[str, type[models_options.HistoryRankerOptions | models_options.DlrmOptions]] = {
         "history_ranker": models_options.HistoryRankerOptions,
         "dlrm": models_options.DlrmOptions,
-    }[options.name]
-    parsed = served.model_validate(options, from_attributes=True)
+    }
+    parsed = kinds[options.name].model_validate(options, from_attributes=True)
     for each in fields(options):
         if each.name not in {"history_values", "context", "distances"}:
             assert getattr(parsed, each.name) == getattr(options, each.name)

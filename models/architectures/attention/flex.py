@@ -31,12 +31,13 @@ class FlexKernels:
         count, length = candidates.shape[1], past.shape[1]
         if present is None:
             # A compiler would not trace the cache.
-            make = _unpadded_mask.__wrapped__ if torch.compiler.is_compiling() else _unpadded_mask
+            is_traced = torch.compiler.is_compiling()
+            make: Callable[..., Any] = _unpadded_mask.__wrapped__ if is_traced else _unpadded_mask
             mask = make(count, length, candidates.device)
         else:
             mask = _padded_mask(count, length, present)
         is_compiled = candidates.is_cuda and not torch.compiler.is_compiling()
-        attend: Callable[..., Any] = _compiled()[1] if is_compiled else flex_attention
+        attend: Any = _compiled()[1] if is_compiled else flex_attention
 
         def beside(q: Tensor, k: Tensor, v: Tensor, scale: float, past_k: Tensor, past_v: Tensor) -> Tensor:
             keys, values = torch.cat([k, past_k], dim=1), torch.cat([v, past_v], dim=1)

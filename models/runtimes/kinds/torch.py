@@ -16,8 +16,8 @@ class TorchConfig(RuntimeOptions):
         mode: eager runs the module operation by operation. aot loads the package that ``rankway models compile`` made
             for this machine. compile makes the same package, if there is none, while the model is loaded. That takes
             up to a minute.
-        dtype: type of a history ranker's layers, with the mode eager. Its encoders and embeddings stay in 32 bits. Other
-            models only have fp32.
+        dtype: type of a history ranker's layers, with the mode eager. Its encoders and embeddings stay in 32 bits.
+            Other models only have fp32.
     """
 
     kind: Literal["torch"] = "torch"

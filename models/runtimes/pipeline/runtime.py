@@ -53,8 +53,8 @@ class PipelineRuntime:
         try:
             with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
                 module = build_architecture(artifact.architecture).eval().requires_grad_(False)
-            # NCCL executes the messages between two ranks in order. In several rounds, messages in both directions could
-            # block each other.
+            # NCCL executes the messages between two ranks in order. In several rounds, messages in both directions
+            # could block each other.
             most_rounds = MOST_ROUNDS if self._device.type == "cpu" else 1
             self._stages = build_stages(module, artifact.signature, self._rank, self._ranks, most_rounds)
             _load(module, path, self._stages, config, self._device)

@@ -8,14 +8,15 @@ from benchmarks.on_gpu.inputs import dlrm_inputs, pinned, ranker_inputs
 from benchmarks.on_gpu.modules import build_dlrm, build_ranker
 from benchmarks.on_gpu.options import DlrmOptions, RankerOptions
 from benchmarks.on_gpu.work import dlrm_work, ranker_work
+from models.signature import Inputs
 
 CPU = torch.device("cpu")
 OPTIONS = RankerOptions(32, 4, 3, 64, {"embedding": (1,)})
 
 
-def executed(module: torch.nn.Module, arrays: dict[str, object]) -> int:
+def executed(module: torch.nn.Module, arrays: Inputs) -> int:
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        module(pinned(arrays, CPU))  # type: ignore[arg-type]
+        module(pinned(arrays, CPU))
     return int(counter.get_total_flops())
 
 

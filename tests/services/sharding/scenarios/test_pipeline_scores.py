@@ -13,7 +13,8 @@ from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.pipeline import stage_of
+from models.runtimes.pipeline import build_stages
+from models.runtimes.pipeline.base import MOST_ROUNDS
 from models.training.export import SAFETENSORS
 from tests.models.text.crossencoders import LAYERS
 from tests.models.worlds import make_ranker
@@ -121,8 +122,8 @@ def test_each_rank_holds_its_own_layers_only(pipeline: RunningGroup) -> None:
     whole_bytes = (pipeline.root / "wide" / SAFETENSORS).stat().st_size
     owned = []
     for rank in range(ranks):
-        stage = stage_of(module, artifact.signature, rank, ranks)
-        owned.append(sum(t.nbytes for name, t in module.state_dict().items() if stage.owns(name)))
+        stages = build_stages(module, artifact.signature, rank, ranks, MOST_ROUNDS)
+        owned.append(sum(t.nbytes for name, t in module.state_dict().items() if stages.owns(name)))
     assert sum(owned) == sum(tensor.nbytes for tensor in module.state_dict().values())  # none is held twice
     pids = [pipeline.rank(number).pid for number in range(1, ranks)]
     before = [memory_of(pid) for pid in pids]
