@@ -23,8 +23,8 @@ class OpenVinoConfig(RuntimeOptions):
         hint: whether OpenVINO's settings favour the time of one call, or the throughput of several concurrent calls.
         streams: number of calls that are executed at the same time. None: 1, or with ``hint: throughput`` as many as
             OpenVINO chooses for ``threads``.
-        shapes: ``buckets`` pads the inputs, so that few different shapes occur, and compiles a graph for each frequent
-            shape. ``dynamic`` executes every shape as it is. OpenVINO generates code for each new shape.
+        shapes: ``buckets`` pads the inputs, so that few different shapes occur. ``dynamic`` executes every shape as it
+            is. OpenVINO generates code for each new shape.
     """
 
     kind: Literal["openvino"]

@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from models.errors import RuntimeFailure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _WITH_BF16 = ("DEFAULT", "ALL", "BF16", "FP16", "AMX", "AVX10")
 """Parts of the values of ONEDNN_MAX_CPU_ISA that allow bfloat16."""
+_COMPILING = Lock()
+"""Held while a graph is compiled. A process ended with a segmentation fault while two threads compiled graphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,10 @@ class Compiled:
 
     Attributes:
         model: the compiled graph.
-        source: the graph as it was read. It shares its weights with the compiled graph.
         precision: the precision in which it computes, "f32" or "bf16".
     """
 
     model: "CompiledModel"
-    source: "Model"
     precision: str
 
     @property
@@ -42,21 +43,6 @@ class Compiled:
         """The outputs' indices by name."""
         return _indices(self.model.outputs)
 
-    def for_one_shape(self, config: OpenVinoConfig, shapes: Mapping[str, tuple[int, ...]]) -> "Compiled":
-        """Compile the same graph for inputs of one shape.
-
-        The file is not read again, because another version may have replaced it.
-
-        Raises:
-            RuntimeFailure: OpenVINO cannot compile it.
-        """
-        try:
-            source = self.source.clone()
-            source.reshape(dict(shapes))
-            return Compiled(_compiled(source, config, self.precision), source, self.precision)
-        except Exception as error:  # OpenVINO's errors share no public base class
-            raise RuntimeFailure(f"OpenVINO cannot compile a graph for {shapes}: {reason(error)}") from error
-
 
 def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
     """Read the graph at ``path`` and compile it for inputs of any shape.
@@ -68,7 +54,7 @@ def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compile
         # Not Core.read_model, which tries the readers of other formats too and prints their errors.
         reader = import_openvino().frontend.FrontEndManager().load_by_framework("onnx")
         source = reader.convert(reader.load(str(path)))
-        return Compiled(_compiled(source, config, precision), source, precision)
+        return Compiled(_compiled(source, config, precision), precision)
     except Exception as error:  # no public base class, as above
         raise RuntimeFailure(
             f"{path}: cannot be compiled by OpenVINO in {precision}: {reason(error)}; use runtime.kind: onnx"
@@ -111,7 +97,8 @@ def reason(error: Exception) -> str:
 
 
 def _compiled(source: "Model", config: OpenVinoConfig, precision: str) -> "CompiledModel":
-    return import_openvino().Core().compile_model(source, "CPU", _properties(config, precision))
+    with _COMPILING:
+        return import_openvino().Core().compile_model(source, "CPU", _properties(config, precision))
 
 
 def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:

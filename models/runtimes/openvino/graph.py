@@ -10,7 +10,6 @@ from models.errors import OutOfMemory, RuntimeFailure
 from models.no_telemetry import import_openvino
 from models.runtimes.checked_inputs import shapes_of
 from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
-from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.openvino.compiling import Compiled, reason
 from models.signature import Inputs, Signature
 
@@ -65,21 +64,6 @@ class Graph:
             ) from error
         finally:
             self._idle.append(request)
-
-    def for_one_shape(self, config: OpenVinoConfig, inputs: Inputs) -> "Graph":
-        """Return the same graph, compiled for inputs of the shape of these.
-
-        Raises:
-            RuntimeFailure: OpenVINO cannot compile it, or it returns other outputs.
-        """
-        shapes = {name: values.shape for name, values in inputs.items()}
-        graph = Graph(self._compiled.for_one_shape(config, shapes), self._signature)
-        outputs = graph.run(inputs)  # this first call also generates code
-        for name, values in self.run(inputs).items():
-            fault = difference(values, outputs[name], is_narrow=self.precision != "f32")
-            if fault is not None:
-                raise RuntimeFailure(f"output {name} of OpenVINO's graph for {shapes}: {fault}")
-        return graph
 
     def _shared(self, values: NDArray[Any]) -> object:
         """Return a tensor that shares the array's memory.

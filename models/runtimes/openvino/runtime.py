@@ -1,6 +1,5 @@
 """Executes an artifact's ONNX graph with OpenVINO on the CPU."""
 
-from functools import partial
 from pathlib import Path
 
 from models.artifact import GOLDEN, Artifact
@@ -10,7 +9,6 @@ from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.onnx import OnnxRuntime
 from models.runtimes.openvino.compiling import compile_graph, cpu_computes_bf16, refuse_unsupported
-from models.runtimes.openvino.frequent_shapes import FrequentShapes
 from models.runtimes.openvino.graph import Graph, difference
 from models.runtimes.openvino.shapes import InputShapes
 from models.signature import Inputs
@@ -22,8 +20,7 @@ class OpenVinoRuntime:
     """Executes an artifact's complete graph. Several threads may call it.
 
     Attributes:
-        graph: the graph for all shapes.
-        frequent: the graphs for single shapes. None with ``shapes: dynamic``.
+        graph: the graph, which executes inputs of any shape.
     """
 
     def __init__(self, path: Path, artifact: Artifact, config: OpenVinoConfig) -> None:
@@ -38,13 +35,10 @@ class OpenVinoRuntime:
         """
         self._path, self._artifact, self._config = path, artifact, config
         self._shapes = InputShapes(artifact.signature)
-        self.frequent: FrequentShapes | None = None
         refuse_unsupported(config)
         sample = self._shapes.sample(_SAMPLE_SIZE)
         expected = OnnxRuntime(path, artifact.signature, OnnxConfig(threads=config.threads)).run(sample)
         self.graph = self._checked(sample, expected)
-        if config.shapes == "buckets":
-            self.frequent = FrequentShapes(partial(self.graph.for_one_shape, config), path.stat().st_size)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the graph.
@@ -54,12 +48,10 @@ class OpenVinoRuntime:
         """
         sizes = self._shapes.sizes(inputs)
         shape = self._shapes.output_shape(sizes)
-        if self.frequent is None:
+        if self._config.shapes == "dynamic":
             return self.graph.run(inputs)
         wanted = self._shapes.bucketed(sizes)
-        padded = self._shapes.padded(inputs, sizes, wanted)
-        graph = self.frequent.graph_for(tuple(wanted.values()), padded) or self.graph
-        return graph.run(padded, shape or ())
+        return self.graph.run(self._shapes.padded(inputs, sizes, wanted), shape or ())
 
     def _checked(self, sample: Inputs, expected: Inputs) -> Graph:
         if self._config.precision == "auto":
