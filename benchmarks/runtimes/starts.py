@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.meters.memory import memory_of
-from benchmarks.runtimes.sides import start
 from models.artifact import Artifact
+from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeOptions
 from models.signature import Inputs
 
@@ -60,7 +60,7 @@ def measure_starts(
 def _start(side: str, root: Path, config: RuntimeOptions, calls: list[Inputs]) -> Start:
     artifact, times, memory, kept = Artifact.read(root), [time.perf_counter()], [memory_of(os.getpid())], []
     for _ in range(2):
-        kept.append(start(root, artifact, config))
+        kept.append(load_runtime(root, artifact, config))
         times.append(time.perf_counter())
         for inputs in calls:
             kept[-1].run(inputs)
