@@ -25,6 +25,13 @@ from tests.services.releasing import stage_shifted
 LIMIT_S = 60
 THREE: dict[str, Any] = {"models": {"ranker": {"instances": 3}}, "units": {"main": {"cpus": 3}}}
 
+# The default deadline is so long that no batch takes a lower rung on a busy machine.
+WITH_MEMORY: dict[str, Any] = {
+    "fallback": {"popular": {"column": "value"}},
+    "response_cache": {"ttl_s": 60},
+    "requests": {"default_deadline_ms": 30_000},
+}
+
 
 class Held:
     """A first stage that holds the batches of some releases until it is opened. Others pass at once."""
@@ -126,9 +133,7 @@ def test_old_release_is_freed_after_its_last_batch_on_any_instance(tmp_path: Pat
     [
         {},
         merged(WITH_RERANKER, {"models": {"reranker": {"instances": 2}}}),
-        merged(
-            WITH_RERANKER, {"fallback": {"popular": {"column": "value"}}, "response_cache": {"ttl_s": 60}}
-        ),
+        merged(WITH_RERANKER, WITH_MEMORY),
     ],
     ids=["ranker", "two models with other counts", "reranker in turns, with fallback and cache"],
 )
