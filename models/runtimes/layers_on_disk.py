@@ -41,28 +41,32 @@ class LayersOnDisk:
             layer: {name: tuple(module.get_parameter(name).shape) for name in names}
             for layer, names in layers.items()
         }
-        self.nbytes = max(
-            (aligned_bytes((s, dtypes[n]) for n, s in each.items()) for each in shapes.values()), default=0
-        )
-        memory = WeightMemory(self.nbytes)
+        sizes = (aligned_bytes((shape, dtypes[n]) for n, shape in each.items()) for each in shapes.values())
+        memory = WeightMemory(max(sizes, default=0))
         for layer, part in parts.items():
             memory.rewind()
             tensors = {name: memory.take(shape, dtypes[name]) for name, shape in shapes[layer].items()}
             self._add_hooks(layer, part, tensors)
 
     def _add_hooks(self, layer: str, part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-        absent = {name.rpartition(".")[2]: module_parameter(part, name) for name in tensors}
-        present = {
-            name.rpartition(".")[2]: nn.Parameter(tensor, requires_grad=False)
-            for name, tensor in tensors.items()
-        }
+        """Let a layer have its tensors while it runs.
 
-        def before(_: nn.Module, __: Any) -> None:
+        Args:
+            layer: its name.
+            part: the layer.
+            tensors: its tensors in the shared memory, by their names in the whole module.
+        """
+        own = {name.rpartition(".")[2]: tensor for name, tensor in tensors.items()}
+        present = {name: nn.Parameter(tensor, requires_grad=False) for name, tensor in own.items()}
+        absent = {name: part._parameters[name] for name in own}
+
+        # The hooks do not refer to the layer, so a dropped model is freed without the garbage collector.
+        def before(called: nn.Module, _: Any) -> None:
             self._read(layer, tensors)
-            part._parameters.update(present)
+            called._parameters.update(present)
 
-        def after(_: nn.Module, __: Any, ___: Any) -> None:
-            part._parameters.update(absent)
+        def after(called: nn.Module, _: Any, __: Any) -> None:
+            called._parameters.update(absent)
 
         part.register_forward_pre_hook(before)
         part.register_forward_hook(after, always_call=True)
@@ -79,8 +83,3 @@ class LayersOnDisk:
             if follower is not None:
                 self._file.read_ahead(self._names[follower])
         self._held = layer
-
-
-def module_parameter(part: nn.Module, name: str) -> nn.Parameter | None:
-    """Return a part's own parameter by its full name."""
-    return part._parameters[name.rpartition(".")[2]]

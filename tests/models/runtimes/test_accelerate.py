@@ -4,10 +4,12 @@ The budget does not change scores. Scores differ from those of ``kind: torch`` i
 order if weights are aligned differently to cache lines.
 """
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,6 +101,19 @@ def test_scores_of_concurrent_calls_and_of_two_releases_do_not_mix(
         results = list(pool.map(lambda number: runtimes[number % 2].run(inputs)["score"], range(40)))
     for number, scores in enumerate(results):
         np.testing.assert_array_equal(scores, expected[number % 2])
+
+
+def test_the_memory_of_a_dropped_release_is_freed_at_once(ranker: Path, catalogue: Catalogue) -> None:
+    inputs = InputAssembler(Artifact.read(ranker).signature, catalogue)(make_batch([5], [2]))
+    runtime = load_with_budget(ranker, 0.004)
+    runtime.run(inputs)
+    layers = [weakref.ref(layer) for layer in runtime._module.modules()]
+    gc.disable()
+    try:
+        del runtime
+        assert [layer() for layer in layers if layer() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_a_replaced_file_does_not_change_the_scores(
