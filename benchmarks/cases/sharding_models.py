@@ -119,15 +119,20 @@ def tiny(folder: Path, like: Case) -> Case:
     """Return a model with very few weights that imports the same libraries as ``like``."""
     if like.artifact.signature.pair is None:
         return _next_to_no_work(folder / "before", layers=4, heads=4)
+    return bert_like(folder / "before", layers=4, pairs=2)
+
+
+def bert_like(folder: Path, *, layers: int, pairs: int) -> Case:
+    """Return a cross-encoder with very few weights."""
     small = {
         **BERT_BASE,
         "hidden_size": 32,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "intermediate_size": 32,
     }
     options = {"name": "hf_sequence_classification", "config": small, "pair": _PAIR, "types": True}
-    return _written("tiny", folder / "before", build_architecture(options), ((2, 8),))
+    return _written("tiny", folder, build_architecture(options), ((pairs, 8),))
 
 
 def payload(_home: Path, folder: Path) -> Case:

@@ -24,7 +24,7 @@ class AccelerateConfig(GroupOptions):
             Devices not listed are unused. Weights that fit nowhere stay on disk. Default: all free memory.
         dtype: dtype of linear layers and their outputs.
         micro_batches: maximum number of parts into which a pipeline cuts a batch. With several parts, the ranks
-            compute at the same time.
+            compute at the same time. The number with the least expected time is used.
     """
 
     kind: Literal["accelerate"]
