@@ -11,7 +11,8 @@ from torch import Tensor
 
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.layers import TransformerLayer, layers_of
-from models.runtimes.pipeline.base import Cutting, MicroBatch, Schedule, Share, runs, stages_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, stages_of
+from models.runtimes.pipeline.cutting import Cutting, runs
 from models.signature import Signature
 
 _PATH = "layers"

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.architectures.sequence_classifier import SequenceClassifier
-from models.runtimes.pipeline.base import Cutting, MicroBatch, Schedule, Share, runs, stages_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, stages_of
+from models.runtimes.pipeline.cutting import Cutting, runs
 
 
 class _ForwardEnded(Exception):

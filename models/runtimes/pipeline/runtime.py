@@ -24,7 +24,8 @@ from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailu
 from models.runtimes.accelerate import refuse_others
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import build_stages
-from models.runtimes.pipeline.base import MOST_ROUNDS, Cutting, RankStages, Schedule
+from models.runtimes.pipeline.base import RankStages, Schedule
+from models.runtimes.pipeline.cutting import MOST_ROUNDS, Cutting
 from models.runtimes.pipeline.messages import messages_of
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
@@ -53,7 +54,7 @@ class PipelineRuntime:
         try:
             with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
                 module = build_architecture(artifact.architecture).eval().requires_grad_(False)
-            # NCCL executes the messages between two ranks in order. In several rounds, messages in both directions
+            # NCCL executes the messages between two ranks in order. In several rounds, messages in opposite directions
             # could block each other.
             most_rounds = MOST_ROUNDS if self._device.type == "cpu" else 1
             self._stages = build_stages(module, artifact.signature, self._rank, self._ranks, most_rounds)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.runtimes.pipeline.base import MOST_ROUNDS, Cutting, cut, distribute, runs
+from models.runtimes.pipeline.cutting import MOST_ROUNDS, Cutting, cut, distribute, runs
 
 SIZES = st.lists(st.integers(1, 1000), min_size=1, max_size=40)
 
