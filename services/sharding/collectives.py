@@ -116,6 +116,7 @@ class Collectives:
 
     def leave(self) -> None:
         """Close the connections to the other ranks."""
+        use_messages(None)  # so that the memory can be freed
         if self._memory is not None:
             self._memory.close()
         dist.destroy_process_group()

@@ -9,8 +9,6 @@ OVERHEAD_ROWS = 16
 
 With one thread it was 13 rows for a `large` ranker of the walks, 17 for BERT-base and 21 for MiniLM (AVX-512, fp32).
 """
-
-
 MOST_ROUNDS = 12
 """Maximum rounds on CPUs. With more rounds ranks wait less for the first and last parts, but exchange more messages."""
 

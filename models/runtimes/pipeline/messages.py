@@ -1,6 +1,6 @@
 """How the ranks of a pipeline pass activations on: each rank sends to the next one, and the last one to rank 0.
 
-Every message has a number: 0, or 1 plus the rank that failed. The message then has no meaning otherwise.
+Every message has a number: 0, or 1 plus the rank that failed. If a rank has failed, the values have no meaning.
 """
 
 from collections import deque
