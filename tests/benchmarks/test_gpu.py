@@ -29,6 +29,8 @@ OF_PYTORCH = {{"filelock", "typing_extensions", "setuptools", "sympy", "networkx
 class OnlyPyTorch:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
+        if top.startswith("_sysconfigdata"):  # Python's own, named after the platform
+            return PathFinder.find_spec(name, path, target)
         if top not in ALLOWED | OF_PYTORCH | set(sys.stdlib_module_names):
             return None  # as if the package were not installed
         return PathFinder.find_spec(name, path, target)
