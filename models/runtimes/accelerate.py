@@ -21,17 +21,17 @@ from accelerate.utils import OffloadedWeightsLoader, set_module_tensor_to_device
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError
+from models.runtimes.built_module import built_module
 from models.runtimes.device_map import DeviceMap, device_of, lay_out, layers_on_disk, main_device
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.layers_on_disk import LayersOnDisk
 from models.runtimes.one_device import OnOneDevice
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.stored_tensors import StoredTensors
-from models.runtimes.torch import ModuleRuntime, misfit, refuse_unbuildable
+from models.runtimes.torch import ModuleRuntime, misfit
 from models.runtimes.weight_memory import WeightMemory, aligned_bytes
 from models.signature import Inputs
 
@@ -48,10 +48,9 @@ class AccelerateRuntime(ModuleRuntime):
             RuntimeFailure: the weights cannot be read or do not fit the architecture, or a device does not exist.
         """
         torch.set_num_threads(config.threads)
-        refuse_unbuildable(artifact)
         try:
             with init_empty_weights():
-                module = build_architecture(artifact.architecture).eval()
+                module = built_module(artifact).eval()
             dtypes = narrowed_dtypes(module, config.dtype)
             self.device_map = lay_out(module, config, dtypes)
             _load(module, path, self.device_map, dtypes)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
+from models.runtimes.built_module import built_module
 from models.runtimes.torch import misfit
 
 _MAPS = Path("/proc/self/maps")
@@ -30,7 +30,7 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
         ) from error
     try:
         with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
-            module = build_architecture(artifact.architecture)
+            module = built_module(artifact)
         module.load_state_dict(load_file(path), assign=True)
     except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
         raise misfit(path, artifact, error) from error

@@ -7,12 +7,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.gpu_form import to_gpu_form, without_needless
 from models.architectures.history_ranker import HistoryRanker
 from models.artifact import Artifact
 from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
+from models.runtimes.built_module import built_module
 from models.runtimes.checked_inputs import shapes_of
 from models.signature import Inputs
 
@@ -91,9 +91,8 @@ def loaded_module(path: Path, artifact: Artifact, *, threads: int) -> tuple[Arch
         RuntimeFailure: the weights cannot be read or do not fit the architecture.
     """
     torch.set_num_threads(threads)
-    refuse_unbuildable(artifact)
     try:
-        module = build_architecture(artifact.architecture)
+        module = built_module(artifact)
         module.load_state_dict(load_file(path), assign=True)
         device = this_device()
         module.to(device)
@@ -143,19 +142,6 @@ def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message. The other lines of PyTorch's compilers are stack traces."""
     return str(error).strip().partition("\n")[0]
-
-
-def refuse_unbuildable(artifact: Artifact) -> None:
-    """Check that an artifact names an architecture, which PyTorch needs to build the module.
-
-    Raises:
-        RuntimeFailure: the artifact names no architecture.
-    """
-    if not artifact.architecture:
-        raise RuntimeFailure(
-            f"artifact {artifact.name} names no architecture, so PyTorch cannot build it; serve it with "
-            f"runtime.kind: onnx"
-        )
 
 
 def misfit(path: Path, artifact: Artifact, error: Exception) -> RuntimeFailure:

@@ -17,18 +17,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes.accelerate import refuse_others
+from models.runtimes.built_module import built_module
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import build_stages
 from models.runtimes.pipeline.base import RankStages, Schedule
 from models.runtimes.pipeline.cutting import MOST_ROUNDS, Cutting
 from models.runtimes.pipeline.messages import messages_of
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
-from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
+from models.runtimes.torch import FAULTS, failure, misfit
 from models.signature import Inputs
 
 logger = logging.getLogger("ray.serve")
@@ -48,12 +48,11 @@ class PipelineRuntime:
             RuntimeFailure: the weights cannot be read, or the model cannot be cut into this number of stages.
         """
         torch.set_num_threads(config.threads)
-        refuse_unbuildable(artifact)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._rank, self._ranks = dist.get_rank(group), dist.get_world_size(group)
         try:
             with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
-                module = build_architecture(artifact.architecture).eval().requires_grad_(False)
+                module = built_module(artifact).eval().requires_grad_(False)
             # NCCL executes the messages between two ranks in order. In several rounds, messages in opposite directions
             # could block each other.
             most_rounds = MOST_ROUNDS if self._device.type == "cpu" else 1

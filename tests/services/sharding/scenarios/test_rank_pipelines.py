@@ -63,7 +63,7 @@ def test_the_group_survives_a_batch_that_fails_in_one_rank(
         np.testing.assert_array_equal(piped.run(inputs)["score"], expected["score"])
 
 
-@pytest.mark.parametrize("lacking", ["item_attributes", "history_mask", "past_attributes"])
+@pytest.mark.parametrize("lacking", ["item_attributes", "history_rating", "past_attributes"])
 def test_the_group_survives_a_missing_input(pipeline: RunningGroup, lacking: str) -> None:
     inputs = pipeline.inputs((20, 3), (7, 2))
     expected = pipeline.sharded.run(inputs)
