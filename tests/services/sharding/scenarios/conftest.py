@@ -10,7 +10,7 @@ from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, deep_
 
 
 @pytest.fixture(
-    scope="session",
+    scope="package",
     params=[
         (1, None),
         (2, None),

@@ -14,7 +14,7 @@ from models.runtimes.base import Runtime
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.torch import TorchConfig
 from models.runtimes.pipeline import build_stages
-from models.runtimes.pipeline.base import MOST_ROUNDS
+from models.runtimes.pipeline.cutting import MOST_ROUNDS
 from models.training.export import SAFETENSORS
 from tests.models.text.crossencoders import LAYERS
 from tests.models.worlds import make_ranker
