@@ -73,8 +73,8 @@ class Executor(Generic[Payload]):
         # The pool starts threads only when it needs them.
         self._io = ThreadPoolExecutor(queue.admission.max_in_flight, thread_name_prefix="io")
         self._threads = [
-            threading.Thread(target=self._work, name=f"model-{number}", daemon=True)
-            for number in range(threads)
+            threading.Thread(target=self._work, name=name, daemon=True)
+            for name in (["model"] if threads == 1 else [f"model-{number}" for number in range(threads)])
         ]
         for thread in self._threads:
             thread.start()

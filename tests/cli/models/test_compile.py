@@ -24,9 +24,7 @@ def compile_models(path: Path, changes: dict[str, Any]) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize(
-    "runtime", [{"kind": "onnx"}, {"kind": "torch"}, {"kind": "torch", "mode": "compile"}]
-)
+@pytest.mark.parametrize("runtime", [{"kind": "onnx"}, {"kind": "torch"}])
 def test_refuses_a_pipeline_without_models_to_compile(pipeline: Path, runtime: dict[str, Any]) -> None:
     code, output = compile_models(pipeline, {"models": {"ranker": {"runtime": runtime}}})
     assert code == 2

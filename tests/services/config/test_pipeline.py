@@ -92,7 +92,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"models": {"ranker": {"runtime": {"shards": 2}}}}, "models.ranker.runtime.shards: no such field"),
     (
         {"models": {"ranker": {"runtime": {"kind": "tvm"}}}},
-        "models.ranker.runtime.kind: unknown runtime, got 'tvm'; use one of onnx, torch, deepspeed, accelerate,",
+        "models.ranker.runtime.kind: unknown runtime, got 'tvm'; use one of onnx, torch, torchscript, deepspeed,",
     ),
     (
         {"models": {"ranker": {"runtime": {"kind": "deepspeed", "cuda_graph": True}}}},
