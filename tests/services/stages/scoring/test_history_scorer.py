@@ -229,9 +229,12 @@ def test_pipeline_with_a_cache_for_such_a_model_is_a_config_error(tmp_path: Path
 
 
 def test_threads_that_share_the_cache_get_the_scores_without_it(world: World) -> None:
-    cached = world.scorer(Counts(), max_bytes=1 << 12)  # so small that entries are evicted all the time
+    counts = Counts()
+    cached = world.scorer(counts)
+    cached.entries = LruBytes(4000)  # so small that entries are evicted all the time
     batches = [at(make_batch([5, 9], [3, seed % 8], seed), NOW_S) for seed in range(8)] * 6
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda batch: cached.scores(batch, "score"), batches))
     for batch, result in zip(batches, results, strict=True):
         np.testing.assert_allclose(result, world.plain.scores(batch, "score"), rtol=1e-5, atol=1e-5)
+    assert counts.totals["evicted"]
