@@ -1,5 +1,7 @@
 """The benchmark of the spread of calls: its pipeline, its sides and its medians."""
 
+from typing import Any
+
 import pytest
 
 from benchmarks.call_spread import RANKWAY, SERVE, Window, build_with_serves_choice, medians, spread_config
@@ -19,7 +21,8 @@ def test_sides_differ_in_the_choice_of_a_replica(monkeypatch: pytest.MonkeyPatch
     assert "request_router_config" in app.deployment_options(ranker, args)
     monkeypatch.setitem(vars(app), "_router_options", app._router_options)  # restored after the test
     monkeypatch.setattr(app, "build", lambda args: app.deployment_options(ranker, args))
-    assert "request_router_config" not in build_with_serves_choice(args)
+    options: Any = build_with_serves_choice(args)
+    assert "request_router_config" not in options
 
 
 def test_figures_of_a_side_are_medians_and_bad_answers_are_summed() -> None:
