@@ -16,10 +16,14 @@ from tests.models.text.crossencoders import LAYERS
 from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, deep_ranker, stop_process
 
 LIMIT_S = 30.0
-FAULTS = [pytest.param(signal.SIGKILL, id="killed"), pytest.param(signal.SIGSTOP, id="stopped")]
+FAULTS = [
+    pytest.param(2, signal.SIGKILL, id="2 ranks, killed"),
+    pytest.param(2, signal.SIGSTOP, id="2 ranks, stopped"),
+    pytest.param(4, signal.SIGKILL, id="4 ranks, killed", marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture(params=[2, pytest.param(4, marks=pytest.mark.slow)], ids=lambda shards: f"{shards} ranks")
+@pytest.fixture
 def lost(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGroup]:
     config = AccelerateConfig(kind="accelerate", shards=request.param, micro_batches=8, timeout_s=TIMEOUT_S)
     running = RunningGroup(tmp_path, request.param, config, deep_ranker(LAYERS))
@@ -72,7 +76,7 @@ class Batches:
                     self._progress.notify_all()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("lost", "fault"), FAULTS, indirect=["lost"])
 def test_batches_get_right_scores_or_fail_while_a_rank_is_lost(
     lost: RunningGroup, fault: signal.Signals
 ) -> None:
