@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases.pipeline_events import MS, Events, RecordedMessages, rank_times
 from benchmarks.cases.sharding_models import CASES, Case
-from benchmarks.cases.timeline_drawing import drawing
 from benchmarks.harness.meters.machine import machine
+from benchmarks.shards.drawing import drawing
+from benchmarks.shards.events import MS, Events, RecordedMessages, rank_times
 from models.runtimes import load_rank_runtime
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline.runtime import PipelineRuntime

@@ -29,12 +29,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import dispatch
-from benchmarks.cases.shard_sides import Side, apart, sharded, whole
-from benchmarks.cases.shard_times import Times, alternate
 from benchmarks.cases.sharding_models import CASES, Case, tiny
 from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.harness.meters.machine import machine
 from benchmarks.pipeline_timeline import summary
+from benchmarks.shards.sides import Side, apart, sharded, whole
+from benchmarks.shards.times import Times, alternate
 from services.paths import home_directory
 
 _CUDA_SECONDS = 4.0

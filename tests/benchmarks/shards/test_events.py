@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.cases.pipeline_events import MS, Events, RankTimes, rank_times
 from benchmarks.cases.sharding_models import bert_like
-from benchmarks.cases.timeline_drawing import drawing
 from benchmarks.pipeline_timeline import summary
+from benchmarks.shards.drawing import drawing
+from benchmarks.shards.events import MS, Events, RankTimes, rank_times
 
 
 def events(start: int, end: int, *messages: tuple[str, int, int]) -> Events:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from benchmarks.cases.pipeline_events import MS, Events
+from benchmarks.shards.events import MS, Events
 
 _WIDTH, _LEFT, _TOP, _ROW, _BAR = 760.0, 56.0, 30.0, 34.0, 24.0
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.cases.shard_sides import group_of_processes
 from benchmarks.cases.sharding_models import Case
+from benchmarks.shards.sides import group_of_processes
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, group_of
