@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from autoscale import policies
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Decision, Observation, Policy
 from autoscale.profiles import Profile
 from autoscale.spec import Key, PipelineSpec
+from models.code_identity import hash_of_code
 from services.autoscaling.kv_store import KvStore, post_weights
 from services.autoscaling.metrics import ScalingMetrics
 from services.autoscaling.observations import Context, observe
@@ -145,11 +147,16 @@ def pipeline_scaler(
     assert config.autoscaling is not None
     spec = lowered(config, profiles)
     placed = {placement.deployment: placement for placement in all_placements(config)}
-    identity = f"{config.autoscaling.model_dump_json()}{sorted(map(str, spec.keys()))}".encode()
+    identity = "".join((config.autoscaling.model_dump_json(), str(sorted(map(str, spec.keys()))), _policy_code()))
     traffic: TrafficLog | None = None
     if config.record is not None and home is not None:
         traffic = TrafficLog(config.record, home, config.model_dump_json(), "controller")
-    return Scaler(make_policy(config.autoscaling, spec), spec, placed, store, identity, traffic)
+    return Scaler(make_policy(config.autoscaling, spec), spec, placed, store, identity.encode(), traffic)
+
+
+def _policy_code() -> str:
+    """Return a hash of the policies' code. A state that other code has stored may have other fields."""
+    return hash_of_code(sorted(Path(policies.__path__[0]).rglob("*.py")))
 
 
 def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deployment: str) -> Scaler[Any]:
