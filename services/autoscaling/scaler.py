@@ -147,7 +147,9 @@ def pipeline_scaler(
     assert config.autoscaling is not None
     spec = lowered(config, profiles)
     placed = {placement.deployment: placement for placement in all_placements(config)}
-    identity = "".join((config.autoscaling.model_dump_json(), str(sorted(map(str, spec.keys()))), _policy_code()))
+    identity = "".join(
+        (config.autoscaling.model_dump_json(), str(sorted(map(str, spec.keys()))), _policy_code())
+    )
     traffic: TrafficLog | None = None
     if config.record is not None and home is not None:
         traffic = TrafficLog(config.record, home, config.model_dump_json(), "controller")
