@@ -48,6 +48,7 @@ def write_profile(
         known = json.loads(base.read_text(encoding="utf-8"))
         sizes = [(int(timing["requests"]), int(timing["candidates"])) for timing in known["timings"]]
         unit, kept = known["unit"], {name: known.get(name, 0.0) for name in _KEPT}
+        process_s = float(known["startup_s"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"--profile-base: cannot be read as a profile: {error}, got {base}; name a file in configs/profiles"
@@ -56,14 +57,14 @@ def write_profile(
     module = build_ranker(WALKS, device, kernels=PRODUCTS if device.type == "cpu" else FUSED)
     run = _Served(module, device)
     run(_batch(*sizes[0]))
-    startup_s = time.perf_counter() - started_s
+    startup_s = process_s + time.perf_counter() - started_s
     timings = [_timing(run, *size, seconds / len(sizes)) for size in sizes]
     facts = describe(device)
     profile = {
         "unit": unit,
         "pool": pool,
-        "machine": f"measured on {facts['device']}, torch {facts['torch']}, by benchmarks/gpu.py; startup_s is "
-        f"the time of a load and a first batch; the times outside batches are those of {base.name}",
+        "machine": f"measured on {facts['device']}, torch {facts['torch']}, by benchmarks/gpu.py; the times outside "
+        f"batches are those of {base.name}; so is startup_s, plus the time of a load and a first batch",
         "timings": timings,
         "startup_s": round(startup_s, 2),
         "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
