@@ -78,7 +78,7 @@ def write_profile(
 
 
 class _Served:
-    """Runs arrays as ``models.runtimes.torch`` does: to the device, through the module, and back."""
+    """Runs arrays as ``models.runtimes.pytorch.eager`` does: to the device, through the module, and back."""
 
     def __init__(self, module: torch.nn.Module, device: torch.device) -> None:
         self._module, self._device = module, device

@@ -12,9 +12,9 @@ from cli.errors import exit_on_error
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.errors import MissingPackage
-from models.runtimes.compiled.packages import Package, packages_of
-from models.runtimes.compiled.target import Target
 from models.runtimes.precision import precisions
+from models.runtimes.pytorch.compiled.packages import Package, packages_of
+from models.runtimes.pytorch.compiled.target import Target
 
 _WIDTH = 120
 _SHORT = 120  # as JSON, whose quotes YAML does not need

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.jit._trace import TracerWarning
 
 from models.architectures.base import Architecture, EncodesHistory
-from models.runtimes.by_position import ByPosition, example_inputs
 from models.runtimes.golden import write_golden
+from models.runtimes.pytorch.by_position import ByPosition, example_inputs
 from models.signature import ENCODED_HISTORY, Inputs, Signature
 
 SAFETENSORS = "model.safetensors"

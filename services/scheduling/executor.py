@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
 from models.ragged import RaggedBatch
-from models.runtimes.cuda_streams import use_own_stream
+from models.runtimes.pytorch.cuda_streams import use_own_stream
 from services.errors import RequestError
 from services.scheduling.deadlines import too_late
 from services.scheduling.job import Job

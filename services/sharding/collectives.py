@@ -20,8 +20,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from models.runtimes.base import Transport
-from models.runtimes.deepspeed import use_group
 from models.runtimes.pipeline.messages import use_messages
+from models.runtimes.tensor_parallel.deepspeed import use_group
 from services.sharding.activation_ring import ActivationRing
 from services.sharding.all_reduce import new_all_reduce_group
 from services.sharding.command_broadcast import CommandBroadcast

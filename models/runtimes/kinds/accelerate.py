@@ -48,7 +48,7 @@ class AccelerateConfig(GroupOptions):
 
 
 def _load(path: Path, artifact: Artifact, config: AccelerateConfig) -> Runtime:
-    from models.runtimes.accelerate import AccelerateRuntime
+    from models.runtimes.dispatch.runtime import AccelerateRuntime
 
     return AccelerateRuntime(path, artifact, config)
 

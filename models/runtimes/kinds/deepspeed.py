@@ -61,7 +61,7 @@ class DeepSpeedConfig(GroupOptions):
 
 
 def _load_rank(path: Path, artifact: Artifact, config: DeepSpeedConfig, group: "ProcessGroup") -> Runtime:
-    from models.runtimes.deepspeed import DeepSpeedRuntime
+    from models.runtimes.tensor_parallel.deepspeed import DeepSpeedRuntime
 
     return DeepSpeedRuntime(path, artifact, config)
 

@@ -97,7 +97,7 @@ def _load(path: Path, artifact: Artifact, config: OnnxConfig) -> Runtime:
 
 
 def _load_cut(path: Path, artifact: Artifact, config: OnnxConfig) -> CutRuntime:
-    from models.runtimes.split_history import OnnxCutRuntime
+    from models.runtimes.onnx.split_history import OnnxCutRuntime
 
     return OnnxCutRuntime(path, artifact.signature, config)
 

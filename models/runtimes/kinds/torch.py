@@ -53,20 +53,20 @@ class TorchConfig(RuntimeOptions):
 
 def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:
     if config.mode == "compile":
-        from models.runtimes.compiled.in_child import ensure_package
+        from models.runtimes.pytorch.compiled.in_child import ensure_package
 
         ensure_package(path, artifact, threads=config.threads)
     if config.mode != "eager":
-        from models.runtimes.compiled.ahead import AotRuntime
+        from models.runtimes.pytorch.compiled.ahead import AotRuntime
 
         return AotRuntime(path, artifact, threads=config.threads)
-    from models.runtimes.torch import TorchRuntime
+    from models.runtimes.pytorch.eager import TorchRuntime
 
     return TorchRuntime(path, artifact, threads=config.threads, dtype=config.dtype)
 
 
 def _compile(path: Path, artifact: Artifact, config: TorchConfig) -> Compiled:
-    from models.runtimes.compiled.build import build_package
+    from models.runtimes.pytorch.compiled.build import build_package
 
     return build_package(path, artifact, threads=config.threads)
 

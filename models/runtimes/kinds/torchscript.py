@@ -19,7 +19,7 @@ class TorchScriptConfig(RuntimeOptions):
 
 
 def _load(path: Path, artifact: Artifact, config: TorchScriptConfig) -> Runtime:
-    from models.runtimes.torchscript import TorchScriptRuntime
+    from models.runtimes.pytorch.torchscript import TorchScriptRuntime
 
     return TorchScriptRuntime(path, artifact, threads=config.threads)
 

@@ -20,15 +20,15 @@ from torch.distributed import ProcessGroup
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
-from models.runtimes.accelerate import refuse_others
-from models.runtimes.built_module import built_module
+from models.runtimes.dispatch.runtime import refuse_others
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import build_stages
 from models.runtimes.pipeline.base import RankStages, Schedule
 from models.runtimes.pipeline.cutting import MOST_ROUNDS, Cutting
 from models.runtimes.pipeline.messages import messages_of
-from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
-from models.runtimes.torch import FAULTS, failure, misfit
+from models.runtimes.pytorch.built_module import built_module
+from models.runtimes.pytorch.eager import FAULTS, failure, misfit
+from models.runtimes.pytorch.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.signature import Inputs
 
 logger = logging.getLogger("ray.serve")

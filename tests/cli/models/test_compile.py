@@ -1,4 +1,4 @@
-"""``rankway models compile``: refusals. ``tests/models/runtimes/compiled/scenarios`` compiles a model with it."""
+"""``rankway models compile``: refusals. ``runtimes/pytorch/compiled/scenarios`` compiles a model with it."""
 
 from pathlib import Path
 from typing import Any

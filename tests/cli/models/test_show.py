@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.main import root
 from models.artifact import Artifact
-from models.runtimes.compiled.target import Target
+from models.runtimes.pytorch.compiled.target import Target
 from tests.models.runtimes.artifacts import write_model, write_package
 from tests.models.worlds import make_pooled
 

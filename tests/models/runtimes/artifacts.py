@@ -6,9 +6,9 @@ import yaml
 
 from models.architectures.base import Architecture
 from models.artifact import Artifact, sha256_of, write_artifact
-from models.runtimes.compiled import packages
-from models.runtimes.compiled.packages import Package
-from models.runtimes.compiled.target import Target
+from models.runtimes.pytorch.compiled import packages
+from models.runtimes.pytorch.compiled.packages import Package
+from models.runtimes.pytorch.compiled.target import Target
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 

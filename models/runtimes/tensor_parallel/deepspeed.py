@@ -24,9 +24,9 @@ from models.architectures.layers import TransformerLayer
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
-from models.runtimes.mapped_weights import mapped_module, release_pages
-from models.runtimes.sharded_linear import lighten
-from models.runtimes.torch import ModuleRuntime
+from models.runtimes.pytorch.eager import ModuleRuntime
+from models.runtimes.tensor_parallel.mapped_weights import mapped_module, release_pages
+from models.runtimes.tensor_parallel.sharded_linear import lighten
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITS = {"int8": 8, "int4": 4}

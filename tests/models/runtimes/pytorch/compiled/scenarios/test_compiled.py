@@ -18,12 +18,12 @@ from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
-from models.runtimes.compiled import packages
-from models.runtimes.compiled.build import build_package
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
+from models.runtimes.pytorch.compiled import packages
+from models.runtimes.pytorch.compiled.build import build_package
 from tests.models.runtimes.artifacts import write_model
-from tests.models.runtimes.compiled.test_exported import LENGTHS
+from tests.models.runtimes.pytorch.compiled.test_exported import LENGTHS
 from tests.models.runtimes.shapes import make_dlrm, random_inputs
 from tests.models.worlds import FEATURES, make_batch, make_ranker
 from tests.pipelines import make_pipeline, merged, pipeline_document

@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-from models.runtimes.compiled.target import Target, instruction_sets
+from models.runtimes.pytorch.compiled.target import Target, instruction_sets
 
 HERE = Target.here(threads=1)
 

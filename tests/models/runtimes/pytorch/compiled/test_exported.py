@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures.base import Architecture
-from models.runtimes.by_position import ArraysByPosition, ByPosition
-from models.runtimes.compiled.exported import graph_of
+from models.runtimes.pytorch.by_position import ArraysByPosition, ByPosition
+from models.runtimes.pytorch.compiled.exported import graph_of
 from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
 
 LENGTHS = st.fixed_dictionaries(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.runtimes.by_position import ArraysByPosition
+from models.runtimes.pytorch.by_position import ArraysByPosition
 from models.signature import Inputs, InputSpec, PairSpec, Signature
 
 RANKER = Signature(

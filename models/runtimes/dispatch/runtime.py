@@ -24,15 +24,15 @@ from torch import Tensor
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError
-from models.runtimes.built_module import built_module
-from models.runtimes.device_map import DeviceMap, device_of, lay_out, layers_on_disk, main_device
+from models.runtimes.dispatch.device_map import DeviceMap, device_of, lay_out, layers_on_disk, main_device
+from models.runtimes.dispatch.layers_on_disk import LayersOnDisk
+from models.runtimes.dispatch.one_device import OnOneDevice
+from models.runtimes.dispatch.stored_tensors import StoredTensors
+from models.runtimes.dispatch.weight_memory import WeightMemory, aligned_bytes
 from models.runtimes.kinds.accelerate import AccelerateConfig
-from models.runtimes.layers_on_disk import LayersOnDisk
-from models.runtimes.one_device import OnOneDevice
-from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
-from models.runtimes.stored_tensors import StoredTensors
-from models.runtimes.torch import ModuleRuntime, misfit
-from models.runtimes.weight_memory import WeightMemory, aligned_bytes
+from models.runtimes.pytorch.built_module import built_module
+from models.runtimes.pytorch.eager import ModuleRuntime, misfit
+from models.runtimes.pytorch.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.signature import Inputs
 
 

@@ -10,8 +10,8 @@ from torch.fx.experimental import _config as shapes
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.by_position import ByPosition, example_inputs, least_lengths
-from models.runtimes.torch import first_line, loaded_module
+from models.runtimes.pytorch.by_position import ByPosition, example_inputs, least_lengths
+from models.runtimes.pytorch.eager import first_line, loaded_module
 from models.signature import Signature
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.built_module import built_module
+from models.runtimes.pytorch.built_module import built_module
 from models.signature import InputSpec
 from tests.models.runtimes.artifacts import write_model
 from tests.models.worlds import make_ranker

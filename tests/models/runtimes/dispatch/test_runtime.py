@@ -25,11 +25,11 @@ from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from models.runtimes.accelerate import AccelerateRuntime
+from models.runtimes.dispatch.one_device import OnOneDevice
+from models.runtimes.dispatch.runtime import AccelerateRuntime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.one_device import OnOneDevice
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker

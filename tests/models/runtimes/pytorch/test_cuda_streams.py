@@ -9,7 +9,7 @@ import pytest
 
 def test_without_pytorch_nothing_is_imported() -> None:
     code = (
-        "import sys; from models.runtimes.cuda_streams import use_own_stream; use_own_stream(); "
+        "import sys; from models.runtimes.pytorch.cuda_streams import use_own_stream; use_own_stream(); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -18,7 +18,7 @@ def test_without_pytorch_nothing_is_imported() -> None:
 def test_without_a_gpu_the_thread_stays_as_it_is() -> None:
     import torch
 
-    from models.runtimes.cuda_streams import use_own_stream
+    from models.runtimes.pytorch.cuda_streams import use_own_stream
 
     if not torch.cuda.is_available():
         use_own_stream()
@@ -29,7 +29,7 @@ def test_each_thread_has_its_own_stream() -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
-    from models.runtimes.cuda_streams import use_own_stream
+    from models.runtimes.pytorch.cuda_streams import use_own_stream
 
     torch.cuda.init()
     streams = []

@@ -12,8 +12,8 @@ from models.architectures.gpu_form import to_gpu_form, without_needless
 from models.architectures.history_ranker import HistoryRanker
 from models.artifact import Artifact
 from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
-from models.runtimes.built_module import built_module
 from models.runtimes.checked_inputs import shapes_of
+from models.runtimes.pytorch.built_module import built_module
 from models.signature import Inputs
 
 FAULTS = (RuntimeError, KeyError, TypeError, IndexError, MemoryError)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.artifact import Artifact, sha256_of
 from models.atomic_directory import settled
 from models.errors import RuntimeFailure
-from models.runtimes.compiled.target import Target
+from models.runtimes.pytorch.compiled.target import Target
 
 CODE = "model.pt2"
 CONSTANTS = "constants.safetensors"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.runtimes.checked_inputs import CheckedInputs
-from models.runtimes.torch import FAULTS, failure
+from models.runtimes.pytorch.eager import FAULTS, failure
 from models.signature import Inputs, InputSpec, Signature
 
 LEAST = {"longest": 1, "tokens": 2}

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.runtimes.stored_tensors import StoredTensors
-from models.runtimes.weight_memory import WeightMemory, aligned_bytes
+from models.runtimes.dispatch.stored_tensors import StoredTensors
+from models.runtimes.dispatch.weight_memory import WeightMemory, aligned_bytes
 
 
 class LayersOnDisk:

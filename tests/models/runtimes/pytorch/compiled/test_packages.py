@@ -7,9 +7,9 @@ import pytest
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.compiled import packages
-from models.runtimes.compiled.target import Target
 from models.runtimes.kinds.registry import runtime_config
+from models.runtimes.pytorch.compiled import packages
+from models.runtimes.pytorch.compiled.target import Target
 from tests.models.runtimes.artifacts import CODE, write_model, write_package
 from tests.models.worlds import make_pooled
 

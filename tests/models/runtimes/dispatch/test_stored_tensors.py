@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from models.errors import ArtifactError
-from models.runtimes.stored_tensors import StoredTensors
-from models.runtimes.weight_memory import WeightMemory, aligned_bytes
+from models.runtimes.dispatch.stored_tensors import StoredTensors
+from models.runtimes.dispatch.weight_memory import WeightMemory, aligned_bytes
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
 SHAPES = st.lists(st.integers(0, 9), max_size=3).map(tuple)

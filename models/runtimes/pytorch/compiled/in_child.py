@@ -7,10 +7,10 @@ from pathlib import Path
 
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.compiled.build import build_package
-from models.runtimes.compiled.packages import find_package
-from models.runtimes.compiled.target import Target
-from models.runtimes.torch import device_name
+from models.runtimes.pytorch.compiled.build import build_package
+from models.runtimes.pytorch.compiled.packages import find_package
+from models.runtimes.pytorch.compiled.target import Target
+from models.runtimes.pytorch.eager import device_name
 
 
 def ensure_package(path: Path, artifact: Artifact, *, threads: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import distributed as dist
 from torch import nn
 
-from models.runtimes.sharded_linear import SummedLinear
+from models.runtimes.tensor_parallel.sharded_linear import SummedLinear
 
 RANKS = 2
 

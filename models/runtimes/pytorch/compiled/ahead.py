@@ -9,10 +9,10 @@ from torch._inductor import aoti_load_package
 
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.by_position import PositionalRuntime
-from models.runtimes.compiled.packages import CODE, CONSTANTS, find_package
-from models.runtimes.compiled.target import Target
-from models.runtimes.torch import device_name, first_line, misfit, this_device
+from models.runtimes.pytorch.by_position import PositionalRuntime
+from models.runtimes.pytorch.compiled.packages import CODE, CONSTANTS, find_package
+from models.runtimes.pytorch.compiled.target import Target
+from models.runtimes.pytorch.eager import device_name, first_line, misfit, this_device
 
 _PREFIX = "module."
 """Part of each weight's name in the exported graph, whose root is a ``ByPosition``."""

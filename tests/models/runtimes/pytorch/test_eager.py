@@ -13,7 +13,7 @@ from models.errors import OutOfMemory, RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.torch import FAULTS, TorchRuntime, failure
+from models.runtimes.pytorch.eager import FAULTS, TorchRuntime, failure
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker

@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
-from models.runtimes.built_module import built_module
-from models.runtimes.torch import misfit
+from models.runtimes.pytorch.built_module import built_module
+from models.runtimes.pytorch.eager import misfit
 
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4

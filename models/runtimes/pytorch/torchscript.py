@@ -14,8 +14,8 @@ from torch.jit._trace import TracerWarning
 
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.by_position import ByPosition, PositionalRuntime, example_inputs
-from models.runtimes.torch import FAULTS, loaded_module
+from models.runtimes.pytorch.by_position import ByPosition, PositionalRuntime, example_inputs
+from models.runtimes.pytorch.eager import FAULTS, loaded_module
 
 
 class TorchScriptRuntime(PositionalRuntime):
