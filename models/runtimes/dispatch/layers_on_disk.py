@@ -33,9 +33,7 @@ class LayersOnDisk:
             dtypes: dtypes by tensor name.
         """
         self._file = file
-        self._names = layers
         self._held: str | None = None
-        self._next: dict[str, str] = {}
         parts = {name: module.get_submodule(name) for name in layers}
         shapes = {
             layer: {name: tuple(module.get_parameter(name).shape) for name in names}
@@ -72,14 +70,13 @@ class LayersOnDisk:
         part.register_forward_hook(after, always_call=True)
 
     def _read(self, layer: str, tensors: Mapping[str, Tensor]) -> None:
-        """Read a layer, unless it ran last, and ask for the layer that followed it before."""
+        """Read a layer, unless it ran last.
+
+        Asking the system for the next layer meanwhile (``posix_fadvise``) gained nothing: 113 ms instead of 106 for a
+        batch that reads 56 MiB from disk, and 66 ms either way if they are in the page cache.
+        """
         last, self._held = self._held, None  # nothing is held if a read fails half-way
         if last != layer:
             for name, tensor in tensors.items():
                 self._file.read(name, tensor)
-            if last is not None:
-                self._next[last] = layer
-            follower = self._next.get(layer)
-            if follower is not None:
-                self._file.read_ahead(self._names[follower])
         self._held = layer

@@ -7,7 +7,6 @@ weights if the file is replaced. This module reads with ``preadv`` from one open
 import json
 import os
 import weakref
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -82,12 +81,6 @@ class StoredTensors:
             self._fill(read, start)
             values.copy_(read)
             start += read.nbytes
-
-    def read_ahead(self, names: Iterable[str]) -> None:
-        """Ask the system to read tensors from disk in the background. This takes none of the process's memory."""
-        if hasattr(os, "posix_fadvise"):
-            for stored in (self._stored[name] for name in names):
-                os.posix_fadvise(self._file, stored.start, stored.nbytes, os.POSIX_FADV_WILLNEED)
 
     def _fill(self, target: Tensor, start: int) -> None:
         """Read the file's bytes from ``start`` into a contiguous tensor."""
