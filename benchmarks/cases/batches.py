@@ -37,6 +37,11 @@ class BatchMaker:
         self._features = open_features(config, home, self.catalogue)
         self._random = np.random.default_rng(seed)
 
+    def close(self) -> None:
+        """Close the store. A process can open it once at a time."""
+        if self._features.store is not None:
+            self._features.store.close()
+
     def batch(self, requests: int) -> RaggedBatch:
         """Return a batch with `requests` requests and their user features."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]

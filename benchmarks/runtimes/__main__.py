@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -101,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     selected = {side: every[side] for side in options.runtimes}
     figures = []
     for name in options.models:
-        subject = SUBJECTS[name](home_directory())
         batches = 4 if options.quick else _BATCHES
-        figures.append(measure(subject, selected, budget, options.candidates, options.parts, batches))
+        with closing(SUBJECTS[name](home_directory())) as subject:
+            figures.append(measure(subject, selected, budget, options.candidates, options.parts, batches))
     here, versions = machine(), _versions()
     if options.json:
         report = {**here, "versions": versions, "threads": 1, "models": [each.data() for each in figures]}

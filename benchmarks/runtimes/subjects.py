@@ -31,6 +31,7 @@ class Subject:
         root: the artifact's folder.
         request: returns the calls of one request with this number of candidates. Each time it is another request.
         batches: yields this number of random calls, with several requests each if the model takes several.
+        close: closes the store of the requests' features.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Subject:
     artifact: Artifact
     request: Callable[[int], list[Inputs]]
     batches: Callable[[int], Iterator[Inputs]]
+    close: Callable[[], None] = lambda: None
 
 
 def _of_pipeline(name: str, pipeline: PipelineConfig, home: Path, root: Path) -> Subject:
@@ -54,7 +56,7 @@ def _of_pipeline(name: str, pipeline: PipelineConfig, home: Path, root: Path) ->
             lengths[-1] += 1  # a call has at least one candidate
             yield owned(assemble(shortened(maker.batch(len(lengths)), lengths)))
 
-    return Subject(name, root, artifact, request, batches)
+    return Subject(name, root, artifact, request, batches, maker.close)
 
 
 def _dlrm(home: Path) -> Subject:

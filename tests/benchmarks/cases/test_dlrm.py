@@ -55,6 +55,13 @@ def test_both_runtimes_give_the_same_scores(home: Path, name: str) -> None:
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
 
+def test_makers_with_the_same_store_follow_one_another(home: Path) -> None:
+    for _ in range(2):
+        maker = BatchMaker(WORKLOADS["dlrm-store"].pipeline(), home, seed=1)
+        assert len(maker.batch(3)) == 3
+        maker.close()
+
+
 def test_the_bare_model_is_measured_in_every_layout(home: Path) -> None:
     cells = bare_model.measure(WORKLOADS["dlrm-store"], home, seconds=0.05, runtimes=["onnx"], sizes=[1, 4])
     assert {(c.processes, c.threads, c.requests_a_batch) for c in cells} == {
