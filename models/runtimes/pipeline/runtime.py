@@ -56,7 +56,7 @@ class PipelineRuntime:
             # NCCL executes the messages between two ranks in order. In several rounds, messages in opposite directions
             # could block each other.
             most_rounds = MOST_ROUNDS if self._device.type == "cpu" else 1
-            self._stages = build_stages(module, artifact.signature, self._rank, self._ranks, most_rounds)
+            self._stages = _stages(module, artifact, self._rank, self._ranks, most_rounds)
             _load(module, path, self._stages, config, self._device)
         except (ArtifactError, SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise misfit(path, artifact, error) from error
@@ -127,6 +127,18 @@ class PipelineRuntime:
         values, reported = self.messages.receive()
         failed = failed or reported
         return values if failed else values.view(schedule.shape), failed
+
+
+def _stages(module: Architecture, artifact: Artifact, rank: int, ranks: int, most_rounds: int) -> RankStages:
+    """Return one rank's stages.
+
+    Raises:
+        RuntimeFailure: the model cannot be cut into this number of stages.
+    """
+    try:
+        return build_stages(module, artifact.signature, rank, ranks, most_rounds)
+    except ValueError as error:
+        raise RuntimeFailure(f"{artifact.name} cannot be a pipeline of ranks: {error}") from error
 
 
 def _load(
