@@ -207,7 +207,9 @@ def test_variants_for_gpus_are_refused_on_cpus() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the compiler, about itself
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning"
+)  # of the compiler, about itself
 def test_compiled_models_agree_with_eager_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu.main(["--smoke", "--json", "--workload", "large", "--variant", "compile"]) == 0
     result = json.loads(capsys.readouterr().out)
