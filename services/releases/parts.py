@@ -150,11 +150,11 @@ class PartsLoader:
 
     def _features(self) -> FeaturesStage:
         config, previous, shared = self.origin.config, self.origin.previous, self.origin.shared
-        readers = max(config.units[config.ingress_unit].max_calls_in_flight, shared.model_threads)
         before = None if previous is None else previous.stages.get("features")
         if isinstance(before, FeaturesStage):
             return FeaturesStage(self.view, before.store, shared.row_metrics)
-        store = config.features.store
+        store, calls = config.features.store, config.units[config.ingress_unit].max_calls_in_flight
+        readers = max(calls, shared.model_threads)
         reader = None if store is None else shared.stores.open(store, self.origin.home, readers)
         return FeaturesStage(self.view, reader, shared.row_metrics)
 

@@ -2,8 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from models.no_telemetry import import_openvino
 from models.runtimes.kinds.openvino import OpenVinoConfig
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Model
+    from openvino import CompiledModel
 
 _WITH_BF16 = ("DEFAULT", "ALL", "BF16", "FP16", "AMX", "AVX10")
 """Parts of the values of ONEDNN_MAX_CPU_ISA that allow bfloat16."""
@@ -21,30 +19,7 @@ _COMPILING = Lock()
 """Held while a graph is compiled. A process ended with a segmentation fault while two threads compiled graphs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiled graph.
-
-    Attributes:
-        model: the compiled graph.
-        precision: the precision in which it computes, "f32" or "bf16".
-    """
-
-    model: "CompiledModel"
-    precision: str
-
-    @property
-    def inputs(self) -> dict[str, int]:
-        """The inputs' indices by name. An input has all names that the graph gives to its value."""
-        return _indices(self.model.inputs)
-
-    @property
-    def outputs(self) -> dict[str, int]:
-        """The outputs' indices by name."""
-        return _indices(self.model.outputs)
-
-
-def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compiled:
+def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> "CompiledModel":
     """Read the graph at ``path`` and compile it for inputs of any shape.
 
     Raises:
@@ -54,8 +29,9 @@ def compile_graph(path: Path, config: OpenVinoConfig, precision: str) -> Compile
         # Not Core.read_model, which tries the readers of other formats too and prints their errors.
         reader = import_openvino().frontend.FrontEndManager().load_by_framework("onnx")
         source = reader.convert(reader.load(str(path)))
-        return Compiled(_compiled(source, config, precision), precision)
-    except Exception as error:  # no public base class, as above
+        with _COMPILING:
+            return import_openvino().Core().compile_model(source, "CPU", _properties(config, precision))
+    except Exception as error:  # OpenVINO's errors share no public base class
         raise RuntimeFailure(
             f"{path}: cannot be compiled by OpenVINO in {precision}: {reason(error)}; use runtime.kind: onnx"
             f"{'' if precision == 'f32' else ', or precision: f32'}, or export the model again"
@@ -96,11 +72,6 @@ def reason(error: Exception) -> str:
     return " ".join(useful[-2:]).removeprefix("-- ").removesuffix(".") or type(error).__name__
 
 
-def _compiled(source: "Model", config: OpenVinoConfig, precision: str) -> "CompiledModel":
-    with _COMPILING:
-        return import_openvino().Core().compile_model(source, "CPU", _properties(config, precision))
-
-
 def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -111,7 +82,3 @@ def _properties(config: OpenVinoConfig, precision: str) -> dict[str, Any]:
     }
     streams = 1 if config.streams is None and config.hint == "latency" else config.streams
     return properties if streams is None else {**properties, "NUM_STREAMS": streams}
-
-
-def _indices(ports: Iterable[Any]) -> dict[str, int]:
-    return {name: index for index, port in enumerate(ports) for name in port.get_names()}

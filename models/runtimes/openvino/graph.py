@@ -1,6 +1,7 @@
 """A compiled graph, with requests that are used again. A request is OpenVINO's object for one call."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from models.errors import OutOfMemory, RuntimeFailure
 from models.no_telemetry import import_openvino
 from models.runtimes.checked_inputs import shapes_of
 from models.runtimes.golden import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
-from models.runtimes.openvino.compiling import Compiled, reason
+from models.runtimes.openvino.compiling import reason
 from models.signature import Inputs, Signature
 
 if TYPE_CHECKING:
-    from openvino import InferRequest
+    from openvino import CompiledModel, InferRequest
 
 _NO_MEMORY = ("bad_alloc", "allocate")
 
@@ -27,16 +28,16 @@ class Graph:
         streams: the number of calls that run at the same time.
     """
 
-    def __init__(self, compiled: Compiled, signature: Signature) -> None:
+    def __init__(self, model: "CompiledModel", signature: Signature) -> None:
         """Take a compiled graph that has the signature's inputs and outputs."""
-        self._compiled, self._signature = compiled, signature
-        self._model = compiled.model
-        self._inputs = [(compiled.inputs[spec.name], spec.name) for spec in signature.inputs]
-        self._outputs = {spec.name: compiled.outputs[spec.name] for spec in signature.outputs}
+        self._model = model
+        inputs, outputs = _indices(model.inputs), _indices(model.outputs)
+        self._inputs = [(inputs[spec.name], spec.name) for spec in signature.inputs]
+        self._outputs = {spec.name: outputs[spec.name] for spec in signature.outputs}
         self._idle: deque[InferRequest] = deque()
         self._tensor = import_openvino().Tensor
-        self.precision = compiled.precision
-        self.streams = int(compiled.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.precision = str(model.get_property("INFERENCE_PRECISION_HINT").type_name)
+        self.streams = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
     def run(self, inputs: Inputs, shape: tuple[int, ...] = ()) -> Inputs:
         """Execute the graph, and return copies of the outputs, cut to the given leading shape.
@@ -73,6 +74,11 @@ class Graph:
         if not (values.flags.writeable and values.flags.c_contiguous):
             values = values.copy()  # OpenVINO shares no others
         return self._tensor(values, shared_memory=True)
+
+
+def _indices(ports: Iterable[Any]) -> dict[str, int]:
+    """Return the indices by name. An input or output has all names that the graph gives to its value."""
+    return {name: index for index, port in enumerate(ports) for name in port.get_names()}
 
 
 def difference(expected: NDArray[np.generic], outputs: NDArray[np.generic], *, is_narrow: bool) -> str | None:

@@ -47,11 +47,10 @@ class OpenVinoRuntime:
             RuntimeFailure: the inputs differ from the signature, or OpenVINO failed on them.
         """
         sizes = self._shapes.sizes(inputs)
-        shape = self._shapes.output_shape(sizes)
         if self._config.shapes == "dynamic":
             return self.graph.run(inputs)
-        wanted = self._shapes.bucketed(sizes)
-        return self.graph.run(self._shapes.padded(inputs, sizes, wanted), shape or ())
+        padded = self._shapes.padded(inputs, sizes, self._shapes.bucketed(sizes))
+        return self.graph.run(padded, self._shapes.output_shape(sizes) or ())
 
     def _checked(self, sample: Inputs, expected: Inputs) -> Graph:
         if self._config.precision == "auto":
