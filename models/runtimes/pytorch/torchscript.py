@@ -5,8 +5,6 @@ PyTorch deprecates TorchScript, and warns about it whenever it is used. ``torch.
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,6 +14,7 @@ from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.pytorch.by_position import ByPosition, PositionalRuntime, example_inputs
 from models.runtimes.pytorch.eager import FAULTS, loaded_module
+from models.runtimes.pytorch.quiet import without_torchscript_warnings
 
 
 class TorchScriptRuntime(PositionalRuntime):
@@ -35,7 +34,8 @@ class TorchScriptRuntime(PositionalRuntime):
         module, device = loaded_module(path, artifact, threads=threads)
         signature = artifact.signature
         try:
-            with torch.no_grad(), _without_deprecation_warnings():
+            with torch.no_grad(), without_torchscript_warnings():
+                warnings.simplefilter("ignore", TracerWarning)  # shape checks in Hugging Face models
                 traced = torch.jit.trace(  # type: ignore[no-untyped-call]
                     ByPosition(module, signature).eval(),
                     example_inputs(signature, device),
@@ -47,13 +47,3 @@ class TorchScriptRuntime(PositionalRuntime):
                 f"{path}: {artifact.name} cannot be traced for TorchScript: {error}; use runtime.kind: torch"
             ) from error
         super().__init__(frozen, artifact, device)
-
-
-@contextmanager
-def _without_deprecation_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", r"`torch\.jit\.\w+` is (deprecated|not supported)", DeprecationWarning
-        )
-        warnings.simplefilter("ignore", TracerWarning)  # shape checks in Hugging Face models
-        yield

@@ -21,9 +21,9 @@ from models.runtimes.base import Compiled
 from models.runtimes.pytorch.compiled import packages
 from models.runtimes.pytorch.compiled.exported import any_length, exported
 from models.runtimes.pytorch.compiled.packages import Package
-from models.runtimes.pytorch.compiled.quiet import without_own_warnings
 from models.runtimes.pytorch.compiled.target import Target
 from models.runtimes.pytorch.eager import device_name, first_line
+from models.runtimes.pytorch.quiet import without_own_warnings
 
 _WAIT_LIMIT_S = 1800.0
 """How long a second process waits while another one compiles the same package."""
