@@ -4,8 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.artifact import GOLDEN, Artifact
+from models.runtimes.safetensors_header import header_of
 from models.runtimes.trees.files import LIGHTGBM_FILE, XGBOOST_FILE
-from models.runtimes.weight_sizes import header_of
 
 _SAFETENSORS = {
     "F64": "float64",
@@ -35,8 +35,8 @@ def precisions(root: Path, artifact: Artifact) -> dict[str, str]:
     found = {}
     for name in artifact.files:
         if name.endswith(".safetensors") and name != GOLDEN:
-            tensors = header_of(root / name).values()
-            found[name] = {_SAFETENSORS[t["dtype"]] for t in tensors if t["dtype"] in _SAFETENSORS}
+            dtypes = header_of(root / name, lambda described: described.dtype).values()
+            found[name] = {_SAFETENSORS[dtype] for dtype in dtypes if dtype in _SAFETENSORS}
         elif name.endswith(".onnx") and find_spec("onnx") is not None:
             found[name] = _of_graph(root / name)
         elif name in _OF_TREES:

@@ -1,14 +1,12 @@
 """Sizes of an artifact's weights and of their divisible parts, read from file headers only."""
 
-import json
 import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from models.artifact import GOLDEN, Artifact, MeasuredRuntime
-from models.errors import ArtifactError
+from models.runtimes.safetensors_header import Described, header_of
 from models.runtimes.trees.files import LIGHTGBM_FILE, XGBOOST_FILE
 
 MIB = 1 << 20
@@ -17,10 +15,6 @@ PIPELINED = ("history_ranker", "hf_sequence_classification")
 """Architectures whose layers can be distributed over pipeline ranks."""
 _NATIVE = (LIGHTGBM_FILE, XGBOOST_FILE)
 _TABLE = re.compile(r"embed|table")
-_LONGEST_HEADER = 100_000_000
-"""Safetensors' own limit, in bytes."""
-_FAULTS = (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError)
-"""Errors for a header that is not valid."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -95,7 +89,7 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
             native_bytes=0 if native is None else (root / native).stat().st_size,
             fastest=artifact.runtime,
         )
-    sizes = _sizes(root / tensors)
+    sizes = header_of(root / tensors, _size)
     in_layers = [size for name, size in sizes.items() if _LAYER.search(name) and len(size[0]) == 2]
     products = [s for name, (s, _) in sizes.items() if len(s) == 2 and not _TABLE.search(name)]
     options = artifact.architecture
@@ -121,37 +115,6 @@ def _layer_of(name: str) -> str:
     return match.group()
 
 
-def header_of(path: Path) -> dict[str, Any]:
-    """Return the description of each tensor in a safetensors file, by the tensor's name.
-
-    The file begins with 8 bytes for the length of a JSON header. Then comes the header.
-
-    Raises:
-        ArtifactError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header: dict[str, Any] = json.loads(file.read(min(length, _LONGEST_HEADER)))
-        return {
-            name: {"shape": tensor["shape"], "dtype": tensor["dtype"]}
-            for name, tensor in header.items()
-            if name != "__metadata__"
-        }
-    except (OSError, *_FAULTS) as error:
-        raise _unreadable(path, error) from error
-
-
-def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
-    """Return each tensor's shape and bytes, by name."""
-    try:
-        return {
-            name: (tensor["shape"], prod(tensor["shape"]) * _BYTES[tensor["dtype"]])
-            for name, tensor in header_of(path).items()
-        }
-    except _FAULTS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ArtifactError:
-    return ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again")
+def _size(described: Described) -> tuple[list[int], int]:
+    """Return a tensor's shape and bytes."""
+    return described.shape, prod(described.shape) * _BYTES[described.dtype]

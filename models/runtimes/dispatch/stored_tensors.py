@@ -4,18 +4,16 @@ A mapped file would count as resident memory, would end the process with SIGBUS 
 weights if the file is replaced. This module reads with ``preadv`` from one open file instead.
 """
 
-import json
 import os
 import weakref
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from models.errors import ArtifactError, RuntimeFailure
+from models.errors import RuntimeFailure
+from models.runtimes.safetensors_header import Described, header_in
 
 _DTYPES = {
     "F64": torch.float64,
@@ -43,7 +41,6 @@ class Stored:
 
     dtype: torch.dtype
     start: int
-    nbytes: int
 
 
 class StoredTensors:
@@ -59,7 +56,8 @@ class StoredTensors:
         self._path = path
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._file)
-        self._stored = _places(path, self._file)
+        with open(self._file, "rb", closefd=False) as file:
+            self._stored = header_in(file, path, _place)
 
     def read(self, name: str, target: Tensor) -> None:
         """Read a tensor into the memory of ``target``, and convert it to the dtype of ``target``.
@@ -99,19 +97,5 @@ class StoredTensors:
             ) from error
 
 
-def _places(path: Path, file: int) -> dict[str, Stored]:
-    """Return each tensor's place. The file begins with 8 bytes for the length of a JSON header."""
-    try:
-        length = int.from_bytes(os.pread(file, 8, 0), "little")
-        header: dict[str, Any] = json.loads(os.pread(file, length, 8))
-        header.pop("__metadata__", None)
-        return {
-            name: Stored(_DTYPES[each["dtype"]], 8 + length + each["data_offsets"][0], _size(each))
-            for name, each in header.items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again") from error
-
-
-def _size(each: dict[str, Any]) -> int:
-    return int(prod(each["shape"])) * _DTYPES[each["dtype"]].itemsize
+def _place(described: Described) -> Stored:
+    return Stored(_DTYPES[described.dtype], described.start)
