@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.on_gpu.clock import device_seconds
+from models.cpu_flags import cpu_fields
 
 _QUERY = "driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,temperature.gpu"
 _MATRIX = 8192
@@ -89,7 +89,4 @@ def measure_rates(device: torch.device, dtype: torch.dtype, *, smoke: bool) -> R
 
 
 def _cpu_name() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return cpu_fields().get("model name") or platform.processor() or platform.machine()

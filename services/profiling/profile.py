@@ -14,6 +14,7 @@ import psutil
 from autoscale.capacity.service_time import service_time
 from autoscale.profiles import Profile, Timing
 from autoscale.traces.recorded_batches import RecordedBatches
+from models.cpu_flags import cpu_fields
 from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements
 from services.errors import ConfigError
@@ -138,9 +139,5 @@ def _free_port() -> int:
 
 
 def _machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            cpu = line.partition(":")[2].strip()
-            break
+    cpu = cpu_fields().get("model name") or platform.processor() or platform.machine()
     return f"{cpu}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"

@@ -6,15 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from models.cpu_flags import CPUINFO, cpu_fields, flags_in
+
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "sve")
-_CPUINFO = Path("/proc/cpuinfo")
 
 
-def machine(cpuinfo: Path = _CPUINFO) -> dict[str, Any]:
+def machine(cpuinfo: Path = CPUINFO) -> dict[str, Any]:
     """Return the processor as plain data: ``cpu``, ``cores`` and ``flags``."""
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    flags = set(fields.get("flags", fields.get("Features", "")).split())
+    fields = cpu_fields(cpuinfo)
+    flags = flags_in(fields)
     return {
         "cpu": fields.get("model name", platform.machine()),
         "cores": os.cpu_count() or 1,
