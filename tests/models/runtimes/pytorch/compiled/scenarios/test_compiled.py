@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._inductor import config as inductor_config
 from typer.testing import CliRunner
 
 from cli.main import root as command
@@ -208,9 +209,10 @@ def test_a_read_only_folder_stops_the_compilation_of_a_starting_replica(tmp_path
     assert [path.name for path in (tmp_path / "dlrm").parent.iterdir()] == ["dlrm", "dlrm.compiled"]
 
 
-def test_a_missing_compiler_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_leaves_nothing_behind(tmp_path: Path) -> None:
     artifact = write_model(tmp_path / "ranker", make_ranker())
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    with pytest.raises(RuntimeFailure, match=r"a C\+\+ compiler is needed .*; install g\+\+"):
+    # Not monkeypatch, which leaves PyTorch's settings so that it finds no compiler later either.
+    without = inductor_config.patch({"cpp.cxx": ("no-such-compiler",)})
+    with without, pytest.raises(RuntimeFailure, match=r"a C\+\+ compiler is needed .*; install g\+\+"):
         build_package(tmp_path / "ranker" / artifact.weights, artifact, threads=1)
     assert [path.name for path in tmp_path.iterdir()] == ["ranker"]
