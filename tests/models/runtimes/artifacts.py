@@ -10,22 +10,27 @@ from models.runtimes.pytorch.compiled import packages
 from models.runtimes.pytorch.compiled.packages import Package
 from models.runtimes.pytorch.compiled.target import Target
 from models.signature import Inputs
-from models.training.export import SAFETENSORS, weight_writer
+from models.training.export import ONNX, SAFETENSORS, weight_writer
 
 CODE = b"no code"
 
 
 def write_model(
-    root: Path, module: Architecture, feature_hash: str = "", golden: Inputs | None = None
+    root: Path,
+    module: Architecture,
+    feature_hash: str = "",
+    golden: Inputs | None = None,
+    *,
+    onnx: bool = False,
 ) -> Artifact:
-    """Write a module's weights as an artifact without an ONNX graph."""
+    """Write a module's weights as an artifact, with an ONNX graph if asked for."""
     signature = module.signature(feature_hash)
     return write_artifact(
         root,
         name="small",
         signature=signature,
-        weights=SAFETENSORS,
-        write_files=weight_writer(module, signature, golden, onnx=False),
+        weights=ONNX if onnx else SAFETENSORS,
+        write_files=weight_writer(module, signature, golden, onnx=onnx),
         architecture=module.options.model_dump(mode="json"),
     )
 

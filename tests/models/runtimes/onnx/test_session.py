@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
@@ -18,7 +17,7 @@ from models.runtimes.base import Runtime
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.torch import TorchConfig
 from models.runtimes.onnx import OnnxRuntime, OnnxSession
-from models.training.export import ONNX, weight_writer
+from tests.models.runtimes.artifacts import write_model
 from tests.models.runtimes.onnx.graphs import SIGNATURE, graph_bytes, write_graph
 from tests.models.worlds import FEATURES, make_batch, make_ranker
 
@@ -40,16 +39,7 @@ class Loaded:
     """One artifact, loaded once with each option."""
 
     def __init__(self, root: Path) -> None:
-        module = make_ranker()
-        signature = module.signature(FEATURES.content_hash)
-        self.artifact: Artifact = write_artifact(
-            root / "ranker",
-            name="ranker",
-            signature=signature,
-            weights=ONNX,
-            write_files=weight_writer(module, signature),
-            architecture=module.options.model_dump(mode="json"),
-        )
+        self.artifact = write_model(root / "ranker", make_ranker(), FEATURES.content_hash, onnx=True)
         self._root = root
         self.default, self.cut = self.load(), self.load(cut=True)
         self.torch = load_runtime(root / "ranker", self.artifact, TorchConfig())

@@ -3,17 +3,9 @@
 import numpy as np
 
 from models.runtimes.pytorch.by_position import ArraysByPosition
-from models.signature import Inputs, InputSpec, PairSpec, Signature
+from models.signature import InputSpec, PairSpec, Signature
+from tests.models.runtimes.test_checked_inputs import RANKER, make_inputs
 
-RANKER = Signature(
-    inputs=(
-        InputSpec(name="item", source="item.attributes", shape=(4,)),
-        InputSpec(name="past", source="user.history:list"),
-        InputSpec(name="mask", source="user.history:mask", dtype="bool"),
-        InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"),
-    ),
-    layout="chunks",
-)
 PAIRS = Signature(
     inputs=(
         InputSpec(name="ids", source="tokens.ids", dtype="int64"),
@@ -22,15 +14,6 @@ PAIRS = Signature(
     layout="pairs",
     pair=PairSpec(query="context.query", text="details.text", max_length=8),
 )
-
-
-def make_inputs(longest: int = 2) -> Inputs:
-    return {
-        "item": np.ones((2, 3, 4), np.float32),
-        "past": np.ones((1, longest), np.float32),
-        "mask": np.ones((1, longest), np.bool_),
-        "chunk_of": np.zeros(2, np.int64),
-    }
 
 
 def test_returns_the_same_arrays_in_the_signatures_order() -> None:

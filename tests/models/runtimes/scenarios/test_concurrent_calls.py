@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.artifact import Artifact, write_artifact
+from models.artifact import Artifact
 from models.runtimes import load_cut_runtime, load_runtime
 from models.runtimes.base import CutRuntime, Runtime
 from models.runtimes.kinds.registry import runtime_config
 from models.signature import ENCODED_HISTORY, Inputs
-from models.training.export import ONNX, weight_writer
+from tests.models.runtimes.artifacts import write_model
 from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
 
 THREADS = 4
@@ -42,16 +42,7 @@ LENGTHS = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def ranker(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Artifact]:
     root, module = tmp_path_factory.mktemp("concurrent") / "model", ARCHITECTURES["history_ranker"]()
-    signature = module.signature("")
-    artifact = write_artifact(
-        root,
-        name="model",
-        signature=signature,
-        weights=ONNX,
-        write_files=weight_writer(module, signature),
-        architecture=module.options.model_dump(mode="json"),
-    )
-    return root, artifact
+    return root, write_model(root, module, onnx=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.options import DlrmOptions
-from models.artifact import Artifact, write_artifact
+from models.artifact import write_artifact
 from models.assembly import InputAssembler
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
@@ -18,6 +18,7 @@ from models.runtimes.base import Runtime
 from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
+from tests.models.runtimes.artifacts import write_model
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker, make_reranker
 
 RUNTIMES: tuple[dict[str, str], ...] = (
@@ -37,19 +38,12 @@ class Loaded:
     """One artifact, loaded by each runtime."""
 
     def __init__(self, root: Path, module: Architecture) -> None:
-        self.root, signature = root / "model", module.signature(FEATURES.content_hash)
-        self.artifact: Artifact = write_artifact(
-            root / "model",
-            name="model",
-            signature=signature,
-            weights=ONNX,
-            write_files=weight_writer(module, signature),
-            architecture=module.options.model_dump(mode="json"),
-        )
+        self.root = root / "model"
+        self.artifact = write_model(self.root, module, FEATURES.content_hash, onnx=True)
         self.runtimes: list[Runtime] = [
             load_runtime(root / "model", self.artifact, runtime_config(**options)) for options in RUNTIMES
         ]
-        self.assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
+        self.assembler = InputAssembler(self.artifact.signature, make_catalogue(root / "catalogue"))
 
     def assert_equal_on(self, batch: RaggedBatch) -> None:
         inputs = self.assembler(batch)
