@@ -1,7 +1,9 @@
 """Several instances of a model in one replica, with its real parts, while releases and the catalogue change."""
 
 import asyncio
+import faulthandler
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,6 +64,8 @@ def with_engine(
 
     async def run() -> None:
         engine = build_engine(config, home, replica="test", first_stages=[held])
+        # If the scenario hangs, the stacks of all threads show where. They must be read before it is cancelled.
+        asyncio.get_running_loop().call_later(LIMIT_S - 5, faulthandler.dump_traceback, sys.__stderr__)
         try:
             async with asyncio.timeout(LIMIT_S):
                 await scenario(engine, held, config)
@@ -157,7 +161,8 @@ def test_every_answer_is_of_one_release_while_releases_and_items_change(
                 expected = bias_of(user) + offsets[answer.models["release"]] + 0.5 * has_reranker
                 for item in answer.items:
                     assert item.score - expected == float(item.id.removeprefix("item-"))
-                await asyncio.sleep(0)  # an answer from the cache comes at once
+                # Answers from the cache come at once, so clients without a pause would keep a core busy.
+                await asyncio.sleep(0.001)
 
         async with asyncio.TaskGroup() as group:
             for user in range(12):
@@ -169,7 +174,7 @@ def test_every_answer_is_of_one_release_while_releases_and_items_change(
                 await commands.activate_release(name)
                 await until_taken(engine, put(config, tmp_path, {f"item-{number}": float(number)}))
                 while answered < before + 12:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)
             is_done.set()
         assert engine.live.names == [names[0]]
 
