@@ -3,7 +3,6 @@
 import asyncio
 import faulthandler
 import gc
-import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
@@ -65,7 +64,7 @@ def with_engine(
     async def run() -> None:
         engine = build_engine(config, home, replica="test", first_stages=[held])
         # If the scenario hangs, the stacks of all threads show where. They must be read before it is cancelled.
-        asyncio.get_running_loop().call_later(LIMIT_S - 5, faulthandler.dump_traceback, sys.__stderr__)
+        asyncio.get_running_loop().call_later(LIMIT_S - 5, lambda: faulthandler.dump_traceback(2))
         try:
             async with asyncio.timeout(LIMIT_S):
                 await scenario(engine, held, config)
