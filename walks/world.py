@@ -27,7 +27,7 @@ CODE = (
 )
 """The code that determines a built world's bytes, except for the files in ``BESIDE``."""
 BESIDE = {
-    *("bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"),
+    *("bm25.py", "ensure.py", "picture.py", "queries.py", "query_lists.py", "stream.py", "text_ranker.py"),
     *("archive.py", "pack.py", "unpack.py"),
 }
 """Files in walks/ that read a built world, or that start its build."""
@@ -82,6 +82,10 @@ class World:
     def impressions(self, split: str) -> Path:
         """Return the folder with the shown lists of `train` or `valid`."""
         return self.root / "impressions" / split
+
+    def queries(self, split: str) -> Path:
+        """Return the folder with the queries of `train` or `valid`, as lists for a text ranker."""
+        return self.root / "queries" / split
 
 
 def data_home(home: Path | None = None) -> Path:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.architectures.sequence_classifier import SequenceClassifier
 from models.artifact import Artifact
 from models.features.catalogue import Catalogue
-from models.ragged import RaggedArray, RaggedBatch, offsets_of
+from models.ragged import offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.text.hugging_face import load_folder, write_text_artifact
@@ -26,14 +26,16 @@ from models.text.pairs import PairBatcher
 from models.text.scorer import PairScorer, TextConfig
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 from models.training.metrics import ndcg
+from services.stages.features import load_definitions
 from walks.sources import TOKENIZER as TOKENIZER_FILE
 from walks.sources import WEIGHTS, locate
 from walks.text.bm25 import bm25
 from walks.text.minilm import Encoder
 from walks.text.queries import QuerySet, Walkers
+from walks.text.query_lists import QUERY, batch_of, write_query_lists
 from walks.world import Inputs, World
 
-QUERY, TEXT = "context.query", "details.summary"
+TEXT = "details.summary"
 Progress = Callable[[int, int, float], None]
 """Called with finished steps, all steps, and the loss."""
 
@@ -64,6 +66,8 @@ def train_text_ranker(
     world: World, inputs: Inputs, root: Path, fit: Fit, wheels: Path, progress: Progress
 ) -> Artifact:
     """Fit the model to a built world's routes, measure it, and write the artifact at ``root``.
+
+    Other queries are written beside the world, as lists by which a compressed model can be tuned and measured.
 
     Raises:
         ModelError: the world's catalogue cannot be used.
@@ -107,6 +111,7 @@ def train_text_ranker(
             lineage=lineage,
         )
 
+    write_query_lists(world, load_definitions(world.definitions).content_hash, fit.seed + 1)
     # The quality is measured as in serving: from the artifact, with ONNX Runtime.
     artifact = write({})
     return write({"ndcg_at_10": _ndcg(_served(root, artifact, catalogue, valid), valid), **metrics})
@@ -168,12 +173,7 @@ def _scores(
 def _served(root: Path, artifact: Artifact, catalogue: Catalogue, query_set: QuerySet) -> NDArray[np.float32]:
     runtime = load_runtime(root, artifact, OnnxConfig(threads=2))
     scorer = PairScorer(root, artifact.signature, catalogue, TextConfig())
-    encoded = [query.encode() for query in query_set.queries]
-    column = RaggedArray(
-        np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets_of(np.array([len(e) for e in encoded]))
-    )
-    batch = RaggedBatch(_offsets(query_set), query_set.rows.reshape(-1), requests={QUERY: column})
-    return scorer.scores(batch, "score", runtime).reshape(query_set.rows.shape)
+    return scorer.scores(batch_of(query_set), "score", runtime).reshape(query_set.rows.shape)
 
 
 def _cosines(query_set: QuerySet, texts: Sequence[str], inputs: Inputs) -> NDArray[np.float32]:
