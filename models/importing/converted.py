@@ -163,7 +163,8 @@ def _generated(original: Original, rows: Rows, *, has_missing: bool) -> Rows:
     for column in range(original.width):
         values = rows[:, column][np.isfinite(rows[:, column])]
         edges = original.edges[column] if original.edges else np.zeros(0, dtype=np.float32)
-        around = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf))])
+        with np.errstate(over="ignore"):  # above float32's largest number, the next one is infinite
+            around = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf))])
         near = np.concatenate([values, around, np.zeros(1, dtype=np.float32)])
         result[:, column] = random.choice(near, _ROWS)
     if has_missing:

@@ -60,15 +60,18 @@ def rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
     A float32 x is at most t if and only if it is at most this number. Rounding to the nearest float32 would send a
     value that equals a threshold to the other side.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # beyond float32, the result is infinite or the largest finite number
         nearest = values.astype(np.float32)
-    return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
+        lower = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > values, lower, nearest).astype(np.float32)
 
 
 def below(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the largest float32 that is less than each value."""
     down = rounded_down(values)
-    return np.where(down == values, np.nextafter(down, np.float32(-np.inf)), down).astype(np.float32)
+    with np.errstate(over="ignore"):
+        lower = np.nextafter(down, np.float32(-np.inf))
+    return np.where(down == values, lower, down).astype(np.float32)
 
 
 def member(

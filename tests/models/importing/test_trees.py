@@ -1,7 +1,7 @@
 """Trees as graphs: exact thresholds, sets of categories, and shared subtrees."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.importing.trees import INPUT, Leaf, Node, Split, below, edges, graph_of, member, rounded_down
@@ -12,6 +12,9 @@ FLOAT32 = st.floats(allow_nan=False, width=32)
 
 
 @given(FINITE, FLOAT32)
+@example(float(np.finfo(np.float32).min), 0.0)
+@example(float(np.finfo(np.float32).min) * (1 + 2**-26), 0.0)
+@example(1e300, 0.0)
 def test_a_float32_is_on_the_same_side_of_a_rounded_threshold(threshold: float, value: float) -> None:
     (at_most,), (less,) = rounded_down(np.array([threshold])), below(np.array([threshold]))
     assert (np.float64(value) <= threshold) == (np.float32(value) <= at_most)
