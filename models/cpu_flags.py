@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "sve")
+"""The flags that determine a model's speed."""
 
 
 def cpu_fields(cpuinfo: Path = CPUINFO) -> dict[str, str]:

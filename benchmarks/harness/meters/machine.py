@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from models.cpu_flags import CPUINFO, cpu_fields, flags_in
-
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "sve")
+from models.cpu_flags import CPUINFO, INSTRUCTION_SETS, cpu_fields, flags_in
 
 
 def machine(cpuinfo: Path = CPUINFO) -> dict[str, Any]:
