@@ -62,7 +62,10 @@ COMMANDS = (
         "Build a catalogue; add and remove items while it is served.",
     ),
     Command(
-        "models", "cli.models:app", _DATA, "List, show, import and compile models; measure pipeline units."
+        "models",
+        "cli.models:app",
+        _DATA,
+        "List, show, import, compile and compress models; measure units.",
     ),
     Command(
         "features",

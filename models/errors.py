@@ -11,6 +11,7 @@ ModelError
 │   └── OutOfMemory       this process has too little memory for a batch
 ├── MissingPackage        a package from an optional extra is not installed
 ├── GoldenMismatch        a loaded model returns other scores than at its export
+├── CompressionError      a compression recipe has faults, or does not fit its pipeline
 └── TrainingError         a model could not be trained on this data with this configuration
 
 Every message names the field or file, the value and the remedy.
@@ -63,3 +64,7 @@ class GoldenMismatch(ModelError):
 
 class TrainingError(ModelError):
     """Training cannot begin, or its loss became NaN or infinite."""
+
+
+class CompressionError(ModelError):
+    """A compression recipe has faults, or does not fit its pipeline."""

@@ -1,4 +1,4 @@
-"""``rankway models``: artifacts on disk, imports, packages compiled ahead of time, and unit profiles."""
+"""``rankway models``: artifacts on disk, imports, packages compiled ahead of time, compression, and unit profiles."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from rich.table import Table
 from cli.errors import exit_on_error
 from cli.models.bench import bench
 from cli.models.compile import compile_models
+from cli.models.compress import compress
 from cli.models.imports import import_model
 from cli.models.show import show
 from models.artifact import MANIFEST, Artifact
@@ -17,12 +18,13 @@ from models.atomic_directory import is_of_a_writer
 from services.paths import home_directory
 
 app = typer.Typer(
-    help="List, show, import and compile models; measure pipeline units.",
+    help="List, show, import, compile and compress models; measure units.",
     no_args_is_help=True,
 )
 app.command()(bench)
 app.command("import")(import_model)
 app.command("compile")(compile_models)
+app.command()(compress)
 app.command()(show)
 
 

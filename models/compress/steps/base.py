@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
+from models.compress.gate import GateOverrides
 from models.features.catalogue import Catalogue
 from models.signature import Signature
 
@@ -91,11 +92,18 @@ class StepOptions(BaseModel):
 
     Attributes:
         kind: the step's name.
+        gate: the step's own bounds. They do not change the step's result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
+    gate: GateOverrides | None = None
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """The options that determine the result, as plain data."""
+        return self.model_dump(mode="json", exclude={"gate"})
 
 
 Options = TypeVar("Options", bound=StepOptions)

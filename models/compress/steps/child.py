@@ -48,7 +48,7 @@ def write_child(
         facts: what the step chose, for the lineage.
     """
     artifact = parent.artifact
-    steps = [*artifact.lineage.get("compression", {}).get("steps", []), options.model_dump(mode="json")]
+    steps = [*artifact.lineage.get("compression", {}).get("steps", []), options.lineage]
     compression = {
         "of": artifact.lineage.get("compression", {}).get("of", artifact.version),
         "parent": artifact.version,

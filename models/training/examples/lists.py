@@ -26,7 +26,7 @@ class Step:
         inputs: the model's inputs by name.
         labels: (B, M).
         present: bool (B, M), True for slots with a candidate, False for padding.
-        teacher: (B, M), an earlier model's scores, from the column "score". None if there is no such column.
+        teacher: (B, M), an earlier model's scores, from the column "teacher", else "score". None without both.
     """
 
     inputs: dict[str, Tensor]
@@ -73,7 +73,9 @@ class Lists:
             inputs={name: torch.from_numpy(values) for name, values in self.assembler(part).items()},
             labels=_padded(columns["label"], part.offsets),
             present=torch.from_numpy(mask_of(part.offsets)),
-            teacher=_padded(columns["score"], part.offsets) if "score" in columns else None,
+            teacher=next(
+                (_padded(columns[c], part.offsets) for c in ("teacher", "score") if c in columns), None
+            ),
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -1,0 +1,128 @@
+"""``rankway models compress RECIPE``: make a model smaller and faster, and measure each step."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.build import timelines_of
+from cli.errors import FAILED, exit_on_error, print_error
+from cli.progress import shown_progress
+from models.artifact import Artifact
+from models.atomic_directory import recover, settled
+from models.errors import CompressionError
+from models.extras import require
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
+from services.errors import ConfigError
+from services.paths import home_directory
+from services.stages.features import load_definitions
+
+if TYPE_CHECKING:
+    from models.compress.recipe import Recipe
+    from models.compress.rows import Result
+    from models.training.folders import TrainingFolders
+
+
+def compress(
+    recipe: Annotated[Path, typer.Argument(help="Recipe YAML file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Compress a model with the steps of a recipe, and write a report. An interrupted run resumes.
+
+    Each step is measured against its parent and the original. A step that is too slow or
+    too inaccurate is rejected.
+    """
+    require(["torch", "accelerate", "onnx"], "train")
+    from safetensors import SafetensorError  # raised if the disk fills up while weights are written
+
+    from models.compress.recipe import load_recipe
+
+    console = Console(stderr=True)
+    remedy = f"finished steps are kept; make room under {home_directory()} and run the command again"
+    with exit_on_error(console, OSError, SafetensorError, remedy=remedy, exit_code=FAILED):
+        loaded = load_recipe(recipe)
+        out, result = _run(loaded, console)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=1))
+    else:
+        _show(result)
+    failed = [row for row in result.steps if row.state == "failed"]
+    for row in failed:
+        print_error(console, f"{row.label}: {row.reason}")
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
+    import torch
+
+    from models.compress.chain import Chain
+    from models.compress.data.pipeline import PipelineData
+    from models.compress.measuring.measure import Meter
+    from models.compress.places import recipe_folder
+    from models.compress.report.files import write_report
+    from models.compress.steps.base import Model
+
+    home, pipeline = home_directory(), load_config(Path(recipe.pipeline))
+    if recipe.model not in pipeline.models:
+        raise CompressionError(
+            f"model: unknown model of pipeline {pipeline.name}, got {recipe.model!r}; name one of "
+            f"{', '.join(sorted(pipeline.models))}"
+        )
+    if pipeline.training is None:
+        raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
+    root = home / pipeline.models[recipe.model].artifact
+    folders = _folders(pipeline, home)
+    read = {"the model": root, "the catalogue": folders.catalogue, "the training data": folders.data}
+    out = recipe_folder(recipe.out, home, read)
+    for folder in (root, *read.values(), folders.data / "train", folders.data / "valid"):
+        recover(folder)
+    features = load_definitions(home / pipeline.features.definitions)
+    original = Model(settled(root), Artifact.load(root, feature_hash=features.content_hash))
+    torch.set_num_threads(recipe.threads)
+    with shown_progress(console, "steps") as progress:
+        data = PipelineData(
+            pipeline.training,
+            features,
+            folders,
+            cache=out / ".scores",
+            progress=progress,
+            max_report_lists=recipe.measure.max_lists,
+        )
+        meter = Meter(recipe.measure, data, original)
+        result = Chain(recipe, home, original, data, meter, progress).run()
+        write_report(out, result)
+    return out, result
+
+
+def _folders(pipeline: PipelineConfig, home: Path) -> "TrainingFolders":
+    from models.training.folders import TrainingFolders
+
+    assert pipeline.training is not None
+    ranker = pipeline.required_ranker()
+    return TrainingFolders(
+        catalogue=home / pipeline.catalogue,
+        data=home / pipeline.training.data,
+        ranker=home / pipeline.models[ranker.model].artifact,
+        overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
+        timelines=timelines_of(pipeline, home),
+    )
+
+
+def _show(result: "Result") -> None:
+    from models.compress.report.text import short_cells, short_columns
+
+    console = Console()
+    table = Table(*(Column(title, no_wrap=True) for title in short_columns(result)), box=None)
+    for row in result.rows:
+        table.add_row(*short_cells(row))
+    console.print(table, highlight=False)
+    for row in result.steps:
+        if row.state == "rejected":
+            console.print(
+                f"{row.label} was rejected: {row.reason}", soft_wrap=True, highlight=False, markup=False
+            )

@@ -1,0 +1,1 @@
+"""The lists on which a recipe's steps are fitted and its models are measured."""

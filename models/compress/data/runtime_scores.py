@@ -1,0 +1,62 @@
+"""Scores lists with an artifact's runtime, as in serving."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from models.artifact import Artifact
+from models.atomic_directory import settled
+from models.compress.quality import Scores
+from models.compress.steps.base import Model
+from models.errors import RuntimeFailure
+from models.ragged import gather_positions
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeOptions
+from models.runtimes.kinds.registry import runtime_config
+from models.training.examples.lists import Lists
+
+_LISTS_AT_ONCE, _CANDIDATES_AT_ONCE = 64, 16_384
+
+
+def runtime_of(artifact: Artifact) -> RuntimeOptions:
+    """Return the runtime with which a model is measured, on one thread.
+
+    It is the fastest one that the artifact names, else ONNX Runtime, else PyTorch.
+
+    Raises:
+        RuntimeFailure: the artifact has neither.
+    """
+    has_graph = any(name.endswith(".onnx") for name in artifact.files)
+    kind = artifact.runtime or ("onnx" if has_graph else "torch" if artifact.architecture else None)
+    if kind is None:
+        raise RuntimeFailure(
+            f"artifact {artifact.name}: has no ONNX graph and no architecture for PyTorch, got "
+            f"{', '.join(artifact.files)}; export it as ONNX"
+        )
+    return runtime_config(kind=kind, threads=1)
+
+
+def runtime_scores(model: Model, lists: Lists, progress: Callable[[int], None] | None = None) -> Scores:
+    """Return a model's scores (N,) of lists.
+
+    Args:
+        model: the artifact.
+        lists: the lists. Their assembler is that of serving, for the model's signature.
+        progress: called with the number of lists that are done.
+
+    Raises:
+        ModelError: the model cannot be loaded or executed.
+    """
+    runtime = load_runtime(settled(model.root), model.artifact, runtime_of(model.artifact))
+    output, assembler = model.artifact.signature.outputs[0].name, lists.assembler
+    scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
+    longest, done = int(lists.batch.lengths.max(initial=1)), 0
+    for requests in lists.by_size(max(1, min(_LISTS_AT_ONCE, _CANDIDATES_AT_ONCE // longest))):
+        part = lists.batch.take(requests)
+        if part.candidate_count:
+            outputs = assembler.flatten(runtime.run(assembler(part)), part)
+            scores[gather_positions(lists.batch.offsets, requests)[0]] = outputs[output]
+        done += len(requests)
+        if progress is not None:
+            progress(done)
+    return scores

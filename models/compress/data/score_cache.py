@@ -1,0 +1,45 @@
+"""Scores of lists on disk, so that a resumed recipe does not compute them again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models.compress.quality import Scores
+from models.durable import replacing
+from models.training.lineage import hash_of
+
+
+class ScoreCache:
+    """Scores by the model's version, the data and the lists."""
+
+    def __init__(self, folder: Path, data_key: str) -> None:
+        """Set the folder, and a hash of the data from which the lists are made."""
+        self._folder = folder
+        self._data_key = data_key
+
+    def scores(self, version: str, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
+        """Return the stored scores, or compute and store them.
+
+        Args:
+            version: the model's version.
+            lists: the name of the lists.
+            count: the number of scores. Others are ignored.
+            compute: computes the scores.
+
+        Raises:
+            OSError: the scores cannot be written.
+        """
+        key = hash_of({"version": version, "data": self._data_key, "lists": lists})
+        path = self._folder / f"{key}.npy"
+        try:
+            stored: Scores = np.load(path, allow_pickle=False)
+            if stored.shape == (count,) and stored.dtype == np.float32:
+                return stored
+        except (OSError, ValueError, EOFError):
+            pass  # not stored yet, or damaged by a disk failure: the scores are computed again
+        scores = compute()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            np.save(file, scores, allow_pickle=False)
+        return scores

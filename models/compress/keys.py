@@ -1,0 +1,46 @@
+"""Keys of steps and of measurements. If a key is unchanged, the result is still valid."""
+
+import inspect
+from pathlib import Path
+
+from models.code_identity import hash_of_code
+from models.compress.data.base import RecipeData
+from models.compress.recipe import Recipe
+from models.compress.steps.base import AnyStepKind, Model, StepOptions
+from models.cpu_flags import cpu_flags
+from models.training.lineage import hash_of, hash_of_training_code
+
+_STEPS = Path(__file__).resolve().parent / "steps"
+
+
+class Keys:
+    """Keys of a recipe's steps. Code and data are hashed once."""
+
+    def __init__(self, recipe: Recipe, data: RecipeData, original: Model) -> None:
+        """Hash everything that all steps depend on."""
+        self._measure = recipe.measure.model_dump(mode="json")
+        self._shared = {
+            "original": original.artifact.version,
+            "data": data.key,
+            "code": [hash_of_training_code(), hash_of_code(sorted(_STEPS.rglob("*.py")))],
+            "seed": recipe.seed,
+        }
+
+    def of_step(self, options: StepOptions, kind: AnyStepKind, parent: Model) -> str:
+        """Return a hash of the parent, the options, the data and the code. The gate is not hashed."""
+        step = {"parent": parent.artifact.version, "options": options.lineage, "plugin": _code_of(kind)}
+        return hash_of({**self._shared, **step})
+
+    def of_measurement(self, child: Model, parent: Model) -> str:
+        """Return a hash of everything that a child's figures depend on, except the load of the machine."""
+        versions = [child.artifact.version, parent.artifact.version, self._shared["original"]]
+        data = {"data": self._shared["data"], "measure": self._measure, "cpu": cpu_flags()}
+        return hash_of({"versions": versions, **data})
+
+
+def _code_of(kind: AnyStepKind) -> str:
+    """Return a hash of a plug-in step's module. A built-in step lies in the hashed folder."""
+    source = inspect.getsourcefile(kind.run)
+    if source is None or Path(source).is_relative_to(_STEPS) or not Path(source).is_file():
+        return ""
+    return hash_of_code([Path(source)])

@@ -1,0 +1,175 @@
+"""A process that loads one model and executes requests when it is told to.
+
+Its memory is that of this model alone. It ends when its parent does, because its pipe is then closed.
+"""
+
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from models.artifact import Artifact
+from models.atomic_directory import settled
+from models.compress.data.base import Call
+from models.errors import ModelError, RuntimeFailure
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeOptions
+from models.runtimes.golden import check_golden
+
+_STATUS = Path("/proc/self/status")
+_LOAD_LIMIT_S, _ENDING_S = 600.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The memory of a process, in MiB: at its peak, and before it loaded the model."""
+
+    peak_mib: float
+    before_mib: float
+
+
+class Worker:
+    """A model in a process of its own. Use it in a ``with`` block."""
+
+    def __init__(self, name: str, root: Path, config: RuntimeOptions) -> None:
+        """Start the process, which loads the model and runs its golden requests.
+
+        Args:
+            name: the model's name in errors.
+            root: the artifact's folder.
+            config: the runtime.
+        """
+        self._name = name
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, root, config), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> "Worker":
+        """Return the worker."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(_ENDING_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            RuntimeFailure: it cannot be loaded, or failed on its golden requests.
+        """
+        self._answer(_LOAD_LIMIT_S)
+
+    def prepare(self, requests: Sequence[Call]) -> None:
+        """Send the requests that the following calls of ``times_ms`` execute.
+
+        Raises:
+            RuntimeFailure: the process has ended.
+        """
+        self._ask("prepare", list(requests))
+
+    def times_ms(self, window_s: float) -> list[float]:
+        """Execute requests for ``window_s`` seconds, at least one, and return the time of each.
+
+        Raises:
+            RuntimeFailure: the model failed on a request.
+        """
+        times: list[float] = self._ask("time", window_s)
+        return times
+
+    def memory(self) -> Memory:
+        """Return the memory of the process.
+
+        Raises:
+            RuntimeFailure: the process has ended.
+        """
+        memory: Memory = self._ask("memory", None)
+        return memory
+
+    def _ask(self, what: str, argument: Any) -> Any:
+        try:
+            self._pipe.send((what, argument))
+        except OSError as error:
+            raise self._ended() from error
+        return self._answer(None)
+
+    def _answer(self, limit_s: float | None) -> Any:
+        try:
+            if not self._pipe.poll(limit_s):
+                raise RuntimeFailure(f"{self._name}: was not loaded after {limit_s:g} s; use a faster disk")
+            fault, answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        if fault is not None:
+            raise RuntimeFailure(fault)
+        return answer
+
+    def _ended(self) -> RuntimeFailure:
+        self._process.join(_ENDING_S)
+        return RuntimeFailure(
+            f"{self._name}: the process that executed the model ended with exit code {self._process.exitcode}; see its "
+            f"output. With exit code -9 the system had too little memory"
+        )
+
+
+class _Server:
+    """The process's side."""
+
+    def __init__(self, root: Path, config: RuntimeOptions) -> None:
+        self._before_mib = _status_mib("VmRSS")
+        artifact = Artifact.read(root)
+        self._runtime = load_runtime(settled(root), artifact, config)
+        check_golden(settled(root), artifact, self._runtime, narrow=config.is_narrow)
+        self._requests: list[Call] = []
+        self._next = 0
+
+    def answer(self, what: str, argument: Any) -> Any:
+        if what == "prepare":
+            self._requests, self._next = argument, 0
+            return None
+        if what == "time":
+            return self._times_ms(argument)
+        return Memory(_status_mib("VmHWM"), self._before_mib)
+
+    def _times_ms(self, window_s: float) -> list[float]:
+        times: list[float] = []
+        begun_s = time.perf_counter()
+        while not times or time.perf_counter() - begun_s < window_s:
+            calls = self._requests[self._next % len(self._requests)]
+            self._next += 1
+            call_s = time.perf_counter()
+            for inputs in calls:
+                self._runtime.run(inputs)
+            times.append((time.perf_counter() - call_s) * 1e3)
+        return times
+
+
+def _serve(pipe: Connection, root: Path, config: RuntimeOptions) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the parent ends this one
+    server: _Server | None = None
+    try:
+        server = _Server(root, config)
+        pipe.send((None, None))
+        while True:
+            pipe.send((None, server.answer(*pipe.recv())))
+    except (ModelError, MemoryError) as error:
+        pipe.send((str(error) or "out of memory", None))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent has closed the pipe
+
+
+def _status_mib(field: str) -> float:
+    """Return a size in this process's status, in MiB. 0 on a system without /proc."""
+    lines = _STATUS.read_text().splitlines() if _STATUS.exists() else []
+    found = next((line for line in lines if line.startswith(f"{field}:")), None)
+    return 0.0 if found is None else int(found.split()[1]) / 1024

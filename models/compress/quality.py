@@ -1,0 +1,118 @@
+"""The quality of scored lists, and how sure it is: 95% bootstrap intervals over lists.
+
+Models are compared on the same resamples of the same lists (the paired bootstrap of Efron and Tibshirani 1993), so that
+lists that are hard for every model do not widen the interval of a change.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compress.figures import Interval
+from models.compress.recipe import Metric
+from models.errors import CompressionError
+from models.training.metrics import list_ndcg
+
+RESAMPLES = 1000
+_RESAMPLES_AT_ONCE = 50
+_BOUNDS = (2.5, 97.5)
+NAMES: dict[Metric, str] = {"ndcg_at_10": "NDCG@10", "auc": "AUC"}
+
+Scores = NDArray[np.float32]
+_Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels (N,) of lists with the offsets (B + 1,)."""
+
+    labels: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A model's quality: on all lists, and on each resample of them, (RESAMPLES,)."""
+
+    value: float
+    resampled: _Values
+
+    def interval(self) -> Interval:
+        """Return the quality with its interval."""
+        return _interval(self.value, self.resampled)
+
+    def change_of(self, other: "Quality") -> Interval:
+        """Return the relative change, compared with another model on the same lists. 0.01 is 1% better."""
+        return _interval(self.value / other.value - 1, self.resampled / other.resampled - 1)
+
+
+def quality_of(scores: Scores, lists: Labels, metric: Metric) -> Quality | None:
+    """Return the quality of scores (N,), or None if one of them is NaN or infinite.
+
+    Raises:
+        CompressionError: the labels do not decide anything, for example because none is above 0.
+    """
+    if not np.isfinite(scores).all():
+        return None
+    measure = _Ndcg(scores, lists) if metric == "ndcg_at_10" else _Auc(scores, lists)
+    value = float(measure(np.ones((1, len(lists.offsets) - 1)))[0])
+    if not value > 0:
+        raise CompressionError(
+            f"{NAMES[metric]} of the second half of the validation lists must be above 0, got {value}; add lists with "
+            f"labels above 0"
+        )
+    return Quality(value, np.concatenate([measure(counts) for counts in _resamples(len(lists.offsets) - 1)]))
+
+
+class _Measure(Protocol):
+    def __call__(self, counts: _Values, /) -> _Values:
+        """Return the quality (R,) if list b counts ``counts[r, b]`` times."""
+        ...
+
+
+class _Ndcg:
+    """The mean NDCG@10 of the lists with a label above 0."""
+
+    def __init__(self, scores: Scores, lists: Labels) -> None:
+        each = list_ndcg(scores, lists.labels, lists.offsets)
+        self._decided = np.isfinite(each)
+        self._each = np.where(self._decided, each, 0.0)
+
+    def __call__(self, counts: _Values) -> _Values:
+        return np.asarray(counts @ self._each / np.maximum(counts @ self._decided, 1.0))
+
+
+class _Auc:
+    """The share of pairs of a chosen and another item, from any lists, whose order is right. Ties count half."""
+
+    def __init__(self, scores: Scores, lists: Labels) -> None:
+        order = np.argsort(scores, kind="stable")
+        ranked = scores[order]
+        self._list_of = np.repeat(np.arange(len(lists.offsets) - 1), np.diff(lists.offsets))[order]
+        self._chosen = (lists.labels[order] > 0).astype(np.float64)
+        self._first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+
+    def __call__(self, counts: _Values) -> _Values:
+        return np.array([self._one(each) for each in counts])
+
+    def _one(self, counts: _Values) -> float:
+        weights = counts[self._list_of]
+        chosen = np.add.reduceat(weights * self._chosen, self._first)
+        others = np.add.reduceat(weights * (1 - self._chosen), self._first)
+        below = np.cumsum(others) - 0.5 * others
+        return float((chosen * below).sum() / max(chosen.sum() * others.sum(), 1.0))
+
+
+def _resamples(lists: int) -> Iterator[_Values]:
+    """Yield how often each list counts, (R, B), in all resamples. Each call yields the same numbers."""
+    random = np.random.default_rng(0)
+    for _ in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):
+        yield random.multinomial(lists, np.full(lists, 1 / lists), size=_RESAMPLES_AT_ONCE).astype(np.float64)
+
+
+def _interval(value: float, resampled: _Values) -> Interval:
+    low, high = np.nanpercentile(resampled, _BOUNDS)
+    return Interval(value=value, low=float(low), high=float(high))

@@ -1,0 +1,93 @@
+"""``rankway models compress``: a recipe from the command line, its output, and its errors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from cli.models.compress import compress
+from tests.models.compress.homes import PIPELINE, install_noise, recipe_document, write_home
+
+
+@pytest.fixture(scope="module")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_home(tmp_path_factory.mktemp("compress"))
+
+
+@pytest.fixture
+def home(made_home: Path, monkeypatch: pytest.MonkeyPatch, site: Path) -> Path:
+    install_noise(site)
+    monkeypatch.setenv("RANKWAY_HOME", str(made_home))
+    monkeypatch.chdir(made_home)
+    return made_home
+
+
+def run(home: Path, *arguments: str, **fields: Any) -> tuple[int, str, str]:
+    """Return exit status, standard output and standard error."""
+    path = home / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe_document(**fields)))
+    app = typer.Typer()
+    app.command()(compress)
+    result = CliRunner().invoke(app, [str(path), *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_prints_the_table_and_then_the_report_as_json(home: Path) -> None:
+    steps = ["noise", {"kind": "noise", "gate": {"min_speedup": 1000}}]
+    code, output, errors = run(home, steps=steps)
+    assert code == 0, errors
+    assert "main/01-noise" in output
+    assert "main/02-noise was rejected" in output
+    assert "steps: 2 of 2, main/02-noise" in errors
+    code, output, errors = run(home, "--json", steps=steps)
+    assert code == 0, errors
+    report = json.loads(output)
+    assert [row["state"] for row in report["rows"]] == ["accepted", "accepted", "rejected"]
+    assert report == json.loads((home / "compressed" / "report.json").read_text())
+
+
+def test_failed_step_is_an_error_after_the_others_have_run(home: Path) -> None:
+    code, output, errors = run(home, out="failing", steps=[{"kind": "noise", "outcome": "training"}, "noise"])
+    assert code == 1
+    assert "error: main/01-noise: noise.scale: must be smaller" in errors
+    assert "main/02-noise" in output
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"model": "rank"},
+            "model: unknown model of pipeline small, got 'rank'; name one of distilled, ranker",
+        ),
+        ({"pipeline": "other.yaml"}, "other.yaml: cannot be read"),
+        ({"out": "models/ranker"}, "out: overlaps the model in "),
+        ({"out": "models"}, "out: overlaps the model in "),
+        ({"out": "models/ranker/compressed"}, "out: overlaps the model in "),
+        ({"out": "catalogue"}, "out: overlaps the catalogue in "),
+        ({"out": "../elsewhere"}, "out: must be a folder in the home "),
+        ({"out": "."}, "out: must be a folder in the home "),
+        ({"steps": ["nois"]}, "steps.0: unknown step, got 'nois'"),
+    ],
+)
+def test_refuses_recipe_that_does_not_fit(home: Path, fields: dict[str, Any], expected: str) -> None:
+    code, _, errors = run(home, **fields)
+    assert code == 2
+    assert expected in errors
+
+
+def test_refuses_pipeline_without_training_data(home: Path) -> None:
+    without = {name: part for name, part in PIPELINE.items() if name != "training"}
+    (home / "untrained.yaml").write_text(yaml.safe_dump(without))
+    code, _, errors = run(home, pipeline="untrained.yaml")
+    assert code == 2
+    assert "training: missing in pipeline small" in errors
+    elsewhere = {**PIPELINE, "training": {**PIPELINE["training"], "data": "nowhere"}}
+    (home / "nowhere.yaml").write_text(yaml.safe_dump(elsewhere))
+    code, _, errors = run(home, pipeline="nowhere.yaml")
+    assert code == 2
+    assert "no impressions at " in errors

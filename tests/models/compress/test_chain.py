@@ -1,0 +1,173 @@
+"""Running recipes: rows, the gate, rejected and failed steps, and what a second run does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.artifact import Artifact
+from models.compress.chain import Chain
+from models.compress.data.pipeline import PipelineData
+from models.compress.measuring.measure import Meter
+from models.compress.measuring.rounds import Times
+from models.compress.measuring.worker import Memory
+from models.compress.recipe import MeasureConfig, Recipe
+from models.compress.rows import Result, Row
+from models.compress.steps.base import Model
+from models.errors import FolderBusy
+from models.writers import writing_in
+from tests.models.compress.homes import data_in, model_in, recipe_document
+from tests.models.worlds import make_catalogue, make_impressions
+
+pytestmark = pytest.mark.usefixtures("noise")
+
+
+def chain_of(home: Path, **fields: Any) -> Chain:
+    recipe = Recipe.model_validate(recipe_document(**fields))
+    data, original = data_in(home), model_in(home)
+    return Chain(recipe, home, original, data, QuickMeter(data, original), lambda *_, **__: None)
+
+
+def run(home: Path, **fields: Any) -> Result:
+    return chain_of(home, **fields).run()
+
+
+class QuickMeter(Meter):
+    """Measures qualities only. Every model is as fast as the others."""
+
+    def __init__(self, data: PipelineData, original: Model) -> None:
+        super().__init__(MeasureConfig(candidates=(20,)), data, original)
+
+    def _times(self, models: Mapping[str, Model], _: object) -> dict[str, Times]:
+        return dict.fromkeys(models, Times({20: [[1.0]]}, Memory(2.0, 1.0)))
+
+
+def executed(log: Path) -> list[str]:
+    """Return a line for each execution of the step: its scale, and whether it continued."""
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def states(result: Result) -> list[tuple[str, str, str]]:
+    return [(row.label, row.parent, row.state) for row in result.steps]
+
+
+def test_branch_begins_with_last_accepted_model_of_another_branch(home: Path) -> None:
+    branches = [
+        {"name": "late", "of": "early", "steps": [{"kind": "noise", "scale": 0.03}]},
+        {
+            "name": "early",
+            "steps": ["noise", {"kind": "noise", "scale": 0.02, "gate": {"min_speedup": 1000}}],
+        },
+    ]
+    result = run(home, steps=[], branches=branches)
+    assert states(result) == [
+        ("early/01-noise", "original", "accepted"),
+        ("early/02-noise", "early/01-noise", "rejected"),
+        ("late/01-noise", "early/01-noise", "accepted"),
+    ]
+    rejected, late = result.steps[1:]
+    assert rejected.path == "compressed/early/rejected/02-noise"
+    assert "times as fast as its parent at 20 candidates, and min_speedup is 1000" in rejected.reason
+    lineage = Artifact.load(home / late.path).lineage["compression"]
+    assert [step["scale"] for step in lineage["steps"]] == [0.01, 0.03]
+    assert lineage["parent"] == result.steps[0].version
+
+
+def test_step_that_loses_too_much_is_rejected(home: Path) -> None:
+    gate = {"max_ndcg_loss": 0.01, "min_speedup": 0.0}
+    result = run(home, gate=gate, steps=[{"kind": "noise", "scale": 5.0}])
+    assert states(result) == [("main/01-noise", "original", "rejected")]
+    assert "below the original's, and max_ndcg_loss is 1.00%" in result.steps[0].reason
+
+
+def test_step_whose_scores_are_not_numbers_is_rejected(home: Path) -> None:
+    result = run(home, steps=[{"kind": "noise", "outcome": "nan"}, "noise"])
+    assert states(result) == [
+        ("main/01-noise", "original", "rejected"),
+        ("main/02-noise", "original", "accepted"),
+    ]
+    assert "NaN or infinite" in result.steps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [("training", "noise.scale: must be smaller"), ("bug", "noise: failed: ZeroDivisionError")],
+)
+def test_failed_step_has_a_row_and_the_branch_goes_on(home: Path, outcome: str, reason: str) -> None:
+    result = run(home, steps=[{"kind": "noise", "outcome": outcome}, "noise"])
+    assert states(result) == [
+        ("main/01-noise", "original", "failed"),
+        ("main/02-noise", "original", "accepted"),
+    ]
+    assert reason in result.steps[0].reason
+
+
+def test_full_disk_ends_the_run_and_keeps_finished_steps(home: Path) -> None:
+    log = home / "log"
+    steps: list[Any] = [{"kind": "noise", "log": str(log)}, {"kind": "noise", "outcome": "disk"}]
+    with pytest.raises(OSError, match="No space left"):
+        run(home, steps=steps)
+    steps[1] = "noise"
+    assert [row.fresh for row in run(home, steps=steps).steps] == [False, True]
+    assert executed(log) == ["0.01 begun"]
+
+
+def test_second_run_finds_steps_and_figures_again(home: Path) -> None:
+    log = home / "log"
+    steps = [{"kind": "noise", "log": str(log)}]
+    first, second = run(home, steps=steps), run(home, steps=steps)
+    assert executed(log) == ["0.01 begun"]
+    assert [row.fresh for row in (*first.steps, *second.steps)] == [True, False]
+    assert first.steps[0].figures == second.steps[0].figures
+    assert first.original.figures == second.original.figures
+
+
+def test_other_gate_judges_a_finished_step_again_without_executing_it(home: Path) -> None:
+    log = home / "log"
+    step = {"kind": "noise", "log": str(log)}
+    for gate, state in ((1000.0, "rejected"), (0.0, "accepted"), (1000.0, "rejected")):
+        result = run(home, steps=[{**step, "gate": {"min_speedup": gate}}])
+        assert result.steps[0].state == state
+        assert [path.parent.name for path in (home / "compressed").rglob("01-noise/artifact.yaml")] == [
+            "01-noise"
+        ]
+        assert (home / result.steps[0].path / "artifact.yaml").exists()
+    assert executed(log) == ["0.01 begun"]
+
+
+def test_changed_options_execute_a_step_and_its_followers_again(home: Path) -> None:
+    log = home / "log"
+    steps = [{"kind": "noise", "log": str(log), "scale": scale} for scale in (0.01, 0.02, 0.03)]
+    run(home, steps=steps)
+    steps[1]["scale"] = 0.04
+    assert [row.fresh for row in run(home, steps=steps).steps] == [False, True, True]
+    assert len(executed(log)) == 5
+
+
+def test_changed_data_execute_everything_again(home: Path) -> None:
+    log = home / "log"
+    steps = [{"kind": "noise", "log": str(log)}]
+    first = run(home, steps=steps)
+    make_impressions(home / "impressions" / "valid", make_catalogue(home / "other"), 41, 2)
+    second = run(home, steps=steps)
+    assert len(executed(log)) == 2
+    assert first.original.figures != second.original.figures
+
+
+def test_damaged_child_is_made_again(home: Path) -> None:
+    path = run(home).steps[0].path
+    (home / path / "model.onnx").write_bytes(b"")
+    assert run(home).steps[0].fresh
+    Artifact.load(home / path)
+
+
+def test_second_writer_of_the_same_folder_is_refused(home: Path) -> None:
+    with writing_in(home / "compressed.writing", 1.0, home), pytest.raises(FolderBusy, match="compressed"):
+        run(home)
+
+
+def test_rows_are_reported_as_soon_as_they_are_known(home: Path) -> None:
+    seen: list[Row] = []
+    result = chain_of(home, steps=["noise", "noise"]).run(seen.append)
+    assert tuple(seen) == result.rows
