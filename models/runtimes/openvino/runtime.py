@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.golden import golden_fault
+from models.runtimes.golden import golden_fault, is_quantised
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.onnx import OnnxRuntime
@@ -73,7 +73,8 @@ class OpenVinoRuntime:
         )
         outputs = graph.run(sample)
         for name, values in expected.items():
-            fault = difference(values, outputs[name], is_narrow=precision != "f32")
+            is_narrow = precision != "f32" or is_quantised(self._path.parent, self._artifact)
+            fault = difference(values, outputs[name], is_narrow=is_narrow)
             if fault is not None:
                 raise RuntimeFailure(
                     f"{self._path}: output {name}: OpenVINO in {precision} differs from ONNX Runtime on a sample, "
