@@ -78,7 +78,9 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
     pair = artifact.signature.pair
     tokens = 1 if pair is None else pair.max_length
     if tensors is None:
-        size = (root / (onnx or artifact.weights)).stat().st_size
+        graph = onnx or artifact.weights
+        # A graph's large weights may be in files beside it, such as model.onnx.data.
+        size = sum((root / name).stat().st_size for name in artifact.files if name.startswith(graph))
         return Weights(
             size,
             largest_bytes=size,
