@@ -2,7 +2,7 @@
 
 import platform
 
-from models.cpu_flags import cpu_flags
+from models.cpu_flags import cpu_flags, sums_int8_exactly
 
 
 def test_flags_begin_with_the_architecture_and_are_sorted() -> None:
@@ -10,3 +10,11 @@ def test_flags_begin_with_the_architecture_and_are_sorted() -> None:
     assert machine == platform.machine()
     assert flags == sorted(set(flags))
     assert all(flag and " " not in flag for flag in flags)
+
+
+def test_only_x86_without_vnni_overflows_in_sums_of_int8() -> None:
+    assert not sums_int8_exactly(("x86_64", "avx2", "avx512f"))
+    assert sums_int8_exactly(("x86_64", "avx2", "avx_vnni"))
+    assert sums_int8_exactly(("x86_64", "avx512_vnni"))
+    assert sums_int8_exactly(("aarch64", "asimd"))
+    assert isinstance(sums_int8_exactly(), bool)

@@ -1,0 +1,89 @@
+"""Layers in int8 whose activations are scaled at each call, as ONNX Runtime's dynamic quantisation writes them.
+
+A call's activations before a layer share one scale. So a score depends slightly on the other candidates and requests in
+the call.
+"""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.compress.steps.quantization.graph import Graph
+from models.compress.steps.quantization.layers import Layer, is_product
+from models.compress.steps.quantization.weight_codec import encode_matrix
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+
+def quantise_dynamic(graph: Graph, layers: Collection[Layer], *, per_channel: bool, bits: int) -> None:
+    """Compute the layers with int8 weights and uint8 activations.
+
+    ONNX Runtime joins the written nodes into its operator ``DynamicQuantizeMatMul``.
+
+    Args:
+        graph: the graph, which is changed.
+        layers: the layers to quantise.
+        per_channel: a scale for each column of the weights.
+        bits: bits of the weights, 8 or 7.
+
+    Raises:
+        TrainingError: a layer has weights that are NaN or infinite.
+    """
+    coded: dict[tuple[str, bool], str] = {}
+    for layer in layers:
+        values = graph.values(layer.weight)
+        matrix = encode_matrix(
+            layer.name, values.T if layer.is_transposed else values, per_channel=per_channel, bits=bits
+        )
+        prefix = coded[layer.weight, layer.is_transposed] = f"{layer.weight}{'_t' * layer.is_transposed}_int8"
+        graph.put(prefix, matrix.values)
+        graph.put(f"{prefix}_scale", matrix.scales)
+        graph.put(f"{prefix}_zero", np.zeros(matrix.scales.shape, dtype=np.int8))
+    wanted = {name: layer for layer in layers for name in layer.nodes}
+    scaled: set[str] = set()
+    nodes: list[NodeProto] = []
+    for node in graph.nodes:
+        product = wanted.get(node.name) if is_product(graph, node) else None
+        if product is None:
+            nodes.append(node)
+            continue
+        if node.input[0] not in scaled:  # several layers often read the same activations
+            scaled.add(node.input[0])
+            nodes.append(_scaled(node.input[0]))
+        nodes += _product(node, coded[product.weight, product.is_transposed])
+    graph.nodes = nodes
+
+
+def _scaled(name: str) -> "NodeProto":
+    from onnx import helper
+
+    outputs = [f"{name}_uint8", f"{name}_uint8_scale", f"{name}_uint8_zero"]
+    return helper.make_node("DynamicQuantizeLinear", [name], outputs, name=f"{name}_quantise")
+
+
+def _product(node: "NodeProto", weight: str) -> "list[NodeProto]":
+    from onnx import TensorProto, helper
+
+    x, base = node.input[0], f"{node.name}_int8"
+    has_bias = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
+    product = f"{base}_scaled" if has_bias else node.output[0]
+    nodes = [
+        helper.make_node(
+            "MatMulInteger",
+            [f"{x}_uint8", weight, f"{x}_uint8_zero", f"{weight}_zero"],
+            [f"{base}_integers"],
+            name=f"{base}_product",
+        ),
+        helper.make_node(
+            "Cast", [f"{base}_integers"], [f"{base}_floats"], name=f"{base}_cast", to=TensorProto.FLOAT
+        ),
+        helper.make_node(
+            "Mul", [f"{x}_uint8_scale", f"{weight}_scale"], [f"{base}_scale"], name=f"{base}_scales"
+        ),
+        helper.make_node("Mul", [f"{base}_floats", f"{base}_scale"], [product], name=f"{base}_scaling"),
+    ]
+    if has_bias:
+        nodes.append(helper.make_node("Add", [product, node.input[2]], [node.output[0]], name=f"{base}_bias"))
+    return nodes

@@ -1,0 +1,69 @@
+"""The layers of a graph: products of activations and a matrix of weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.compress.steps.quantization.graph import Graph
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A matrix of weights, with the nodes that multiply by it.
+
+    Attributes:
+        name: its name for people.
+        weight: the weight's name in the graph.
+        nodes: the nodes' names. A ranker multiplies history and candidates by the same matrix, for example.
+        is_transposed: whether the weight is (columns, rows), as in PyTorch's linear layers.
+    """
+
+    name: str
+    weight: str
+    nodes: tuple[str, ...]
+    is_transposed: bool
+
+
+def layers_of(graph: Graph) -> list[Layer]:
+    """Return the layers in the order of the graph: ``MatMul`` and ``Gemm`` with a float32 matrix as second input."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    for node in graph.nodes:
+        if is_product(graph, node):
+            found.setdefault((node.input[1], attribute_of(node, "transB") == 1), []).append(node.name)
+    layers, taken = [], set[str]()
+    for (weight, is_transposed), nodes in found.items():
+        name = _name_of(weight, nodes)
+        taken.add(name if name not in taken else f"{name} (transposed)")
+        layers.append(Layer(name, weight, tuple(nodes), is_transposed))
+    return layers
+
+
+def is_product(graph: Graph, node: "NodeProto") -> bool:
+    """Return whether a node multiplies activations by a float32 matrix of weights."""
+    if node.domain not in {"", "ai.onnx"} or node.op_type not in {"MatMul", "Gemm"}:
+        return False
+    weight = node.input[1]
+    if graph.is_weight(node.input[0]) or not graph.is_weight(weight) or not graph.is_float(weight):
+        return False
+    if len(graph.shape(weight)) != 2 or 0 in graph.shape(weight):
+        return False
+    plain = attribute_of(node, "alpha", 1.0) == 1.0 and attribute_of(node, "beta", 1.0) == 1.0
+    return node.op_type == "MatMul" or (plain and attribute_of(node, "transA") == 0)
+
+
+def attribute_of(node: "NodeProto", name: str, default: float = 0) -> float:
+    """Return a number among a node's attributes."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return float(attribute.f if attribute.type == attribute.FLOAT else attribute.i)
+    return default
+
+
+def _name_of(weight: str, nodes: Sequence[str]) -> str:
+    """Return a layer's name: the weight's own, or the node's if the exporter gave the weight a number only."""
+    if weight.startswith("onnx::"):
+        return nodes[0].strip("/").removesuffix("/MatMul").removesuffix("/Gemm").replace("/", ".")
+    return weight.removeprefix("module.").removesuffix(".weight")

@@ -1,0 +1,65 @@
+"""Graphs that a step changes: unreadable ones, weights in other files, and copies of weights."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from models.compress.steps.quantization.graph import Graph
+from models.compress.steps.quantization.layers import layers_of
+from models.errors import ArtifactError
+
+MATRIX = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def write(path: Path, *, opset: int = 17, beside: bool = False) -> None:
+    """Write a graph with a product by a copy of a weight, and one by a constant."""
+    nodes = [
+        helper.make_node("Identity", ["w"], ["copy"]),
+        helper.make_node("MatMul", ["x", "copy"], ["y"]),
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(MATRIX.T.copy())),
+        helper.make_node("MatMul", ["y", "c"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(MATRIX, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.save(model, path, save_as_external_data=beside, location="weights.bin", size_threshold=0)
+
+
+def test_copies_and_constants_are_weights(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx")
+    graph = Graph.read(tmp_path / "graph.onnx")
+    assert [layer.weight for layer in layers_of(graph)] == ["w", "c"]
+    assert all(node.name for node in graph.nodes)
+
+
+def test_reads_weights_beside_the_graph_even_if_they_are_hard_links(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx", beside=True)
+    (tmp_path / "link").hardlink_to(tmp_path / "weights.bin")
+    np.testing.assert_array_equal(Graph.read(tmp_path / "graph.onnx").values("w"), MATRIX)
+
+
+def test_refuses_a_missing_weight_file(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx", beside=True)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(ArtifactError, match="the weight w cannot be read from"):
+        Graph.read(tmp_path / "graph.onnx").values("w")
+
+
+def test_refuses_an_old_opset(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx", opset=12)
+    with pytest.raises(ArtifactError, match="opset must be at least 13, got 12; export the model again"):
+        Graph.read(tmp_path / "graph.onnx")
+
+
+def test_refuses_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / "graph.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactError, match="cannot be read as an ONNX graph"):
+        Graph.read(tmp_path / "graph.onnx")

@@ -1,0 +1,19 @@
+"""Options of the step: read from YAML by kind, and refused if the mode does not read them."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from models.compress.steps.quantization.options import QuantizeOptions
+from models.compress.steps.registry import StepConfig
+
+
+def test_registry_finds_the_step() -> None:
+    found = TypeAdapter(StepConfig).validate_python({"kind": "quantize", "mode": "embeddings", "min_rows": 9})
+    assert found == QuantizeOptions(mode="embeddings", min_rows=9)
+
+
+def test_refuses_an_option_that_the_mode_does_not_read() -> None:
+    with pytest.raises(
+        ValidationError, match="min_rows: mode dynamic does not read it; remove it, or use mode"
+    ):
+        QuantizeOptions.model_validate({"kind": "quantize", "min_rows": 9})
