@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures.base import Architecture
+from models.architectures.resizing import resize
 
 if TYPE_CHECKING:
     from models.architectures.options import DlrmOptions
@@ -49,6 +50,7 @@ class Dlrm(Architecture):
         self.register_buffer("first_row", torch.arange(options.fields) * options.rows)
         row, column = torch.tril_indices(vectors, vectors, offset=-1)
         self.register_buffer("pairs", row * vectors + column)
+        resize(self, options.linears)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the scores (N,)."""

@@ -21,6 +21,7 @@ from models.architectures.base import EncodesHistory
 from models.architectures.encoders import width_of
 from models.architectures.layers import TransformerLayer, layers_of
 from models.architectures.ranker import Ranker, by_chunk
+from models.architectures.resizing import resize
 
 if TYPE_CHECKING:
     from models.architectures.attention.kernels import Kernels
@@ -65,6 +66,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         )
         self.score_norm = nn.LayerNorm(width)
         self.score_proj = nn.Linear(width, 1)
+        resize(self, options.linears)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the history's keys and values in every layer, (B, 1 + L, layers * 2 * heads, head_dim)."""

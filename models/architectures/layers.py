@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, relu
 
+from models.architectures.resizing import LowRank
+
 FORBIDDEN = -1e9
 """Added to the attention logits of masked slots. It is finite, because a softmax over only -inf is NaN."""
 
@@ -47,10 +49,13 @@ class TransformerLayer(nn.Module):
     def join(self) -> None:
         """Compute queries, keys and values in one product, and the feed-forward activation with its product.
 
-        This is the form for GPUs. CPUs would compute other last digits. The layer must be on its device, and may not be
+        This is the form for GPUs. CPUs would compute other last digits. A layer with a factorised query, key or value
+        projection stays as it is. The layer must be on its device, and may not be
         moved or split afterwards. The projections become views of the joined weight.
         """
         projections = (self.q_proj, self.k_proj, self.v_proj)
+        if any(isinstance(each, LowRank) for each in projections):
+            return  # a factorised projection has no matrix that could be joined
         weight = torch.cat([each.weight.detach() for each in projections])
         bias = torch.cat(
             [
@@ -65,7 +70,8 @@ class TransformerLayer(nn.Module):
     @property
     def heads(self) -> int:
         """Attention heads in this process. If the layer is split over ranks, each rank has only some heads."""
-        return self.k_proj.weight.shape[0] // self.head_dim
+        makes_keys = self.k_proj.second if isinstance(self.k_proj, LowRank) else self.k_proj
+        return makes_keys.weight.shape[0] // self.head_dim
 
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Project x (batch * T, width) to queries, keys and values, each (batch, T, heads, head_dim)."""
@@ -92,7 +98,7 @@ class TransformerLayer(nn.Module):
         return x + dropout(fed, self.dropout, self.training)
 
     def _activated(self, normed: Tensor) -> Tensor:
-        if self._joined is None:
+        if self._joined is None or isinstance(self.up_proj, LowRank):
             return relu(self.up_proj(normed))
         up = self.up_proj
         activated: Tensor = torch.ops.aten._addmm_activation(up.bias, normed, up.weight.t())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import ListwiseOptions
 from models.architectures.ranker import Ranker
+from models.architectures.resizing import resize
 from models.signature import InputSpec, Signature
 
 LEAST_SPREAD = 1e-3
@@ -42,6 +43,7 @@ class ListwiseReranker(Ranker):
         self.score_proj = nn.Linear(width, 1)
         nn.init.zeros_(self.score_proj.weight)
         nn.init.zeros_(self.score_proj.bias)
+        resize(self, options.linears)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the scores (B, M)."""

@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.architectures.linear_sizes import Resizable
 from models.signature import PairSpec
 
 
@@ -109,7 +110,7 @@ class RankerReads(BaseModel):
     distances: tuple[Distance, ...] = ()
 
 
-class HistoryRankerOptions(RankerReads, Size):
+class HistoryRankerOptions(RankerReads, Size, Resizable):
     """The features that a history ranker reads, and its size.
 
     Attributes:
@@ -147,19 +148,19 @@ class PooledSize(BaseModel):
     hidden: int = Field(default=32, ge=4, le=4096)
 
 
-class PooledRankerOptions(RankerReads, PooledSize):
+class PooledRankerOptions(RankerReads, PooledSize, Resizable):
     """The features that a pooled ranker reads, and its size."""
 
     name: Literal["pooled_ranker"] = "pooled_ranker"
 
 
-class ListwiseOptions(RankerReads, Size):
+class ListwiseOptions(RankerReads, Size, Resizable):
     """The features that a listwise reranker reads in addition to the ranker's scores, and its size."""
 
     name: Literal["listwise"] = "listwise"
 
 
-class DlrmOptions(BaseModel):
+class DlrmOptions(Resizable):
     """DLRM sizes.
 
     Attributes:
@@ -184,7 +185,7 @@ class DlrmOptions(BaseModel):
     dense_per_request: bool = False
 
 
-class SequenceClassifierOptions(BaseModel):
+class SequenceClassifierOptions(Resizable):
     """A Hugging Face model that scores text pairs.
 
     Attributes:

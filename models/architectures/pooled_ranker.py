@@ -13,6 +13,7 @@ from torch.nn.functional import relu
 
 from models.architectures.options import PooledRankerOptions
 from models.architectures.ranker import Ranker
+from models.architectures.resizing import resize
 
 
 class PooledRanker(Ranker):
@@ -32,6 +33,7 @@ class PooledRanker(Ranker):
         self.item_proj = nn.Linear(self.candidate_width, options.hidden, bias=False)
         self.match_proj = nn.Linear(width, options.hidden, bias=False)
         self.score_proj = nn.Linear(options.hidden, 1)
+        resize(self, options.linears)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the scores, (R, C)."""

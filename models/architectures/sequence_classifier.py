@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.architectures.base import Architecture
 from models.architectures.options import SequenceClassifierOptions
+from models.architectures.resizing import resize
 from models.errors import ArtifactError
 from models.signature import InputSpec, Signature
 
@@ -34,6 +35,7 @@ class SequenceClassifier(Architecture):
         super().__init__()
         self.options = options
         self.model = _build(options.config)
+        resize(self, options.linears)
         self.labels = int(self.model.config.num_labels)
         if self.labels not in {1, 2}:
             raise ArtifactError(
