@@ -36,7 +36,10 @@ def score(
         for requests in lists.by_size(lists_per_pass):
             inputs = send_to_device(lists.step(requests).inputs, device)
             positions, offsets = gather_positions(lists.batch.offsets, requests)
-            scores[positions] = from_lists(module(inputs).cpu().numpy(), offsets)
+            found = module(inputs).cpu().numpy()
+            scores[positions] = (
+                found if found.ndim == 1 else from_lists(found, offsets)
+            )  # flat, or padded lists
             done += len(requests)
             if progress is not None:
                 progress(done)

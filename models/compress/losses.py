@@ -1,0 +1,39 @@
+"""The loss of a model over labelled lists, in any layout, and a few steps of lists to measure it on."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.architectures.layers import FORBIDDEN
+from models.training.examples.lists import Lists, Step
+from models.training.fit_config import Loss
+from models.training.losses import LossFunction, list_loss
+
+LISTS_PER_STEP = 16
+"""Lists in one step of a measurement. Few, because the squares of the steps' gradients are averaged."""
+
+
+def padded(scores: Tensor, step: Step) -> Tensor:
+    """Return scores (B, M). A model with the layout ``flat`` or ``pairs`` returns one score per candidate, (N,)."""
+    if scores.dim() > 1:
+        return scores
+    lists = torch.full(step.present.shape, FORBIDDEN, dtype=scores.dtype, device=scores.device)
+    return lists.masked_scatter(step.present, scores)
+
+
+def of_any_layout(loss_of: LossFunction) -> LossFunction:
+    """Return a loss that also takes flat scores."""
+    return lambda scores, step: loss_of(padded(scores, step), step)
+
+
+def label_loss(loss: Loss) -> LossFunction:
+    """Return the loss against the labels, for scores in any layout."""
+    return of_any_layout(partial(list_loss, loss=loss))
+
+
+def steps_of(lists: Lists) -> Iterator[Step]:
+    """Yield the lists once, in small steps. Lists of similar size are together."""
+    for requests in lists.by_size(LISTS_PER_STEP):
+        yield lists.step(requests)

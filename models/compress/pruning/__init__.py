@@ -1,0 +1,1 @@
+"""Pruning: the least important heads, hidden units, layers or single weights are removed."""

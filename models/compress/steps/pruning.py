@@ -1,0 +1,50 @@
+"""``kind: prune``: removes heads, hidden units and layers, and sets single weights to zero."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from models.compress.steps.base import Model, Outcome, StepKind, StepOptions, Work
+from models.compress.tune_config import TuneConfig
+
+
+class PruneOptions(StepOptions):
+    """What to remove. Without any of the four options, half of the heads or, if there are none, of the hidden units.
+
+    Attributes:
+        layers: layers to remove, or their share if below 1. Those go whose absence costs the least selection NDCG.
+        heads: share of each layer's attention heads to remove.
+        hidden: share of each feed-forward layer's hidden units to remove.
+        unstructured: share of the linear layers' weights to set to zero. A dense runtime does not get faster by it.
+            Only a compressed copy of the file gets smaller.
+        scope: whether ``unstructured`` is a share of all weights together, or of each matrix.
+        importance: removes the heads and units whose absence changes the loss least (``taylor``), or those with the
+            smallest weights (``magnitude``, which needs no lists).
+        lists: lists on which importance and layers are judged.
+        tune: tuning after the pruning. None: no tuning.
+    """
+
+    kind: Literal["prune"] = "prune"
+    layers: float | None = Field(default=None, ge=0)
+    heads: float | None = Field(default=None, ge=0, lt=1)
+    hidden: float | None = Field(default=None, ge=0, lt=1)
+    unstructured: float | None = Field(default=None, ge=0, lt=1)
+    scope: Literal["global", "layer"] = "global"
+    importance: Literal["taylor", "magnitude"] = "taylor"
+    lists: int = Field(default=1000, ge=1)
+    tune: TuneConfig | None = TuneConfig()
+
+
+def run(options: PruneOptions, parent: Model, root: Path, work: Work) -> Outcome:
+    """Write the pruned child at ``root``.
+
+    Raises:
+        TrainingError: the options do not fit the parent.
+    """
+    from models.compress.pruning.step import prune
+
+    return prune(options, parent, root, work)
+
+
+STEP = StepKind(config=PruneOptions, run=run)

@@ -1,0 +1,27 @@
+"""The option ``tune`` of the steps that change a model's weights."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from models.training.fit_config import FitConfig
+
+
+class TuneConfig(FitConfig):
+    """How a compressed model is fine-tuned. The defaults are those of a short training with a small learning rate.
+
+    Attributes:
+        learn_from: ``labels``, or ``original`` for the scores of the model that the recipe compresses.
+        temperature: divides both models' scores before the softmax, if the model learns from the original.
+        label_weight: weight of the labels' loss, if the model learns from the original.
+    """
+
+    max_lists: int | None = Field(default=40_000, ge=1)
+    epochs: int = Field(default=1, ge=1, le=1000)
+    lists_per_step: int = Field(default=48, ge=1, le=65_536)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    evaluations_per_epoch: int = Field(default=4, ge=1, le=100)
+    patience: int = Field(default=4, ge=1)
+    learn_from: Literal["labels", "original"] = "labels"
+    temperature: float = Field(default=1.0, gt=0)
+    label_weight: float = Field(default=0.3, ge=0, le=1)

@@ -1,0 +1,54 @@
+"""Unstructured pruning: exact shares, and zeros that survive the training."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from models.compress.pruning.single_weights import (
+    Scope,
+    hold_zeros,
+    matrices_of,
+    share_of_zeros,
+    zero_smallest,
+)
+from tests.models.worlds import make_ranker
+
+
+@given(share=st.floats(0, 0.99), scope=st.sampled_from(["global", "layer"]))
+@settings(max_examples=20, deadline=None)
+def test_the_smallest_weights_become_zeros(share: float, scope: Scope) -> None:
+    module = make_ranker()
+    before = {name: weight.detach().clone() for name, weight in matrices_of(module).items()}
+    zero_smallest(module, share, scope)
+    total = sum(weight.numel() for weight in before.values())
+    most = len(before) if scope == "layer" else 1
+    assert share * total - most <= share_of_zeros(module) * total <= share * total + 1e-3
+    for name, weight in matrices_of(module).items():
+        kept = weight != 0
+        assert torch.equal(weight[kept], before[name][kept])
+        if kept.any() and not kept.all():
+            assert before[name][~kept].abs().max() <= before[name][kept].abs().min()
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_no_share_changes_nothing(scope: Scope) -> None:
+    module, same = make_ranker(), make_ranker()
+    zero_smallest(module, 0.0, scope)
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), same.parameters(), strict=True))
+
+
+def test_training_keeps_zeros_but_trains_a_matrix_of_zeros() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    with torch.no_grad():
+        module[0].weight[1, 2] = 0.0
+        module[1].weight.zero_()
+    hold_zeros(module)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.autograd.backward(module(torch.ones(5, 3)).square().sum() + module(torch.ones(1, 3)).sum())
+        optimizer.step()
+    assert module[0].weight[1, 2] == 0.0
+    assert share_of_zeros(module) == 1 / 20

@@ -1,0 +1,198 @@
+"""The step prune: it removes what it says, on every architecture, and refuses what does not fit the parent."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from models.compress.modules import loaded, parameters_of
+from models.compress.pruning.single_weights import share_of_zeros
+from models.compress.steps.base import Model, Outcome
+from models.compress.steps.pruning import STEP, PruneOptions
+from models.errors import TrainingError
+from models.features.catalogue import Catalogue
+from models.runtimes import load_runtime
+from models.runtimes.golden import golden_fault
+from models.runtimes.kinds.registry import runtime_config
+from models.training.export import SAFETENSORS
+from tests.models.compress.works import (
+    SHAPE,
+    TOLERANCE,
+    RandomData,
+    child_of,
+    make_parent,
+    make_work,
+    scores_of,
+)
+from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
+from tests.models.text.crossencoders import bert
+
+SHORT = {"max_lists": 64, "lists_per_step": 16, "learning_rate": 0.01}
+WITH_HEADS = ("history_ranker", "listwise", "hf_sequence_classification")
+
+
+def prune(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tuple[Model, Outcome]:
+    work = make_work(parent, root.with_name(f"{root.name}.scratch"), RandomData(catalogue))
+    options = {"tune": None, "importance": "magnitude", **options}
+    outcome = STEP.run(PruneOptions.model_validate(options), parent, root, work)
+    return child_of(root), outcome
+
+
+def assert_serves(child: Model) -> None:
+    """Compare the child's graph and module, by golden requests and by other shapes."""
+    graph = load_runtime(child.root, child.artifact, runtime_config(kind="onnx"))
+    assert golden_fault(child.root, graph) is None
+    for seed, longest in enumerate((0, 7)):
+        inputs = random_inputs(child.artifact.signature, {**SHAPE, "longest": longest}, seed)
+        expected = scores_of(loaded(child, "test"), seed, longest=longest).numpy()
+        np.testing.assert_allclose(graph.run(inputs)["score"], expected, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", WITH_HEADS)
+@pytest.mark.parametrize("importance", ["magnitude", "taylor"])
+def test_half_of_the_heads_are_removed(
+    name: str, importance: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, outcome = prune(parent, tmp_path / "child", catalogue, heads=0.5, importance=importance)
+    rows = outcome.tables["Pruned heads"]
+    assert {(row["before"], row["after"]) for row in rows} == {(2, 1)}
+    assert outcome.facts["parameters"] == parameters_of(loaded(child, "test"))
+    assert outcome.facts["parameters"] < outcome.facts["parent_parameters"]
+    assert_serves(child)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("importance", ["magnitude", "taylor"])
+def test_half_of_the_hidden_units_are_removed(
+    name: str, importance: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, outcome = prune(parent, tmp_path / "child", catalogue, hidden=0.5, importance=importance)
+    assert outcome.facts["parameters"] < outcome.facts["parent_parameters"]
+    assert all(row["after"] == row["before"] - row["before"] // 2 for row in outcome.tables["Pruned hidden"])
+    assert_serves(child)
+
+
+@pytest.mark.parametrize("name", ["history_ranker", "bert"])
+def test_layers_are_removed_by_number_or_share(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
+    module = ARCHITECTURES[name]() if name in ARCHITECTURES else bert()
+    parent = make_parent(tmp_path / "parent", module)
+    child, outcome = prune(parent, tmp_path / "child", catalogue, layers=1)
+    assert len(outcome.facts["removed_layers"]) == 1
+    assert_serves(child)
+    half, outcome = prune(parent, tmp_path / "half", catalogue, layers=0.5)
+    total = {"history_ranker": 2, "bert": 5}[name]
+    assert len(outcome.facts["removed_layers"]) == total // 2
+    assert len(outcome.tables["Layers"]) == sum(range(total, total - total // 2, -1))
+    assert_serves(half)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_weights_become_zeros_and_stay_zeros_in_tuning(
+    name: str, scope: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, outcome = prune(parent, tmp_path / "child", catalogue, unstructured=0.75, scope=scope, tune=SHORT)
+    assert share_of_zeros(loaded(child, "test")) == pytest.approx(0.75, abs=0.02)
+    assert outcome.facts["tuning"]["steps"] == 4
+    assert child.artifact.architecture == parent.artifact.architecture
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_removing_nothing_changes_nothing(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, _ = prune(parent, tmp_path / "child", catalogue, heads=0.0, hidden=0.0, layers=0, unstructured=0.0)
+    assert child.artifact.architecture == parent.artifact.architecture
+    before, after = (load_file(each.root / SAFETENSORS) for each in (parent, child))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert child.artifact.version == parent.artifact.version
+
+
+def test_a_bare_step_removes_heads_or_else_hidden_units_and_tunes(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    for name, title in {"history_ranker": "Pruned heads", "pooled_ranker": "Pruned hidden"}.items():
+        parent = make_parent(tmp_path / name, ARCHITECTURES[name]())
+        work = make_work(parent, tmp_path / f"{name}.scratch", RandomData(catalogue))
+        outcome = STEP.run(PruneOptions(), parent, tmp_path / f"{name}.child", work)
+        assert list(outcome.tables) == [title]
+        assert outcome.facts["tuning"]["steps"] > 0
+
+
+def test_lineage_lists_the_steps_and_names_original_and_parent(tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    child, _ = prune(parent, tmp_path / "child", catalogue, heads=0.5)
+    grandchild, _ = prune(child, tmp_path / "grandchild", catalogue, hidden=0.5)
+    lineage = grandchild.artifact.lineage["compression"]
+    assert (lineage["of"], lineage["parent"]) == (parent.artifact.version, child.artifact.version)
+    assert [(step["heads"], step["hidden"]) for step in lineage["steps"]] == [(0.5, None), (None, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "history_ranker",
+            {"layers": 2},
+            r"prune.layers: must leave at least one of 2 layers, got 2; lower it",
+        ),
+        (
+            "history_ranker",
+            {"layers": 1.5},
+            r"prune.layers: must be a whole number, or a share below 1, got 1.5",
+        ),
+        (
+            "history_ranker",
+            {"heads": 0.3},
+            r"prune.heads: must remove at least one of 2 heads .* got 0.3; raise it",
+        ),
+        (
+            "dlrm",
+            {"heads": 0.5},
+            r"prune.heads: dlrm has no heads that can be pruned, got 0.5; remove the option",
+        ),
+        ("pooled_ranker", {"layers": 1}, r"prune.layers: pooled_ranker has no layers to remove, got 1"),
+    ],
+)
+def test_options_that_do_not_fit_the_parent_are_refused(
+    name: str, options: dict[str, Any], message: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    with pytest.raises(TrainingError, match=message):
+        prune(parent, tmp_path / "child", catalogue, **options)
+    assert not (tmp_path / "child").exists()
+
+
+@pytest.mark.parametrize("options", [{"heads": 1.0}, {"hidden": -0.1}, {"unstructured": 1}, {"layers": -1}])
+def test_options_outside_their_bounds_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PruneOptions.model_validate(options)
+
+
+def test_a_parent_without_a_module_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    graph = Model(parent.root, parent.artifact.model_copy(update={"architecture": {}}))
+    with pytest.raises(
+        TrainingError, match=r"prune: the model must have an architecture and model\.safetensors"
+    ):
+        prune(graph, tmp_path / "child", catalogue, heads=0.5)
+    assert not (tmp_path / "child").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    path = parent.root / SAFETENSORS
+    weights = load_file(path)
+    weights["item_proj.weight"][0, 0] = float("nan")
+    save_file(weights, path)
+    with pytest.raises(
+        TrainingError, match=r"must be finite, got NaN or infinite values in item_proj.weight"
+    ):
+        prune(parent, tmp_path / "child", catalogue, heads=0.5)
+    assert not (tmp_path / "child").exists()
