@@ -1,0 +1,60 @@
+"""Fits a student's module to its teacher's scores."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from models.architectures.base import Architecture
+from models.compress.steps.base import Model, Work
+from models.compress.steps.distillation.options import DistilOptions
+from models.runtimes.golden import golden_batch
+from models.signature import Inputs, Signature
+from models.training.checkpoint import TrainingCheckpoint
+from models.training.loop import Fitted, fit
+from models.training.losses import distillation_loss
+
+STANDARDISED_ON = 4000
+"""Maximum number of training lists to which the encoders' constants are fitted."""
+
+
+def teach(
+    module: Architecture, teacher: Model, options: DistilOptions, signature: Signature, work: Work
+) -> Fitted:
+    """Fit a student to the order of its teacher, in place.
+
+    The loss compares both models' softmax over each list (see ``distillation_loss``). The weights with the best
+    NDCG@10 on the selection lists are kept. A killed training continues from its checkpoint.
+
+    Raises:
+        TrainingError: there are too few lists, or the loss is not finite.
+    """
+    torch.set_num_threads(work.threads)
+    train = work.data.taught(teacher, "train", signature, options.fit.max_lists)
+    select = work.data.lists("select", signature)
+    chosen = np.random.default_rng(work.seed).permutation(len(train))[:STANDARDISED_ON]
+    sample = train.step(chosen)
+    module.standardise({**sample.inputs, "present": sample.present})
+    fitted = fit(
+        module,
+        train,
+        select,
+        options.fit,
+        loss_of=partial(
+            distillation_loss, temperature=options.temperature, label_weight=options.label_weight
+        ),
+        seed=work.seed,
+        what="student",
+        progress=work.progress,
+        accelerator=Accelerator(),
+        checkpoint=TrainingCheckpoint(work.scratch / "student", work.key),
+    )
+    module.cpu().eval()
+    return fitted
+
+
+def golden_of(signature: Signature, work: Work) -> Inputs:
+    """Return inputs of golden requests, from the selection lists."""
+    select = work.data.lists("select", signature, limit=8)
+    return select.assembler(golden_batch(select.batch))

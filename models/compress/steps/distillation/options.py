@@ -1,0 +1,65 @@
+"""Options of the step ``distil``: the student, the teacher and the training."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+from models.architectures.options import PooledSize, Size
+from models.compress.steps.base import StepOptions
+from models.training.fit_config import FitConfig
+
+
+class Student(BaseModel):
+    """Options of every student.
+
+    Attributes:
+        without: features of the parent that the student does not read, such as "item.embedding" or "context.hour".
+            They need not be fetched for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    without: tuple[str, ...] = ()
+
+
+class PooledStudent(Student, PooledSize):
+    """A pooled ranker."""
+
+    architecture: Literal["pooled_ranker"] = "pooled_ranker"
+
+
+class HistoryStudent(Student, Size):
+    """A history ranker. It embeds the parent's item numbers, if the parent does.
+
+    Attributes:
+        dropout: dropout rate for embeddings and residual updates.
+    """
+
+    architecture: Literal["history_ranker"]
+    width: int = Field(default=32, ge=8, le=8192)
+    heads: int = Field(default=2, ge=1, le=128)
+    layers: int = Field(default=1, ge=1, le=128)
+    hidden: int = Field(default=64, ge=8, le=32_768)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+StudentConfig = Annotated[PooledStudent | HistoryStudent, Discriminator("architecture")]
+
+
+class DistilOptions(StepOptions):
+    """Options of the step.
+
+    Attributes:
+        student: the student's architecture and size.
+        teacher: the model whose scores are learned: the model that the recipe compresses, or this step's parent.
+        temperature: divides both models' scores before the softmax over a list.
+        label_weight: the labels' weight in the loss. The rest is the weight of the teacher's scores.
+        fit: options of the training.
+    """
+
+    kind: Literal["distil"] = "distil"
+    student: StudentConfig = PooledStudent()
+    teacher: Literal["original", "parent"] = "original"
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    label_weight: float = Field(default=0.3, ge=0, le=1)
+    fit: FitConfig = FitConfig(max_lists=80_000, epochs=2, lists_per_step=64, learning_rate=5e-3)

@@ -1,0 +1,53 @@
+"""The step's descriptor, and its work."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from models.compress.steps.base import Model, Outcome, StepKind, Work
+from models.compress.steps.distillation.options import DistilOptions, HistoryStudent, PooledStudent
+from models.compress.steps.distillation.students import history_student, pooled_student
+
+_OPTIONS: dict[type[BaseModel], Callable[[Any, Mapping[str, Any]], BaseModel]] = {
+    PooledStudent: pooled_student,
+    HistoryStudent: history_student,
+}
+
+
+def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcome:
+    """Train the student and write it as a child artifact.
+
+    Args:
+        options: the step's options.
+        parent: the model whose features the student reads.
+        root: the child's folder.
+        work: the lists, the teacher and the checkpoints.
+
+    Raises:
+        TrainingError: the student does not fit the parent, or cannot be trained on these lists.
+    """
+    import torch
+
+    from models.architectures import build_architecture
+    from models.compress.steps.child import write_module
+    from models.compress.steps.distillation.fitting import golden_of, teach
+
+    student = _OPTIONS[type(options.student)](options.student, parent.artifact.architecture)
+    torch.manual_seed(work.seed)
+    module = build_architecture(student.model_dump(mode="json"))
+    signature = module.signature(parent.artifact.signature.feature_hash)
+    teacher = work.original if options.teacher == "original" else parent
+    fitted = teach(module, teacher, options, signature, work)
+    facts = {
+        "teacher": teacher.artifact.version,
+        "steps": fitted.steps,
+        "selection_ndcg_at_10": round(fitted.selection_ndcg, 6),
+    }
+    write_module(module, root, parent, options, golden_of(signature, work), facts)
+    return Outcome(facts=facts)
+
+
+STEP = StepKind(config=DistilOptions, run=run)
+"""The registry entry of a step."""
