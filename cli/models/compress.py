@@ -39,20 +39,21 @@ def compress(
     from safetensors import SafetensorError  # raised if the disk fills up while weights are written
 
     from models.compress.recipe import load_recipe
+    from models.compress.report.files import json_report
 
     console = Console(stderr=True)
     remedy = f"finished steps are kept; make room under {home_directory()} and run the command again"
     with exit_on_error(console, OSError, SafetensorError, remedy=remedy, exit_code=FAILED):
         loaded = load_recipe(recipe)
-        out, result = _run(loaded, console)
+        report, result = _run(loaded, console)
     if as_json:
-        typer.echo(result.model_dump_json(indent=1))
+        typer.echo(json_report(result), nl=False)
     else:
         _show(result)
     failed = [row for row in result.steps if row.state == "failed"]
     for row in failed:
         print_error(console, f"{row.label}: {row.reason}")
-    console.print(f"report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"report: {report}", soft_wrap=True, highlight=False)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -95,8 +96,7 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
         )
         meter = Meter(recipe.measure, data, original)
         result = Chain(recipe, home, original, data, meter, progress).run()
-        write_report(out, result)
-    return out, result
+        return write_report(out, result), result
 
 
 def _folders(pipeline: PipelineConfig, home: Path) -> "TrainingFolders":

@@ -3,7 +3,7 @@
 from math import prod
 from pathlib import Path
 
-from models.artifact import Artifact
+from models.artifact import GOLDEN, Artifact
 from models.atomic_directory import settled
 from models.compress.figures import Sizes
 from models.extras import require
@@ -26,8 +26,10 @@ def sizes_of(root: Path, artifact: Artifact, suffix: str | None) -> Sizes:
         ArtifactError: a safetensors file cannot be read.
     """
     root = settled(root)
-    names = [name for name in (artifact.weights, *artifact.files) if suffix is None or name.endswith(suffix)]
-    weights = root / (names[0] if names else artifact.weights)
+    names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
+    weights = root / next(
+        (name for name in names if suffix is None or name.endswith(suffix)), artifact.weights
+    )
     if weights.suffix == ".onnx":
         return _of_graph(weights)
     if weights.suffix == ".safetensors":

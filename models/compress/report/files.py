@@ -1,18 +1,29 @@
-"""Writes the report's files."""
+"""The files of a report: ``report.json``, and ``report.html`` with the same data."""
 
+import json
 from pathlib import Path
 
+from models.compress.report.html import html_report
+from models.compress.report.pareto import front, points
 from models.compress.rows import Result
 from models.durable import write_file
 
-REPORT = "report.json"
+JSON_REPORT, HTML_REPORT = "report.json", "report.html"
 
 
-def write_report(out: Path, result: Result) -> None:
-    """Write the report's files into a recipe's folder. Each is written completely or not at all.
+def json_report(result: Result) -> str:
+    """Return the result, and the labels of the models on the Pareto front, as JSON."""
+    labels = [point.row.label for point in front(points(result))]
+    return json.dumps({**result.model_dump(mode="json"), "front": labels}, indent=1) + "\n"
+
+
+def write_report(out: Path, result: Result) -> Path:
+    """Write both files into a recipe's folder, each completely or not at all. Return the path of the HTML.
 
     Raises:
         OSError: a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    write_file(out / REPORT, result.model_dump_json(indent=1) + "\n")
+    write_file(out / JSON_REPORT, json_report(result))
+    write_file(out / HTML_REPORT, html_report(result))
+    return out / HTML_REPORT

@@ -28,7 +28,15 @@ def shown_interval(interval: Interval | None) -> str:
 
 def shown_change(interval: Interval | None) -> str:
     """Return a relative change with its interval, such as "-0.52% (-0.80% to -0.20%)"."""
-    return "-" if interval is None else f"{interval.value:+.2%} ({interval.low:+.2%} to {interval.high:+.2%})"
+    if interval is None:
+        return "-"
+    return f"{shown_share(interval.value)} ({shown_share(interval.low)} to {shown_share(interval.high)})"
+
+
+def shown_share(share: float) -> str:
+    """Return a share with its sign, such as "-0.52%". A share that rounds to 0 has no sign."""
+    shown = f"{share:+.2%}"
+    return shown[1:] if shown in {"+0.00%", "-0.00%"} else shown
 
 
 def columns(result: Result) -> list[str]:
@@ -46,10 +54,10 @@ def cells(result: Result, row: Row) -> list[str]:
     """Return a row of the table. A step without figures has dashes."""
     figures = row.figures
     if figures is None:
-        return [row.label, row.state, *["-"] * (len(columns(result)) - 2)]
+        return [row.label, _state(row), *["-"] * (len(columns(result)) - 2)]
     sizes = figures.sizes
     return [
-        *(row.label, row.state, shown_count(sizes.parameters), shown_bytes(sizes.disk_bytes)),
+        *(row.label, _state(row), shown_count(sizes.parameters), shown_bytes(sizes.disk_bytes)),
         *(f"{figures.peak_mib:,.0f} MiB" if figures.latencies else "-", *_times(result, figures)),
         *(shown_interval(figures.quality), shown_change(figures.change_of_parent)),
         shown_change(figures.change_of_original),
@@ -72,12 +80,16 @@ def short_cells(row: Row) -> list[str]:
     """Return a row of the table for a terminal. Speed-up and change are those of the original."""
     figures = row.figures
     if figures is None or not figures.latencies or figures.quality is None:
-        return [row.label, row.state, "-" if figures is None else shown_bytes(figures.sizes.disk_bytes)] + [
+        return [row.label, _state(row), "-" if figures is None else shown_bytes(figures.sizes.disk_bytes)] + [
             "-"
         ] * 4
     speed, change = figures.deciding, figures.change_of_original
     return [
-        *(row.label, row.state, shown_bytes(figures.sizes.disk_bytes), f"{speed.p50_ms:.3g}"),
+        *(row.label, _state(row), shown_bytes(figures.sizes.disk_bytes), f"{speed.p50_ms:.3g}"),
         *(f"{speed.of_original:.2f}", f"{figures.quality.value:.4f}"),
-        "-" if change is None else f"{change.value:+.2%}",
+        "-" if change is None else shown_share(change.value),
     ]
+
+
+def _state(row: Row) -> str:
+    return row.state if row.kind else "-"
