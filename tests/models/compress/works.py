@@ -17,6 +17,9 @@ from models.compress.steps.base import Model, Split, Work
 from models.features.catalogue import Catalogue
 from models.padding import mask_of
 from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
+from models.runtimes.golden import golden_fault
+from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs, Signature
 from models.training.examples.lists import Lists
 from models.training.scoring import score
@@ -102,3 +105,13 @@ def scores_of(module: Architecture, seed: int = 0, **lengths: int) -> torch.Tens
     with torch.inference_mode():
         scores: torch.Tensor = module.eval()({k: torch.from_numpy(v) for k, v in inputs.items()})
     return scores
+
+
+def assert_serves(child: Model) -> None:
+    """Compare the child's graph and module, by golden requests and by other shapes."""
+    graph = load_runtime(child.root, child.artifact, runtime_config(kind="onnx"))
+    assert golden_fault(child.root, graph) is None
+    for seed, longest in enumerate((0, 7)):
+        inputs = random_inputs(child.artifact.signature, {**SHAPE, "longest": longest}, seed)
+        expected = scores_of(loaded(child, "test"), seed, longest=longest).numpy()
+        np.testing.assert_allclose(graph.run(inputs)["score"], expected, atol=TOLERANCE, rtol=TOLERANCE)

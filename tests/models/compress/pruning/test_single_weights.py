@@ -40,15 +40,16 @@ def test_no_share_changes_nothing(scope: Scope) -> None:
 
 
 def test_training_keeps_zeros_but_trains_a_matrix_of_zeros() -> None:
-    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2)
+    module = nn.Sequential(first, second)
     with torch.no_grad():
-        module[0].weight[1, 2] = 0.0
-        module[1].weight.zero_()
+        first.weight[1, 2] = 0.0
+        second.weight.zero_()
     hold_zeros(module)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
     for _ in range(3):
         optimizer.zero_grad()
         torch.autograd.backward(module(torch.ones(5, 3)).square().sum() + module(torch.ones(1, 3)).sum())
         optimizer.step()
-    assert module[0].weight[1, 2] == 0.0
+    assert first.weight[1, 2] == 0.0
     assert share_of_zeros(module) == 1 / 20

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -15,20 +14,15 @@ from models.compress.steps.base import Model, Outcome
 from models.compress.steps.pruning import STEP, PruneOptions
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
-from models.runtimes import load_runtime
-from models.runtimes.golden import golden_fault
-from models.runtimes.kinds.registry import runtime_config
 from models.training.export import SAFETENSORS
 from tests.models.compress.works import (
-    SHAPE,
-    TOLERANCE,
     RandomData,
+    assert_serves,
     child_of,
     make_parent,
     make_work,
-    scores_of,
 )
-from tests.models.runtimes.shapes import ARCHITECTURES, random_inputs
+from tests.models.runtimes.shapes import ARCHITECTURES
 from tests.models.text.crossencoders import bert
 
 SHORT = {"max_lists": 64, "lists_per_step": 16, "learning_rate": 0.01}
@@ -40,16 +34,6 @@ def prune(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tu
     options = {"tune": None, "importance": "magnitude", **options}
     outcome = STEP.run(PruneOptions.model_validate(options), parent, root, work)
     return child_of(root), outcome
-
-
-def assert_serves(child: Model) -> None:
-    """Compare the child's graph and module, by golden requests and by other shapes."""
-    graph = load_runtime(child.root, child.artifact, runtime_config(kind="onnx"))
-    assert golden_fault(child.root, graph) is None
-    for seed, longest in enumerate((0, 7)):
-        inputs = random_inputs(child.artifact.signature, {**SHAPE, "longest": longest}, seed)
-        expected = scores_of(loaded(child, "test"), seed, longest=longest).numpy()
-        np.testing.assert_allclose(graph.run(inputs)["score"], expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", WITH_HEADS)

@@ -1,0 +1,85 @@
+"""Singular values of a layer's matrix, and the layer's two factors for a rank.
+
+With second moments S = R R^T of the inputs x, the factors minimise the mean of |(W - W') x|^2, as in DRONE (Chen et al.
+2021) and SVD-LLM (Wang et al. 2024, arXiv:2403.12403): the singular value decomposition of W R is cut, and its right
+side is multiplied by the inverse of R. Without moments, R is the identity, and the factors minimise |W - W'|.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.architectures.resizing import LowRank, parts_of
+
+_DAMPING = 1e-6
+"""Added to the moments' diagonal, as a share of its mean. So every input counts a little, also one that is always 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """The decomposition of a layer's matrix W = left diag(values) right.
+
+    Attributes:
+        left: (outputs, n).
+        values: (n,), in falling order.
+        right: (n, inputs).
+        current: parameters of the layer as it is, without its bias.
+    """
+
+    left: Tensor
+    values: Tensor
+    right: Tensor
+    current: int
+
+    @property
+    def energies(self) -> Tensor:
+        """Squared values as shares of their sum, (n,). They are all 0 for a matrix of zeros."""
+        squares = self.values.square()
+        return squares / squares.sum().clamp(min=torch.finfo(squares.dtype).tiny)
+
+    @property
+    def per_rank(self) -> int:
+        """Parameters for each rank: a row and a column."""
+        return self.left.shape[0] + self.right.shape[1]
+
+    @property
+    def largest_rank(self) -> int:
+        """The largest rank with which the layer gets smaller. 0 if there is none."""
+        return min((self.current - 1) // self.per_rank, len(self.values))
+
+    def factors(self, rank: int) -> tuple[Tensor, Tensor]:
+        """Return the matrices of the first layer (rank, inputs) and the second layer (outputs, rank).
+
+        Both get the root of the singular values, so that both train equally fast.
+        """
+        roots = self.values[:rank].sqrt()
+        return roots[:, None] * self.right[:rank], self.left[:, :rank] * roots
+
+
+def matrix_of(product: torch.nn.Linear | LowRank) -> Tensor:
+    """Return a layer's matrix (outputs, inputs) in 64 bits. That of a factorised layer is the product."""
+    first, second = parts_of(product)
+    weight = second.weight.detach().double()
+    return weight if first is second else weight @ first.weight.detach().double()
+
+
+def spectrum_of(product: torch.nn.Linear | LowRank, moments: Tensor | None = None) -> Spectrum:
+    """Return the decomposition of a layer's matrix.
+
+    Args:
+        product: the layer.
+        moments: (inputs, inputs), the second moments of its inputs. None: all inputs count alike.
+    """
+    weight = matrix_of(product)
+    first, second = parts_of(product)
+    current = weight.numel() if first is second else first.weight.numel() + second.weight.numel()
+    if moments is None or not moments.any():
+        left, values, right = torch.linalg.svd(weight, full_matrices=False)
+        return Spectrum(left, values, right, current)
+    size = len(moments)
+    damped = moments + _DAMPING * moments.diagonal().mean() * torch.eye(size, dtype=moments.dtype)
+    root = torch.linalg.cholesky(damped)
+    left, values, right = torch.linalg.svd(weight @ root, full_matrices=False)
+    right = torch.linalg.solve_triangular(root, right, upper=False, left=False)
+    return Spectrum(left, values, right, current)

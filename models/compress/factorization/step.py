@@ -1,0 +1,80 @@
+"""The step ``low_rank``: measures the inputs, chooses the ranks, factorises, and tunes."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.architectures.resizing import LowRank, parts_of
+from models.compress.factorization.inputs import second_moments
+from models.compress.factorization.ranks import ranks_by_budget, ranks_by_energy
+from models.compress.factorization.spectra import Spectrum, spectrum_of
+from models.compress.modules import linears_of, loaded, parameters_of, rebuilt
+from models.compress.steps.base import Model, Outcome, Work
+from models.compress.steps.child import golden_inputs, write_module
+from models.compress.steps.factorization import LowRankOptions
+from models.compress.tuning import tune
+
+_ENERGY = 0.95
+
+
+def factorise(options: LowRankOptions, parent: Model, root: Path, work: Work) -> Outcome:
+    """Write the factorised child at ``root``.
+
+    Raises:
+        TrainingError: the options do not fit the parent, or its weights cannot be used.
+    """
+    original = loaded(parent, "low_rank")
+    signature = parent.artifact.signature
+    moments: Mapping[str, torch.Tensor] = {}
+    if options.weighted:
+        moments = second_moments(original, work.data.lists("train", signature, options.lists))
+    spectra = {name: spectrum_of(layer, moments.get(name)) for name, layer in linears_of(original).items()}
+    spectra = {name: spectrum for name, spectrum in spectra.items() if spectrum.largest_rank}
+    ranks = (
+        ranks_by_energy(spectra, options.energy or _ENERGY)
+        if options.parameters is None
+        else ranks_by_budget(spectra, options.parameters)
+    )
+    module = copy.deepcopy(original)
+    for name, rank in ranks.items():
+        _replace(module, name, spectra[name], rank)
+    module = rebuilt(module)
+    facts: dict[str, Any] = {
+        "parent_parameters": parameters_of(original),
+        "parameters": parameters_of(module),
+        "ranks": ranks,
+    }
+    if options.tune is not None:
+        facts["tuning"] = tune(module, options.tune, work, signature)
+    write_module(module, root, parent, options, golden_inputs(parent), facts)
+    return Outcome(facts, {"Ranks": [_row(name, spectra[name], ranks.get(name)) for name in spectra]})
+
+
+def _replace(module: torch.nn.Module, name: str, spectrum: Spectrum, rank: int) -> None:
+    old = module.get_submodule(name)
+    bias = parts_of(old)[1].bias
+    first, second = spectrum.factors(rank)
+    new = LowRank(first.shape[1], len(second), rank, bias=bias is not None)
+    with torch.no_grad():
+        new.first.weight.copy_(first)
+        new.second.weight.copy_(second)
+        if bias is not None:
+            new.second.bias.copy_(bias)
+    parent, _, child = name.rpartition(".")
+    setattr(module.get_submodule(parent), child, new)
+
+
+def _row(name: str, spectrum: Spectrum, rank: int | None) -> dict[str, Any]:
+    kept = 1.0 if rank is None else float(spectrum.energies[:rank].sum())
+    return {
+        "layer": name,
+        "outputs": spectrum.left.shape[0],
+        "inputs": spectrum.right.shape[1],
+        "rank": "whole" if rank is None else rank,
+        "energy": round(kept, 4),
+        "parameters_before": spectrum.current,
+        "parameters_after": spectrum.current if rank is None else rank * spectrum.per_rank,
+    }

@@ -1,0 +1,54 @@
+"""``kind: low_rank``: replaces linear layers by products of two smaller layers."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.compress.steps.base import Model, Outcome, StepKind, StepOptions, Work
+from models.compress.tune_config import TuneConfig
+
+
+class LowRankOptions(StepOptions):
+    """How the ranks are chosen. A layer that would not get smaller stays as it is.
+
+    Attributes:
+        energy: the share of each layer's squared singular values to keep. None: ``parameters`` is set. Without either
+            option it is 0.95.
+        parameters: the share of the linear layers' parameters to keep. All layers share this budget, and the
+            singular values with the largest share of their layer's energy per parameter are kept.
+        weighted: whether errors count by the inputs that layers get on training lists. False: all inputs count alike,
+            and no lists are needed.
+        lists: lists on which the inputs are measured.
+        tune: tuning after the factorization. None: no tuning.
+    """
+
+    kind: Literal["low_rank"] = "low_rank"
+    energy: float | None = Field(default=None, gt=0, le=1)
+    parameters: float | None = Field(default=None, gt=0, lt=1)
+    weighted: bool = True
+    lists: int = Field(default=1000, ge=1)
+    tune: TuneConfig | None = TuneConfig()
+
+    @model_validator(mode="after")
+    def _one_way_chooses_the_ranks(self) -> Self:
+        if self.energy is not None and self.parameters is not None:
+            raise ValueError(
+                f"energy: must not be set together with parameters, got {self.energy:g} and {self.parameters:g}; "
+                f"remove one"
+            )
+        return self
+
+
+def run(options: LowRankOptions, parent: Model, root: Path, work: Work) -> Outcome:
+    """Write the factorised child at ``root``.
+
+    Raises:
+        TrainingError: the options do not fit the parent.
+    """
+    from models.compress.factorization.step import factorise
+
+    return factorise(options, parent, root, work)
+
+
+STEP = StepKind(config=LowRankOptions, run=run)

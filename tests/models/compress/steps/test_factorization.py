@@ -1,0 +1,97 @@
+"""The step low_rank: smaller layers, rebuilt from the artifact, on every architecture."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from models.architectures.resizing import LowRank
+from models.compress.modules import linears_of, loaded, parameters_of
+from models.compress.steps.base import Model, Outcome
+from models.compress.steps.factorization import STEP, LowRankOptions
+from models.errors import TrainingError
+from models.features.catalogue import Catalogue
+from tests.models.compress.works import (
+    RandomData,
+    assert_serves,
+    child_of,
+    make_parent,
+    make_work,
+    scores_of,
+)
+from tests.models.runtimes.shapes import ARCHITECTURES
+
+
+def low_rank(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tuple[Model, Outcome]:
+    work = make_work(parent, root.with_name(f"{root.name}.scratch"), RandomData(catalogue))
+    outcome = STEP.run(LowRankOptions.model_validate({"tune": None, **options}), parent, root, work)
+    return child_of(root), outcome
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_layers_become_products(name: str, weighted: bool, tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, outcome = low_rank(parent, tmp_path / "child", catalogue, energy=0.5, weighted=weighted)
+    module = loaded(child, "test")
+    products = {name for name, layer in linears_of(module).items() if isinstance(layer, LowRank)}
+    assert products == set(outcome.facts["ranks"])
+    assert products
+    assert outcome.facts["parameters"] == parameters_of(module) < parameters_of(loaded(parent, "test"))
+    assert {row["layer"] for row in outcome.tables["Ranks"]} >= products
+    assert_serves(child)
+
+
+def test_a_budget_is_shared_by_all_layers(tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    child, outcome = low_rank(parent, tmp_path / "child", catalogue, parameters=0.5)
+    rows = outcome.tables["Ranks"]
+    after = sum(row["parameters_after"] for row in rows)
+    assert after <= 0.5 * sum(row["parameters_before"] for row in rows)
+    assert_serves(child)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_energy_changes_no_score(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    child, outcome = low_rank(parent, tmp_path / "child", catalogue, energy=1.0, weighted=False)
+    assert outcome.facts["ranks"] == {}
+    assert child.artifact.version == parent.artifact.version
+    before, after = (scores_of(loaded(each, "test")) for each in (parent, child))
+    assert before.equal(after)
+
+
+def test_a_factorised_model_is_factorised_again_only_to_lower_ranks(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    child, first = low_rank(parent, tmp_path / "child", catalogue, energy=0.8, weighted=False)
+    same, again = low_rank(child, tmp_path / "same", catalogue, energy=1.0, weighted=False)
+    assert again.facts["ranks"] == {}
+    assert same.artifact.version == child.artifact.version
+    _, third = low_rank(child, tmp_path / "lower", catalogue, energy=0.5, weighted=False)
+    ranks = first.facts["ranks"]
+    assert all(rank < ranks[name] for name, rank in third.facts["ranks"].items() if name in ranks)
+
+
+def test_two_ways_to_choose_ranks_are_refused() -> None:
+    with pytest.raises(
+        ValidationError, match=r"energy: must not be set together with parameters, got 0.9 and"
+    ):
+        LowRankOptions(energy=0.9, parameters=0.5)
+
+
+@pytest.mark.parametrize("options", [{"energy": 0}, {"energy": 1.1}, {"parameters": 0}, {"parameters": 1}])
+def test_options_outside_their_bounds_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LowRankOptions.model_validate(options)
+
+
+def test_a_budget_without_room_is_refused_and_nothing_is_written(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    with pytest.raises(TrainingError, match=r"low_rank.parameters: must leave room"):
+        low_rank(parent, tmp_path / "child", catalogue, parameters=0.01)
+    assert not (tmp_path / "child").exists()
