@@ -1,0 +1,1 @@
+"""BERT on CPUs, rung by rung: texts, models, worker processes, the rounds, and the path through the service."""

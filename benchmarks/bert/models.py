@@ -1,0 +1,155 @@
+"""The ladder's models, all with random weights: BERT-base, the 6-layer student, and the student in int8."""
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.bert.mixes import MAX_LENGTH
+from models.artifact import Artifact, write_artifact
+from models.errors import ArtifactError
+from models.signature import Inputs, PairSpec
+from models.text.tokenizer import TOKENIZER
+
+if TYPE_CHECKING:
+    from models.architectures.sequence_classifier import SequenceClassifier
+
+BASE, STUDENT, DYNAMIC, STATIC = "base", "student", "student-int8", "student-int8-static"
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A model's shape.
+
+    Attributes:
+        layers: layers of the original. The student has half of them.
+    """
+
+    layers: int
+    hidden: int
+    heads: int
+
+    def config(self, layers: int) -> dict[str, Any]:
+        """Return the ``config.json`` of a BERT with this many layers."""
+        return {
+            "model_type": "bert",
+            "num_labels": 1,
+            "num_hidden_layers": layers,
+            "hidden_size": self.hidden,
+            "num_attention_heads": self.heads,
+            "intermediate_size": 4 * self.hidden,
+            "vocab_size": 30_522,
+            "pad_token_id": 0,
+        }
+
+
+SIZES: Mapping[str, Size] = MappingProxyType({"base": Size(12, 768, 12), "tiny": Size(2, 32, 2)})
+
+
+def write_models(root: Path, size: Size, tokenizer: Path, calibration: Sequence[Inputs]) -> None:
+    """Write the artifacts that are missing below ``root``.
+
+    Args:
+        root: the folder for the artifacts.
+        size: the models' shape.
+        tokenizer: the ``tokenizer.json`` of BERT.
+        calibration: calls from which the static graph takes the ranges of its activations.
+    """
+    from models.text.hugging_face import write_text_artifact
+
+    for name, layers in ((BASE, size.layers), (STUDENT, size.layers // 2)):
+        if not _exists(root / name):
+            module, is_student = build(size, layers), name == STUDENT
+            write_text_artifact(
+                root / name, module, tokenizer, name=name, onnx=is_student, lineage={"weights": "random"}
+            )
+    for name, quantise in ((DYNAMIC, _quantise_dynamic), (STATIC, _quantise_static)):
+        if not _exists(root / name):
+            _write_graph(root / name, root / STUDENT, name, lambda a, b, f=quantise: f(a, b, calibration))
+
+
+def build(size: Size, layers: int) -> "SequenceClassifier":
+    """Return a BERT with random weights."""
+    import torch
+
+    from models.architectures.options import SequenceClassifierOptions
+    from models.architectures.sequence_classifier import SequenceClassifier
+
+    pair = PairSpec(query="context.query", text="details.summary", max_length=MAX_LENGTH, pad_id=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        options = SequenceClassifierOptions(config=size.config(layers), pair=pair, types=True)
+        return SequenceClassifier(options).eval()
+
+
+def _exists(root: Path) -> bool:
+    try:
+        Artifact.read(root)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _write_graph(root: Path, student: Path, name: str, quantise: Any) -> None:
+    parent = Artifact.read(student)
+
+    def write(staging: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantise(student / "model.onnx", staging / "model.onnx")
+        shutil.copyfile(student / TOKENIZER, staging / TOKENIZER)
+
+    write_artifact(
+        root,
+        name=name,
+        signature=parent.signature,
+        weights="model.onnx",
+        write_files=write,
+        lineage={"weights": "random", "of": parent.version},
+    )
+
+
+def _quantise_dynamic(source: Path, target: Path, calibration: Sequence[Inputs]) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def _quantise_static(source: Path, target: Path, calibration: Sequence[Inputs]) -> None:
+    """Quantise with fixed activation ranges. OpenVINO fuses only such graphs into int8 kernels.
+
+    Symmetric activations are 1.1 times as fast in OpenVINO as asymmetric ones. ONNX Runtime is slower with them.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.calibrate import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._calls: Iterator[Inputs] = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self._calls, None)
+
+    quantize_static(
+        source,
+        target,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        activation_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul"],
+        extra_options={"MatMulConstBOnly": True, "ActivationSymmetric": True},
+    )
+
+
+def quiet() -> None:
+    """Silence the quantiser's advice to simplify the graph first, which changes nothing here."""
+    logging.getLogger().setLevel(logging.ERROR)
