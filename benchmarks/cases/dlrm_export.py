@@ -1,7 +1,9 @@
-"""DLRM artifacts: the same random weights as an ONNX graph and as safetensors."""
+"""DLRM artifacts: the same weights as an ONNX graph and as safetensors."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from models.architectures.dlrm import Dlrm
 from models.architectures.options import DlrmOptions
-from models.artifact import write_artifact
+from models.artifact import Artifact, write_artifact
 from models.runtimes.golden import write_golden
 from models.signature import Inputs
 from models.training.export import outputs_of
@@ -32,26 +34,39 @@ class _ByPosition(nn.Module):
 
 
 def write_dlrm(root: Path, name: str, options: DlrmOptions, feature_hash: str, *, seed: int) -> None:
-    """Write the artifact at ``root``: ONNX, and the same weights as safetensors for the torch runtime."""
+    """Write an artifact with random weights at ``root``."""
     torch.manual_seed(seed)
-    model = Dlrm(options).eval()
+    lineage = {"weights": "random", "seed": seed}
+    write_module(root, name, Dlrm(options).eval(), feature_hash, _golden(options, seed), lineage=lineage)
 
+
+def write_module(
+    root: Path,
+    name: str,
+    model: Dlrm,
+    feature_hash: str,
+    golden: Inputs,
+    *,
+    lineage: Mapping[str, Any],
+    metrics: Mapping[str, float] | None = None,
+) -> Artifact:
+    """Write the artifact at ``root``: ONNX, and the same weights as safetensors for the torch runtime."""
     signature = model.signature(feature_hash)
-    golden = _golden(options, seed)
 
     def write_files(staging: Path) -> None:
         _export(model, staging / "model.onnx")
         save_file(model.state_dict(), staging / "model.safetensors")
         write_golden(staging, golden, outputs_of(model, signature, golden))
 
-    write_artifact(
+    return write_artifact(
         root,
         name=name,
         signature=signature,
         weights="model.onnx",
         write_files=write_files,
-        architecture=options.model_dump(),
-        lineage={"weights": "random", "seed": seed},
+        architecture=model.options.model_dump(),
+        metrics=metrics,
+        lineage=lineage,
     )
 
 

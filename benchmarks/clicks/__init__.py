@@ -1,0 +1,1 @@
+"""Generated clicks with a hidden teacher, and a DLRM that is trained on them."""
