@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.build import timelines_of
 from cli.errors import FAILED, exit_on_error, print_error
 from cli.progress import shown_progress
 from models.artifact import Artifact
@@ -15,15 +14,12 @@ from models.atomic_directory import recover, settled
 from models.errors import CompressionError
 from models.extras import require
 from services.config.loading import load_config
-from services.config.pipeline import PipelineConfig
-from services.errors import ConfigError
 from services.paths import home_directory
 from services.stages.features import load_definitions
 
 if TYPE_CHECKING:
     from models.compress.recipe import Recipe
     from models.compress.rows import Result
-    from models.training.folders import TrainingFolders
 
 
 def compress(
@@ -61,8 +57,8 @@ def compress(
 def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     import torch
 
+    from cli.models.recipe_data import lists_folder, open_data
     from models.compress.chain import Chain
-    from models.compress.data.pipeline import PipelineData
     from models.compress.measuring.measure import Meter
     from models.compress.places import recipe_folder
     from models.compress.report.files import write_report
@@ -74,43 +70,20 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
             f"model: unknown model of pipeline {pipeline.name}, got {recipe.model!r}; name one of "
             f"{', '.join(sorted(pipeline.models))}"
         )
-    if pipeline.training is None:
-        raise ConfigError(f"missing in pipeline {pipeline.name}; add it to the YAML", field="training")
     root = home / pipeline.models[recipe.model].artifact
-    folders = _folders(pipeline, home)
-    read = {"the model": root, "the catalogue": folders.catalogue, "the training data": folders.data}
+    lists, catalogue = lists_folder(recipe, pipeline, home), home / pipeline.catalogue
+    read = {"the model": root, "the catalogue": catalogue, "the training data": lists}
     out = recipe_folder(recipe.out, home, read)
-    for folder in (root, *read.values(), folders.data / "train", folders.data / "valid"):
+    for folder in (root, *read.values(), lists / "train", lists / "valid"):
         recover(folder)
     features = load_definitions(home / pipeline.features.definitions)
     original = Model(settled(root), Artifact.load(root, feature_hash=features.content_hash))
     torch.set_num_threads(recipe.threads)
     with shown_progress(console, "steps") as progress:
-        data = PipelineData(
-            pipeline.training,
-            features,
-            folders,
-            cache=out / ".scores",
-            progress=progress,
-            max_report_lists=recipe.measure.max_lists,
-        )
+        data = open_data(recipe, pipeline, home, features, original, out / ".scores", progress)
         meter = Meter(recipe.measure, data, original)
         result = Chain(recipe, home, original, data, meter, progress).run()
         return write_report(out, result), result
-
-
-def _folders(pipeline: PipelineConfig, home: Path) -> "TrainingFolders":
-    from models.training.folders import TrainingFolders
-
-    assert pipeline.training is not None
-    ranker = pipeline.required_ranker()
-    return TrainingFolders(
-        catalogue=home / pipeline.catalogue,
-        data=home / pipeline.training.data,
-        ranker=home / pipeline.models[ranker.model].artifact,
-        overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
-        timelines=timelines_of(pipeline, home),
-    )
 
 
 def _show(result: "Result") -> None:

@@ -85,6 +85,8 @@ class Recipe(BaseModel):
     Attributes:
         pipeline: the pipeline's YAML file. It has the data, the features and the catalogue.
         model: the model's name in the pipeline's ``models``.
+        lists: folder with the impressions ``train`` and ``valid``, relative to the home. None: those of the pipeline's
+            part ``training``. A text ranker needs lists with its queries.
         out: folder for the compressed models and the report, relative to the home.
         gate: the bounds of all steps. A step may have its own.
         steps: the steps of a recipe with a single branch.
@@ -97,6 +99,7 @@ class Recipe(BaseModel):
 
     pipeline: str = Field(min_length=1)
     model: str = Field(min_length=1)
+    lists: str | None = Field(default=None, min_length=1)
     out: str = Field(min_length=1)
     gate: Gate = Gate()
     measure: MeasureConfig = MeasureConfig()

@@ -1,5 +1,6 @@
 """Score a request's query together with each candidate's text, using a model with layout pairs."""
 
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,7 @@ from models.runtimes.base import Runtime
 from models.signature import PairSpec, Signature
 from models.text.grown_tokens import GrownTokens
 from models.text.item_tokens import item_texts, item_tokens
-from models.text.pairs import PairBatcher
+from models.text.pairs import MicroBatch, PairBatcher
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 
 
@@ -76,19 +77,28 @@ class PairScorer:
         """
         before = batch.candidates.get("score")
         scores = np.zeros(batch.candidate_count, np.float32) if before is None else before.astype(np.float32)
-        queries = self._queries(batch)
-        query_of = batch.request_of()
-        with_query = np.flatnonzero(queries.lengths[query_of] > 0)
-        texts, text_of = self._texts.of(batch.rows[with_query])
-        for micro in self._batcher(queries, query_of[with_query], texts, text_of):
+        for micro in self.micro_batches(batch):
             result = runtime.run(micro.inputs)[output]
             if result.size != len(micro.positions):
                 raise RuntimeFailure(
                     f"output {output} has shape {result.shape} for {len(micro.positions)} pairs; export a model that "
                     f"returns one number per pair"
                 )
-            scores[with_query[micro.positions]] = result.reshape(-1)
+            scores[micro.positions] = result.reshape(-1)
         return scores
+
+    def micro_batches(self, batch: RaggedBatch) -> Iterator[MicroBatch]:
+        """Yield the model's calls for a batch. Their positions are those of candidates whose request has a query.
+
+        Raises:
+            SignatureError: the query feature is not a text.
+        """
+        queries = self._queries(batch)
+        query_of = batch.request_of()
+        with_query = np.flatnonzero(queries.lengths[query_of] > 0)
+        texts, text_of = self._texts.of(batch.rows[with_query])
+        for micro in self._batcher(queries, query_of[with_query], texts, text_of):
+            yield MicroBatch(with_query[micro.positions], micro.inputs)
 
     def _tokens_over(self, tokens: GrownTokens, catalogue: Catalogue) -> GrownTokens:
         return tokens.over(catalogue, self._pair.text, self._tokenizer, self._batcher.max_text_tokens)

@@ -1,5 +1,6 @@
 """Writes a step's child artifact: the parent's name and signature, with other files and a lineage."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from safetensors.numpy import load_file
 from models.artifact import GOLDEN, Artifact, write_artifact
 from models.compress.steps.base import Model, StepOptions
 from models.signature import Inputs, Signature
+from models.text.tokenizer import TOKENIZER
 
 if TYPE_CHECKING:
     from models.architectures.base import Architecture
@@ -55,12 +57,18 @@ def write_child(
         "steps": steps,
         "facts": dict(facts or {}),
     }
+
+    def write(staging: Path) -> None:
+        write_files(staging)
+        if TOKENIZER in artifact.files:  # a text ranker's child reads the same tokens
+            shutil.copyfile(parent.root / TOKENIZER, staging / TOKENIZER)
+
     return write_artifact(
         root,
         name=artifact.name,
         signature=signature or artifact.signature,
         weights=weights,
-        write_files=write_files,
+        write_files=write,
         architecture=artifact.architecture if architecture is None else architecture,
         lineage={"compression": compression},
     )

@@ -3,15 +3,16 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.assembly import InputAssembler
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedArray, RaggedBatch
+from models.signature import Inputs
 from models.training.examples.negative_sampling import NegativeSampler
 
 _STEPS_SORTED_TOGETHER = 64
@@ -35,6 +36,18 @@ class Step:
     teacher: Tensor | None = None
 
 
+class Assembler(Protocol):
+    """Builds a model's inputs, as ``InputAssembler`` does."""
+
+    def __call__(self, batch: RaggedBatch, /) -> Inputs:
+        """Return arrays by input name."""
+        ...
+
+    def flatten(self, outputs: Inputs, batch: RaggedBatch, /) -> Inputs:
+        """Return per-candidate outputs as (N, ...)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Lists:
     """Impressions with their labels.
@@ -47,7 +60,7 @@ class Lists:
 
     batch: RaggedBatch
     labels: NDArray[np.float32]
-    assembler: InputAssembler
+    assembler: Assembler
     sampler: NegativeSampler | None = None
 
     def __len__(self) -> int:

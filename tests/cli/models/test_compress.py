@@ -85,6 +85,9 @@ def test_refuses_pipeline_without_training_data(home: Path) -> None:
     (home / "untrained.yaml").write_text(yaml.safe_dump(without))
     code, _, errors = run(home, pipeline="untrained.yaml")
     assert code == 2
+    assert "lists: missing in the recipe, and pipeline small has no training data" in errors
+    code, _, errors = run(home, pipeline="untrained.yaml", lists="impressions")
+    assert code == 2
     assert "training: missing in pipeline small" in errors
     elsewhere = {**PIPELINE, "training": {**PIPELINE["training"], "data": "nowhere"}}
     (home / "nowhere.yaml").write_text(yaml.safe_dump(elsewhere))
