@@ -10,7 +10,9 @@ from models.compress.steps.base import AnyStepKind, Model, StepOptions
 from models.cpu_flags import cpu_flags
 from models.training.lineage import hash_of, hash_of_training_code
 
-_STEPS = Path(__file__).resolve().parent / "steps"
+_CODE = Path(__file__).resolve().parent
+_OF_NO_STEP = {"report", "measuring", "chain.py", "gate.py", "machine.py", "places.py", "records.py", "rows.py"}
+"""Folders and files that do not change the result of a step."""
 
 
 class Keys:
@@ -22,7 +24,7 @@ class Keys:
         self._shared = {
             "original": original.artifact.version,
             "data": data.key,
-            "code": [hash_of_training_code(), hash_of_code(sorted(_STEPS.rglob("*.py")))],
+            "code": [hash_of_training_code(), hash_of_code(_step_files())],
             "seed": recipe.seed,
         }
 
@@ -38,9 +40,14 @@ class Keys:
         return hash_of({"versions": versions, **data})
 
 
+def _step_files() -> list[Path]:
+    files = sorted(_CODE.rglob("*.py"))
+    return [path for path in files if path.relative_to(_CODE).parts[0] not in _OF_NO_STEP]
+
+
 def _code_of(kind: AnyStepKind) -> str:
-    """Return a hash of a plug-in step's module. A built-in step lies in the hashed folder."""
+    """Return a hash of a plug-in step's module. The code of built-in steps is hashed once for all."""
     source = inspect.getsourcefile(kind.run)
-    if source is None or Path(source).is_relative_to(_STEPS) or not Path(source).is_file():
+    if source is None or Path(source).is_relative_to(_CODE) or not Path(source).is_file():
         return ""
     return hash_of_code([Path(source)])

@@ -35,7 +35,7 @@ class QuantizeOptions(StepOptions):
 
     @model_validator(mode="after")
     def _mode_reads_the_options(self) -> Self:
-        unread = sorted(self.model_fields_set - _READ_BY[self.mode] - {"kind", "mode"})
+        unread = sorted(self.model_fields_set - _READ_BY[self.mode] - {"mode", *StepOptions.model_fields})
         if unread:
             raise ValueError(
                 f"{unread[0]}: mode {self.mode} does not read it; remove it, or use mode "
