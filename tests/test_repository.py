@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models.compress.recipe import load_recipe
 from services.config.loading import load_config
 from tests.imports import imported_modules
 
@@ -23,7 +24,8 @@ MAY_IMPORT = {
     "cli": {"autoscale", "models", "services", "walks"},
     "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
 }
-CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
+RECIPES = sorted((ROOT / "configs" / "compress").glob("*.yaml"))
+CONFIGS = sorted(set((ROOT / "configs").glob("**/*.yaml")) - set(RECIPES))
 
 
 def imported_packages(source: Path) -> Iterator[tuple[int, str]]:
@@ -86,8 +88,18 @@ def test_every_shipped_config_loads(path: Path) -> None:
     assert load_config(path).name
 
 
-def test_at_least_one_config_is_shipped() -> None:
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_every_shipped_recipe_loads_and_names_a_model_of_its_pipeline(path: Path) -> None:
+    recipe = load_recipe(path)
+    pipeline = load_config(ROOT / recipe.pipeline)
+    assert recipe.model in pipeline.models
+    assert pipeline.training is not None
+    assert recipe.ordered()
+
+
+def test_at_least_one_config_and_one_recipe_are_shipped() -> None:
     assert CONFIGS
+    assert RECIPES
 
 
 def pinned_versions() -> dict[str, str]:

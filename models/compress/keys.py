@@ -11,7 +11,16 @@ from models.cpu_flags import cpu_flags
 from models.training.lineage import hash_of, hash_of_training_code
 
 _CODE = Path(__file__).resolve().parent
-_OF_NO_STEP = {"report", "measuring", "chain.py", "gate.py", "machine.py", "places.py", "records.py", "rows.py"}
+_OF_NO_STEP = {
+    "report",
+    "measuring",
+    "chain.py",
+    "gate.py",
+    "machine.py",
+    "places.py",
+    "records.py",
+    "rows.py",
+}
 """Folders and files that do not change the result of a step."""
 
 
