@@ -83,7 +83,9 @@ def median_mix(tokenizer: Path, products: Counter[str], routes: Sequence[str], r
     shares = np.sort(np.array(list(products.values()), dtype=np.float64))[::-1]
     shares = np.resize(shares, _DISTINCT)
     order = random.choice(_DISTINCT, requests, p=shares / shares.sum()).astype(np.int64)
-    return Mix(f"median {MEDIAN}", RaggedArray(np.concatenate(cut).astype(np.int32), offsets_of(lengths)), order)
+    return Mix(
+        f"median {MEDIAN}", RaggedArray(np.concatenate(cut).astype(np.int32), offsets_of(lengths)), order
+    )
 
 
 def _tokens(tokenizer: Path, texts: Sequence[str]) -> RaggedArray:

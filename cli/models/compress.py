@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from models.compress.recipe import Recipe
     from models.compress.rows import Result
 
+_WIDTH = 160
+"""The width of the table if it is not printed to a terminal."""
+
 
 def compress(
     recipe: Annotated[Path, typer.Argument(help="Recipe YAML file.")],
@@ -90,6 +93,8 @@ def _show(result: "Result") -> None:
     from models.compress.report.text import short_cells, short_columns
 
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
     table = Table(*(Column(title, no_wrap=True) for title in short_columns(result)), box=None)
     for row in result.rows:
         table.add_row(*short_cells(row))

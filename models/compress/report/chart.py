@@ -10,6 +10,9 @@ from models.compress.report.pareto import Point, front
 _WIDTH, _HEIGHT = 520, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 46
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_CLOSE_TICKS = (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5)
+_CLOSE = 2.5
+"""The largest ratio of two speed-ups with which the close ticks are drawn."""
 _STEPS = (1, 2, 5, 10)
 _LABEL = 8.0
 """Half the size of a number beside its point."""
@@ -79,7 +82,8 @@ class _Axes:
     def grid(self, candidates: int, metric: str) -> list[str]:
         bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
         parts = []
-        for speedup in (tick for tick in _TICKS if self._slowest <= tick <= self._fastest):
+        ticks = _CLOSE_TICKS if self._fastest / self._slowest < _CLOSE else _TICKS
+        for speedup in (tick for tick in ticks if self._slowest <= tick <= self._fastest):
             x = self.x(speedup)
             parts.append(f"<path class='grid' d='M{x:.1f} {_TOP}V{bottom}'/>")
             parts.append(f"<text x='{x:.1f}' y='{bottom + 17}' text-anchor='middle'>{speedup:g}x</text>")
