@@ -33,7 +33,7 @@ def label_loss(loss: Loss) -> LossFunction:
     return of_any_layout(partial(list_loss, loss=loss))
 
 
-def steps_of(lists: Lists) -> Iterator[Step]:
-    """Yield the lists once, in small steps. Lists of similar size are together."""
-    for requests in lists.by_size(LISTS_PER_STEP):
+def steps_of(lists: Lists, size: int = LISTS_PER_STEP) -> Iterator[Step]:
+    """Yield the lists once, ``size`` at a time. Lists of similar size are together."""
+    for requests in lists.by_size(size):
         yield lists.step(requests)

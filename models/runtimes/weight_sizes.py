@@ -1,9 +1,11 @@
 """Sizes of an artifact's weights and of their divisible parts, read from file headers only."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 from pathlib import Path
+from typing import Any
 
 from models.artifact import GOLDEN, Artifact, MeasuredRuntime
 from models.runtimes.safetensors_header import Described, header_of
@@ -13,6 +15,10 @@ MIB = 1 << 20
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 PIPELINED = ("history_ranker", "hf_sequence_classification")
 """Architectures whose layers can be distributed over pipeline ranks."""
+_WHOLE = re.compile(r"(q_proj|k_proj|v_proj|up_proj)\.first\.|(o_proj|down_proj)\.second\.")
+"""Matrices of factorised layers that every tensor-parallel rank has in full."""
+_KEYS = re.compile(r"k_proj(\.second)?\.weight$")
+"""Matrices whose rows are the keys of all heads."""
 _NATIVE = (LIGHTGBM_FILE, XGBOOST_FILE)
 _TABLE = re.compile(r"embed|table")
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -26,7 +32,8 @@ class Weights:
         whole_bytes: all weights.
         split_bytes: the layers' matrices, which tensor parallelism splits.
         largest_bytes: the largest tensor.
-        heads: attention heads per layer. 0 if there are no heads to split.
+        heads: attention heads per layer. 0 if there are no heads to split. If pruning left layers with different
+            numbers, it is their greatest common divisor, so that ranks can divide all of them.
         layer_bytes: the layers that a pipeline distributes. 0 if the architecture supports no pipeline.
         layers: number of layers that a pipeline distributes.
         work: multiplications per token.
@@ -92,11 +99,15 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
             fastest=artifact.runtime,
         )
     sizes = header_of(root / tensors, _size)
-    in_layers = [size for name, size in sizes.items() if _LAYER.search(name) and len(size[0]) == 2]
+    in_layers = [
+        size
+        for name, size in sizes.items()
+        if _LAYER.search(name) and len(size[0]) == 2 and not _WHOLE.search(name)
+    ]
     products = [s for name, (s, _) in sizes.items() if len(s) == 2 and not _TABLE.search(name)]
     options = artifact.architecture
     staged = [name for name in sizes if _LAYER.search(name)] if options.get("name") in PIPELINED else []
-    heads = int(options.get("heads", options.get("config", {}).get("num_attention_heads", 0)))
+    heads = _heads(options, sizes)
     return Weights(
         whole_bytes=sum(size for _, size in sizes.values()),
         split_bytes=sum(size for _, size in in_layers) if heads else 0,
@@ -109,6 +120,15 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
         onnx=onnx is not None,
         torch=bool(options),
     )
+
+
+def _heads(options: Mapping[str, Any], sizes: Mapping[str, tuple[list[int], int]]) -> int:
+    """Return the heads per layer that can be split, from the options, or from the sizes of pruned layers."""
+    if "heads" not in options:  # a compressed text model cannot be split
+        return 0 if options.get("linears") else int(options.get("config", {}).get("num_attention_heads", 0))
+    width = int(options["width"]) // int(options["heads"])
+    keys = [shape[0] // width for name, (shape, _) in sizes.items() if _KEYS.search(name)]
+    return gcd(*keys) if options.get("linears") else int(options["heads"])
 
 
 def _layer_of(name: str) -> str:

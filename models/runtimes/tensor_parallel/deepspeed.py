@@ -21,6 +21,7 @@ from torch.distributed import ProcessGroup
 
 from models.architectures.base import Architecture
 from models.architectures.layers import TransformerLayer
+from models.architectures.resizing import LowRank
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
@@ -95,6 +96,11 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
             _quantise(layer, config)
     elif isinstance(inner, nn.Module) and hasattr(inner, "config"):
         # A Hugging Face model: DeepSpeed finds its layers.
+        if getattr(module.options, "linears", None):
+            raise ValueError(
+                "a pruned or factorised text model cannot be split by heads; use runtime.kind: onnx, torch or "
+                "accelerate"
+            )
         _check_heads(getattr(inner.config, "num_attention_heads", config.shards), config)
         _initialise(inner, config)
         if not config.kernel_injection:
@@ -123,9 +129,15 @@ def _split_layer(layer: TransformerLayer) -> None:
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
 
     for name, product in list(layer.named_children()):
-        if name.endswith("_proj"):
-            kind = LinearAllreduce if name in _ROW_PARALLEL else LinearLayer
-            setattr(layer, name, kind(product, InferenceEngine.inference_mp_group, name=name))
+        if not name.endswith("_proj"):
+            continue
+        kind = LinearAllreduce if name in _ROW_PARALLEL else LinearLayer
+        group = InferenceEngine.inference_mp_group
+        if isinstance(product, LowRank):  # the part that reads split inputs or makes split outputs is split
+            part = "first" if name in _ROW_PARALLEL else "second"
+            setattr(product, part, kind(product.get_submodule(part), group, name=f"{name}.{part}"))
+        else:
+            setattr(layer, name, kind(product, group, name=name))
 
 
 def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.errors import ArtifactError
@@ -14,6 +15,7 @@ from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.runtimes.weight_sizes import Weights, weights_of
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
+from tests.models.text.crossencoders import bert
 from tests.models.worlds import RANKER, make_pooled, make_ranker
 
 
@@ -40,6 +42,28 @@ def test_layers_of_a_ranker_can_be_split_by_heads(tmp_path: Path) -> None:
     assert weights.of_a_rank(2) == weights.whole_bytes - weights.split_bytes // 2
     assert weights.of_a_rank(1) == weights.whole_bytes
     assert weights.work == sum(p.numel() for p in module.parameters() if p.dim() == 2)
+
+
+def test_a_pruned_and_factorised_ranker_is_split_by_its_remaining_heads(tmp_path: Path) -> None:
+    sizes = {
+        **{f"layers.0.{name}_proj": {"outputs": 12} for name in "qkv"},
+        "layers.0.o_proj": {"inputs": 12, "rank": 2},
+        "layers.1.k_proj": {"rank": 3},
+    }
+    options = {**RANKER.model_dump(mode="json"), "heads": 4, "linears": sizes}
+    weights = weights_of(tmp_path / "model", written(tmp_path / "model", build_architecture(options)))
+    assert weights.heads == 1  # three heads in the first layer, four in the second
+    width, hidden = RANKER.width, RANKER.hidden
+    first = 3 * width * 12 + 12 * 2 + 2 * width * hidden  # each rank has the second factor of o_proj in full
+    second = 3 * width * width + 3 * width + 2 * width * hidden  # and the first factor of k_proj
+    assert weights.split_bytes == 4 * (first + second)
+
+
+def test_a_pruned_text_model_cannot_be_split(tmp_path: Path) -> None:
+    linears = {"model.bert.encoder.layer.0.intermediate.dense": {"rank": 4}}
+    module = build_architecture({**bert().options.model_dump(mode="json"), "linears": linears})
+    weights = weights_of(tmp_path / "model", written(tmp_path / "model", module))
+    assert (weights.heads, weights.split_bytes, weights.layers) == (0, 0, 5)
 
 
 def test_a_model_without_layers_cannot_be_split(tmp_path: Path) -> None:

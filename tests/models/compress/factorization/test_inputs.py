@@ -1,4 +1,4 @@
-"""Second moments: they are those of the inputs that the layers really get."""
+"""Second moments: they are those of the inputs that the layers really get, without padding."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ def test_moments_are_means_over_all_inputs(catalogue: Catalogue) -> None:
 
     handle = layer.register_forward_pre_hook(see)
     with torch.inference_mode():
-        for step in steps_of(lists):
+        for step in steps_of(lists, 1):
             module(step.inputs)
     handle.remove()
     rows = torch.cat(seen).double()
