@@ -26,7 +26,7 @@ from models.runtimes.base import (
     group_of,
 )
 from models.runtimes.kinds.registry import RUNTIMES
-from models.runtimes.weight_sizes import Weights
+from models.runtimes.weight_sizes import Weights, weights_of
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -117,11 +117,28 @@ def check_runtime(config: RuntimeOptions) -> None:
             kind.check(config)
 
 
+def check_model(root: Path, artifact: Artifact, config: RuntimeOptions) -> None:
+    """Check that a runtime can load an artifact, and split it over its ranks. Only file headers are read.
+
+    Args:
+        root: the artifact's folder.
+        artifact: its manifest.
+        config: the runtime. ``auto`` must have been replaced.
+
+    Raises:
+        RuntimeFailure: the artifact has no file for the runtime, or cannot be split. The field comes first.
+        ArtifactError: the safetensors file cannot be read.
+    """
+    _weights_for(artifact, config, runtime_kind(config))
+    if group_of(config) is not None:
+        held_weights(config, weights_of(root, artifact))
+
+
 def held_weights(config: RuntimeOptions, weights: Weights) -> Held:
     """Return the weights that one rank holds in memory.
 
     Raises:
-        RuntimeFailure: a plug-in runtime failed.
+        RuntimeFailure: the model cannot be split over the ranks, or a plug-in runtime failed.
     """
     kind = runtime_kind(config)
     with _plugin_of(config):

@@ -34,6 +34,7 @@ class Weights:
         largest_bytes: the largest tensor.
         heads: attention heads per layer. 0 if there are no heads to split. If pruning left layers with different
             numbers, it is their greatest common divisor, so that ranks can divide all of them.
+        splittable: False for a pruned or factorised text model, whose layers DeepSpeed would find and split wrongly.
         layer_bytes: the layers that a pipeline distributes. 0 if the architecture supports no pipeline.
         layers: number of layers that a pipeline distributes.
         work: multiplications per token.
@@ -48,6 +49,7 @@ class Weights:
     split_bytes: int = 0
     largest_bytes: int = 0
     heads: int = 0
+    splittable: bool = True
     layer_bytes: int = 0
     layers: int = 0
     work: int = 0
@@ -113,6 +115,7 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
         split_bytes=sum(size for _, size in in_layers) if heads else 0,
         largest_bytes=max((size for _, size in sizes.values()), default=0),
         heads=heads,
+        splittable=not _is_compressed_text(options),
         layer_bytes=sum(sizes[name][1] for name in staged),
         layers=len({_layer_of(name) for name in staged}),
         work=sum(prod(shape) for shape in products),
@@ -124,11 +127,16 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
 
 def _heads(options: Mapping[str, Any], sizes: Mapping[str, tuple[list[int], int]]) -> int:
     """Return the heads per layer that can be split, from the options, or from the sizes of pruned layers."""
-    if "heads" not in options:  # a compressed text model cannot be split
-        return 0 if options.get("linears") else int(options.get("config", {}).get("num_attention_heads", 0))
+    if "heads" not in options:
+        found = 0 if _is_compressed_text(options) else options.get("config", {}).get("num_attention_heads", 0)
+        return int(found)
     width = int(options["width"]) // int(options["heads"])
     keys = [shape[0] // width for name, (shape, _) in sizes.items() if _KEYS.search(name)]
     return gcd(*keys) if options.get("linears") else int(options["heads"])
+
+
+def _is_compressed_text(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("linears")) and "config" in options
 
 
 def _layer_of(name: str) -> str:

@@ -10,13 +10,13 @@ from autoscale.registries.errors import PLUGIN_ERRORS
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.atomic_directory import settled
-from models.errors import MissingPackage, ModelError
+from models.errors import MissingPackage, ModelError, RuntimeFailure
 from models.extras import require
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
-from models.runtimes import load_cut_runtime, load_runtime, runtime_kind
+from models.runtimes import check_model, load_cut_runtime, load_runtime, runtime_kind
 from models.runtimes.base import Runtime, RuntimeOptions, group_of
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.onnx import OnnxConfig
@@ -58,6 +58,7 @@ class ModelCheck:
         artifact = Artifact.load(root, feature_hash=None if definitions is None else definitions.content_hash)
         try:
             self._check_inputs(artifact, root)
+            self._check_runtime(name, artifact, root)
             ranker = config.ranker
             if ranker is not None and ranker.history_cache is not None and name == ranker.model:
                 load_cut_runtime(root, artifact, config.models[name].runtime)
@@ -151,6 +152,17 @@ class ModelCheck:
             min(_CANDIDATES, self._config.candidates.count),
         )
         return prepared(self._config, self._catalogue, self._definitions, self._home, batch)
+
+    def _check_runtime(self, name: str, artifact: Artifact, root: Path) -> None:
+        """Find a model that its runtime cannot load or split here, and not in a replica that starts."""
+        runtime = self._config.models[name].runtime
+        if runtime.kind == "auto":  # no runtime could be chosen, which is reported already
+            return
+        try:
+            check_model(root, artifact, runtime)
+        except RuntimeFailure as error:
+            field, _, problem = str(error).partition(": ")
+            raise ConfigError(problem, field=f"models.{name}.{field}") from error
 
     def _check_inputs(self, artifact: Artifact, root: Path) -> None:
         """Assemble every input once, to find an undefined source here and not at start-up."""

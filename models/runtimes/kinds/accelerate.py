@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from models.artifact import Artifact
+from models.errors import RuntimeFailure
 from models.runtimes.base import GroupOptions, Held, Runtime, RuntimeKind, held_whole
 from models.runtimes.weight_sizes import MIB, Weights
 
@@ -60,7 +61,15 @@ def _load_rank(path: Path, artifact: Artifact, config: AccelerateConfig, group: 
 
 
 def _held(config: AccelerateConfig, weights: Weights) -> Held:
-    """Return the weights that one rank holds, with the part that stays on disk in the explanation."""
+    """Return the weights that one rank holds, with the part that stays on disk in the explanation.
+
+    Raises:
+        RuntimeFailure: there are fewer layers than ranks.
+    """
+    if 0 < weights.layers < config.shards:
+        raise RuntimeFailure(
+            f"runtime.shards: must be at most the number of layers, {weights.layers}, got {config.shards}; lower it"
+        )
     narrowed, whole = weights.split_bytes // 2 if config.is_narrow else 0, held_whole(config, weights)
     if config.shards > 1:
         held = weights.of_a_stage(config.shards) - narrowed // config.shards

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from models.artifact import Artifact
+from models.errors import RuntimeFailure
 from models.runtimes.base import GroupOptions, Held, Runtime, RuntimeKind, Shards, held_whole
 from models.runtimes.weight_sizes import MIB, Weights
 
@@ -67,7 +68,21 @@ def _load_rank(path: Path, artifact: Artifact, config: DeepSpeedConfig, group: "
 
 
 def _held(config: DeepSpeedConfig, weights: Weights) -> Held:
-    """Return the weights that one rank holds."""
+    """Return the weights that one rank holds.
+
+    Raises:
+        RuntimeFailure: the layers cannot be split over this number of ranks.
+    """
+    if not weights.splittable:
+        raise RuntimeFailure(
+            "runtime.kind: a pruned or factorised text model cannot be split by heads, got deepspeed; use onnx, torch "
+            "or accelerate"
+        )
+    if weights.heads % config.shards:
+        raise RuntimeFailure(
+            f"runtime.shards: must divide the attention heads of every layer, and so {weights.heads}, got "
+            f"{config.shards}; change it, or use runtime.kind: accelerate"
+        )
     narrowed = weights.split_bytes // 2 if config.is_narrow else 0
     held = weights.of_a_rank(config.shards) - narrowed // config.shards
     return Held(

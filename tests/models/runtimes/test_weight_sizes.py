@@ -7,9 +7,9 @@ import pytest
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
-from models.errors import ArtifactError
+from models.errors import ArtifactError, RuntimeFailure
 from models.importing.lightgbm import load
-from models.runtimes import held_weights
+from models.runtimes import check_model, held_weights
 from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.trees.files import LIGHTGBM_FILE
 from models.runtimes.weight_sizes import Weights, weights_of
@@ -64,6 +64,23 @@ def test_a_pruned_text_model_cannot_be_split(tmp_path: Path) -> None:
     module = build_architecture({**bert().options.model_dump(mode="json"), "linears": linears})
     weights = weights_of(tmp_path / "model", written(tmp_path / "model", module))
     assert (weights.heads, weights.split_bytes, weights.layers) == (0, 0, 5)
+    with pytest.raises(RuntimeFailure, match="a pruned or factorised text model cannot be split"):
+        held_weights(runtime_config(kind="deepspeed", shards=2), weights)
+
+
+def test_more_ranks_than_the_model_can_be_split_over_are_refused(tmp_path: Path) -> None:
+    sizes = {f"layers.0.{name}_proj": {"outputs": 4} for name in "qkv"} | {"layers.0.o_proj": {"inputs": 4}}
+    options = {**RANKER.model_dump(mode="json"), "heads": 4, "linears": sizes}
+    artifact = written(tmp_path / "model", build_architecture(options))
+    for kind, shards, message in (
+        ("deepspeed", 2, "runtime.shards: must divide the attention heads of every layer, and so 1, got 2"),
+        ("accelerate", 3, "runtime.shards: must be at most the number of layers, 2, got 3"),
+    ):
+        with pytest.raises(RuntimeFailure, match=message):
+            check_model(tmp_path / "model", artifact, runtime_config(kind=kind, shards=shards))
+        check_model(tmp_path / "model", artifact, runtime_config(kind=kind, shards=1))
+    with pytest.raises(RuntimeFailure, match=r"has no \.onnx file for onnx"):
+        check_model(tmp_path / "model", artifact, runtime_config(kind="onnx"))
 
 
 def test_a_model_without_layers_cannot_be_split(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import yaml
 from onnx import helper
+from safetensors.numpy import save_file
 
 from models.artifact import Artifact, write_artifact
 from models.signature import Signature
@@ -44,6 +46,20 @@ def rewrite_graph(home: Path, change: Callable[[onnx.ModelProto], None]) -> None
         signature=signature,
         weights="model.onnx",
         write_files=lambda staging: onnx.save(model, str(staging / "model.onnx")),
+    )
+
+
+def add_weights(home: Path) -> None:
+    """Add a file of weights for PyTorch, which is not opened."""
+    artifact = Artifact.load(home / "model")
+    graph = (home / "model" / "model.onnx").read_bytes()
+
+    def write(staging: Path) -> None:
+        (staging / "model.onnx").write_bytes(graph)
+        save_file({"weight": np.ones(1, dtype=np.float32)}, staging / "model.safetensors")
+
+    write_artifact(
+        home / "model", name="small", signature=artifact.signature, weights="model.onnx", write_files=write
     )
 
 
@@ -133,8 +149,20 @@ def runtime(home: Path, options: Mapping[str, Any]) -> None:
     make_pipeline(home, {"models": {"ranker": {"runtime": options}}})
 
 
+@pytest.mark.parametrize("kind", ["torch", "deepspeed"])
+def test_model_without_a_file_for_its_runtime_is_a_fault_before_a_replica_starts(
+    tmp_path: Path, kind: str
+) -> None:
+    runtime(tmp_path, {"kind": kind})
+    (fault,), _ = checked(tmp_path, "none")
+    assert fault.startswith(
+        f"models.ranker.runtime.kind: artifact small has no .safetensors file for {kind}, got"
+    )
+
+
 def test_sharded_model_is_noted_and_not_opened(tmp_path: Path) -> None:
     runtime(tmp_path, {"kind": "accelerate", "shards": 2})
+    add_weights(tmp_path)
     assert checked(tmp_path) == (
         [],
         [
@@ -149,6 +177,7 @@ def test_missing_package_is_a_note_unless_the_pipeline_is_served_here(
 ) -> None:
     monkeypatch.setattr("models.extras.find_spec", lambda name: None if name == "torch" else object())
     runtime(tmp_path, {"kind": "torch"})
+    add_weights(tmp_path)
     why = "torch is not installed; pip install 'rankway[torch]'"
     assert checked(tmp_path) == ([], [f"models.ranker: not opened here, because {why}"])
     faults, _ = checked(tmp_path, "small", is_served_here=True)
@@ -169,6 +198,7 @@ def test_model_on_gpus_is_noted_on_a_machine_without(
             "units": {"main": {"pools": {"gpu": {"gpus": 1}}}},
         },
     )
+    add_weights(tmp_path)
     faults, notes = checked(tmp_path, opens)
     assert [fault for fault in faults if fault.startswith("models.")] == []
     note = "models.ranker: not opened here, because its unit runs on GPUs, and this machine has none"
