@@ -7,7 +7,7 @@ line of JSON. A worker that waits for a line uses no CPU.
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -122,9 +122,14 @@ class Worker:
 def serve(lines: TextIO, answers: TextIO) -> None:
     """Answer each line until there are no more."""
     worker = Worker(Task(**json.loads(lines.readline())))
-    for answer in ({"scores": worker.scores()}, *(asdict(worker.run(float(line))) for line in lines)):
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    _write(answers, {"scores": worker.scores()})
+    for line in lines:
+        _write(answers, asdict(worker.run(float(line))))
+
+
+def _write(answers: TextIO, answer: Mapping[str, object]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""Measures rungs in alternating rounds, and compares each with the first rung of its round."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.bert.processes import Running, running
+from benchmarks.bert.rungs import Rung
+from benchmarks.bert.worker import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to measure.
+
+    Attributes:
+        rounds: rounds in which every rung is measured once.
+        window_s: how long a rung runs in a round.
+    """
+
+    rounds: int
+    window_s: float
+
+
+@dataclass(slots=True)
+class Measured:
+    """A rung's windows.
+
+    Attributes:
+        rps: requests per second over all workers, by round.
+        gains: rps over that of the first rung in the same round.
+        agreement: correlation of its scores with those of the same model in fp32. NaN for the first model.
+    """
+
+    rung: Rung
+    rps: list[float] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    agreement: float = float("nan")
+    slots: int = 0
+    tokens: int = 0
+    hits: int = 0
+
+    def add(self, windows: Sequence[Window]) -> None:
+        """Add a round."""
+        self.rps.append(sum(len(window.latencies_ms) / window.seconds for window in windows))
+        for window in windows:
+            self.latencies_ms += window.latencies_ms
+            self.slots += window.slots
+            self.tokens += window.tokens
+            self.hits += window.hits
+
+    def percentile_ms(self, percent: float) -> float:
+        """Return a percentile of the requests' times in their calls."""
+        return float(np.percentile(self.latencies_ms, percent))
+
+    @property
+    def gain(self) -> float:
+        """The median gain."""
+        return median(self.gains)
+
+
+def measure(
+    rungs: Sequence[Rung], mix: Path, models: Path, budget: Budget, say: Callable[[str], None]
+) -> list[Measured]:
+    """Measure rungs in alternating rounds.
+
+    All processes stay for all rounds. Those that do not run wait for their standard input. The first round warms up.
+
+    Args:
+        rungs: the rungs. Gains are relative to the first.
+        mix: file with the requests.
+        models: the folder of the artifacts.
+        budget: how long to measure.
+        say: called with the progress.
+    """
+    measured = [Measured(rung) for rung in rungs]
+    with ExitStack() as stack:
+        sides: list[Running] = []
+        for rung in rungs:
+            say(f"starting {rung.name}")
+            sides.append(stack.enter_context(running(rung, mix, models)))
+        for each, side in zip(measured, sides, strict=True):
+            each.agreement = _agreement(each.rung, side, sides)
+        for number in range(budget.rounds + 1):
+            say(f"round {number} of {budget.rounds}")
+            for index in np.roll(np.arange(len(sides)), -number).tolist():
+                windows = sides[index].run(budget.window_s)
+                if number > 0:
+                    measured[index].add(windows)
+    for each in measured:
+        each.gains = [own / first for own, first in zip(each.rps, measured[0].rps, strict=True)]
+    return measured
+
+
+def _agreement(rung: Rung, side: Running, sides: Sequence[Running]) -> float:
+    """Return the correlation with the first side that executes the same layers in fp32."""
+    depth = rung.artifact.split("-")[0]
+    exact = next((s for s in sides if s.rung.engine == "torch" and s.rung.artifact == depth), None)
+    if exact is None or exact is side:
+        return float("nan")
+    return float(np.corrcoef(exact.scores, side.scores)[0, 1])
