@@ -16,6 +16,7 @@ from autoscale.profiles import Timing
 from models.ragged import RaggedBatch
 from services.config.pipeline import PipelineConfig
 from services.config.units import StageName
+from services.profiling.sample_requests import SampleRequests
 from services.releases.loading import load_release
 from services.stages.base import AnyStage, RemoteStage, Stage
 from services.stages.query import Query, merge_queries
@@ -50,7 +51,7 @@ class UnitBatches:
         Raises:
             ConfigError, ModelError: the pipeline's data or a model are missing or invalid.
         """
-        self._config = config
+        self._config, self._sample = config, SampleRequests.of(config, home)
         self._is_ingress = unit == config.ingress_unit
         stages = config.units[unit].stages
         self._release = load_release(config, home, stages if self._is_ingress else ("features",))
@@ -90,7 +91,7 @@ class UnitBatches:
         queries = [
             Query(
                 user_key=b"u-%06d" % user,
-                context=self._release.layout.encode({}),
+                context=self._release.layout.encode(self._sample.context(user)),
                 rows=None
                 if candidates_each == self._config.candidates.count
                 else self._random.integers(0, len(catalogue), candidates_each),
@@ -98,7 +99,7 @@ class UnitBatches:
                 priority=0,
                 k=_K,
             )
-            for user in self._random.integers(0, _USERS, requests)
+            for user in self._random.integers(0, _USERS, requests).tolist()
         ]
         if self._is_ingress:
             return lambda: self._run(queries)

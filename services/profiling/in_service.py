@@ -23,11 +23,10 @@ from services.deployment.local_cluster import local_cluster
 from services.deployment.serve_config import serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig
-from services.profiling.load_clients import DEADLINE_MS
+from services.profiling.sample_requests import DEADLINE_MS, SampleRequests
 from services.profiling.saturation import ROLL_S, LoadMeasurement, measure_load
 from services.ray_internals.serve import deploy_document, replica_process_name
 
-_USERS = 997
 _WARM_UPS = 30
 _LOAD = 0.25
 _LOADED = 2.5
@@ -88,8 +87,9 @@ def _measured(
         deploy(config, home, lambda _text: None)
         names = list(serve.status().applications[config.name].deployments)
         processes = {name: _replica_of(config.name, name) for name in names}
-        lone_s, outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
-        loaded = measure_load(config, folder, _LOADED * seconds, lone_s)
+        sample = SampleRequests.of(config, home)
+        lone_s, outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds, sample)
+        loaded = measure_load(config, folder, _LOADED * seconds, lone_s, sample)
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
         startup_s = {name: _start_replica(config, home, name) for name in names}
     return {
@@ -127,7 +127,7 @@ def _replica_of(application: str, deployment: str) -> psutil.Process:
 
 
 def _ask(
-    config: PipelineConfig, processes: Mapping[str, psutil.Process], seconds: float
+    config: PipelineConfig, processes: Mapping[str, psutil.Process], seconds: float, sample: SampleRequests
 ) -> tuple[float, float, float, dict[str, float]]:
     """Send requests on a schedule.
 
@@ -136,24 +136,27 @@ def _ask(
         CPU time per request in ms by deployment.
     """
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
-    warm_s = [_send(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
+    warm_s = [_send(connection, sample.body(index), time.perf_counter())[0] for index in range(_WARM_UPS)]
     lone_s = float(np.median(warm_s))
     period_s = lone_s / _LOAD
-    cpu_ms = _cpu_of_requests(connection, processes, seconds / 3)
+    cpu_ms = _cpu_of_requests(connection, processes, seconds / 3, sample)
     count = max(20, int(seconds / period_s))
     started_s = time.perf_counter()
     outside, ranker = np.empty(count), np.empty(count)
     for index in range(count):
         due_s = started_s + index * period_s
         time.sleep(max(0.0, due_s - time.perf_counter()))
-        latency_s, timings_ms = _send(connection, index, due_s)
+        latency_s, timings_ms = _send(connection, sample.body(index), due_s)
         outside[index] = latency_s * 1e3 - sum(timings_ms.values())
         ranker[index] = timings_ms.get("ranker", 0.0)
     return lone_s, max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
 
 
 def _cpu_of_requests(
-    connection: http.client.HTTPConnection, processes: Mapping[str, psutil.Process], seconds: float
+    connection: http.client.HTTPConnection,
+    processes: Mapping[str, psutil.Process],
+    seconds: float,
+    sample: SampleRequests,
 ) -> dict[str, float]:
     """Return each process's CPU time per request, in ms.
 
@@ -164,7 +167,7 @@ def _cpu_of_requests(
     before_s = _cpu_s(processes)
     started_s, count = time.perf_counter(), 0
     while time.perf_counter() - started_s < seconds:
-        _send(connection, count, time.perf_counter())
+        _send(connection, sample.body(count), time.perf_counter())
         count += 1
     elapsed_s, after_s = time.perf_counter() - started_s, _cpu_s(processes)
     idle = {name: (before_s[name] - idle_s[name]) / _IDLE_S * elapsed_s for name in processes}
@@ -172,9 +175,8 @@ def _cpu_of_requests(
 
 
 def _send(
-    connection: http.client.HTTPConnection, number: int, due_s: float
+    connection: http.client.HTTPConnection, body: bytes, due_s: float
 ) -> tuple[float, dict[str, float]]:
-    body = json.dumps({"user_id": f"u-{number % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS})
     connection.request("POST", "/v1/rank", body)
     answer = connection.getresponse()
     document: dict[str, Any] = json.loads(answer.read())

@@ -1,6 +1,5 @@
 """Clients that load a service. They barely parse an answer, because they share the service's cores."""
 
-import json
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -9,9 +8,8 @@ from threading import Lock
 
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
+from services.profiling.sample_requests import SampleRequests
 
-DEADLINE_MS = 10_000
-_USERS = 997
 _BYTES_AT_ONCE = 65_536
 
 
@@ -34,13 +32,12 @@ class Client:
         """Close the connection."""
         self._connection.close()
 
-    def ask(self, user: int) -> None:
-        """Request a ranking for a user, and read the answer.
+    def ask(self, body: bytes) -> None:
+        """Request a ranking, and read the answer.
 
         Raises:
             ServiceError: the connection was closed, or the status is not 200.
         """
-        body = json.dumps({"user_id": f"u-{user % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS}).encode()
         head = b"POST /v1/rank HTTP/1.1\r\nHost: local\r\nContent-Length: %d\r\n\r\n" % len(body)
         self._connection.sendall(head + body)
         answer = b""
@@ -55,8 +52,8 @@ class Client:
             )
 
 
-def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:
-    """Send the next request after each answer, and return when each answer came.
+def keep_asking(config: PipelineConfig, number: int, until_s: float, sample: SampleRequests) -> list[float]:
+    """Send the same request again after each answer, and return when each answer came.
 
     ``until_s`` and the result are ``time.perf_counter`` times.
 
@@ -67,14 +64,16 @@ def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float
     try:
         with Client(config) as client:
             while not answered_s or answered_s[-1] < until_s:
-                client.ask(user)
+                client.ask(sample.body(number))
                 answered_s.append(time.perf_counter())
     except OSError as error:
         raise ServiceError(f"the service does not answer under load: {error}") from error
     return answered_s
 
 
-def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int) -> None:
+def ask_on_schedule(
+    config: PipelineConfig, due_s: Iterable[float], clients: int, sample: SampleRequests
+) -> None:
     """Send one request at each time in ``due_s``, or as soon after it as a client is free.
 
     ``due_s`` has ``time.perf_counter`` times, ascending.
@@ -84,20 +83,22 @@ def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int
     """
     remaining, lock = enumerate(due_s), Lock()
     with ThreadPoolExecutor(clients) as pool:
-        for future in [pool.submit(_ask_next, config, remaining, lock) for _ in range(clients)]:
+        for future in [pool.submit(_ask_next, config, remaining, lock, sample) for _ in range(clients)]:
             future.result()
 
 
-def _ask_next(config: PipelineConfig, remaining: Iterator[tuple[int, float]], lock: Lock) -> None:
+def _ask_next(
+    config: PipelineConfig, remaining: Iterator[tuple[int, float]], lock: Lock, sample: SampleRequests
+) -> None:
     try:
         with Client(config) as client:
             while True:
                 with lock:
-                    user, due_s = next(remaining, (0, -1.0))
+                    number, due_s = next(remaining, (0, -1.0))
                 if due_s < 0:
                     return
                 time.sleep(max(0.0, due_s - time.perf_counter()))
-                client.ask(user)
+                client.ask(sample.body(number))
     except OSError as error:
         raise ServiceError(f"the service does not answer under load: {error}") from error
 

@@ -17,6 +17,7 @@ from autoscale.traces.recorded_batches import RecordedBatches, read_batches
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
 from services.profiling.load_clients import ask_on_schedule, keep_asking
+from services.profiling.sample_requests import SampleRequests
 
 ROLL_S = 0.5
 _ROUNDS = 5
@@ -44,7 +45,9 @@ class LoadMeasurement:
     running: dict[Key, tuple[float, ...]]
 
 
-def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: float) -> LoadMeasurement:
+def measure_load(
+    config: PipelineConfig, folder: Path, seconds: float, lone_s: float, sample: SampleRequests
+) -> LoadMeasurement:
     """Load a service that records its traffic in ``folder``.
 
     Args:
@@ -52,6 +55,7 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
         folder: the folder with the recorded traffic.
         seconds: the approximate duration. It is longer if few batches would end in that time.
         lone_s: a single request's latency.
+        sample: the requests.
 
     Raises:
         ServiceError: an answer is missing or does not have status 200, or batches are not recorded.
@@ -62,14 +66,14 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
     for _ in range(_ROUNDS):
         round_s = max(_SATURATED * seconds / _ROUNDS, min(_BATCHES * batch_s, _MOST_S))
         start_s = time.time() + _WARM_S
-        counted, sent_count = saturate(config, round_s)
+        counted, sent_count = saturate(config, round_s, sample)
         request_count += sent_count
         saturated_s.append((start_s, start_s + round_s))
         busy.append(config.units[config.ingress_unit].replicas * round_s * 1e3 / max(1, counted))
         rate = _LOAD * config.units[config.ingress_unit].replicas * 1e3 / float(np.median(busy))
         round_s *= (1 - _SATURATED) / _SATURATED
         after_s = np.cumsum(random.exponential(1 / rate, max(1, int(rate * round_s))))
-        ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS)
+        ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS, sample)
         request_count += len(after_s)
     batches = _recorded(config, folder, since_s, request_count)
     running = {
@@ -78,7 +82,7 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
     return LoadMeasurement(tuple(busy), batches, running)
 
 
-def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
+def saturate(config: PipelineConfig, seconds: float, sample: SampleRequests) -> tuple[int, int]:
     """Keep the ingress unit's batches full.
 
     Returns:
@@ -91,7 +95,9 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
     clients = min(_MOST_CLIENTS, 3 * _requests_per_batch(config) * replicas)  # one batch runs and two wait
     start_s = time.perf_counter() + _WARM_S
     with ThreadPoolExecutor(clients) as pool:
-        answered_s = pool.map(lambda user: keep_asking(config, user, start_s + seconds), range(clients))
+        answered_s = pool.map(
+            lambda number: keep_asking(config, number, start_s + seconds, sample), range(clients)
+        )
         moments_s = np.concatenate([np.array(each_s) for each_s in answered_s])
     return int(((moments_s >= start_s) & (moments_s < start_s + seconds)).sum()), len(moments_s)
 

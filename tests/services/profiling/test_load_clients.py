@@ -13,6 +13,7 @@ from services.config.loading import validated
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
 from services.profiling.load_clients import ask_on_schedule, keep_asking
+from services.profiling.sample_requests import SampleRequests
 from services.profiling.saturation import saturate
 from tests.benchmarks.servers import OK, listening
 from tests.pipelines import merged, pipeline_document
@@ -34,7 +35,7 @@ def with_server(answer: Answer, ask: Callable[[PipelineConfig], Result]) -> Resu
 
 
 def ask(config: PipelineConfig) -> list[float]:
-    return keep_asking(config, 0, time.perf_counter() + 5.0)
+    return keep_asking(config, 0, time.perf_counter() + 5.0, SampleRequests())
 
 
 def test_counts_answers_after_the_warm_up_and_all_answers() -> None:
@@ -45,7 +46,7 @@ def test_counts_answers_after_the_warm_up_and_all_answers() -> None:
             await asyncio.sleep(0.002)
         return OK
 
-    counted, asked = with_server(one_after_the_other, lambda config: saturate(config, 0.5))
+    counted, asked = with_server(one_after_the_other, lambda config: saturate(config, 0.5, SampleRequests()))
     # The server answers at most one request per 2 ms.
     assert 0 < counted <= 250
     assert counted < asked
@@ -65,7 +66,7 @@ def test_keeps_the_schedule_while_a_request_waits() -> None:
 
     begun_s = time.perf_counter()
     due_s = [begun_s + 0.02 * index for index in range(1, 5)]
-    with_server(slow_for_the_first, lambda config: ask_on_schedule(config, due_s, clients=2))
+    with_server(slow_for_the_first, lambda config: ask_on_schedule(config, due_s, 2, SampleRequests()))
     assert [user for _, user in seen] == ["u-000000", "u-000001", "u-000002", "u-000003"]
     assert all(at_s >= due for (at_s, _), due in zip(seen, due_s, strict=True))
 
@@ -82,6 +83,6 @@ def test_reports_missing_and_failed_answers() -> None:
     with pytest.raises(ServiceError, match="closed a connection"):
         with_server(closes, ask)
     with pytest.raises(ServiceError, match="closed a connection"):
-        with_server(closes, lambda config: ask_on_schedule(config, [0.0, 0.0], clients=2))
+        with_server(closes, lambda config: ask_on_schedule(config, [0.0, 0.0], 2, SampleRequests()))
     with pytest.raises(ServiceError, match="does not answer"):
         ask(config_for(free_port()))

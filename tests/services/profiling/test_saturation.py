@@ -6,6 +6,7 @@ import pytest
 
 from services.errors import ServiceError
 from services.profiling import saturation
+from services.profiling.sample_requests import SampleRequests
 from services.profiling.saturation import measure_load
 from tests.benchmarks.servers import OK
 from tests.services.profiling.test_load_clients import with_server
@@ -18,4 +19,4 @@ def test_reports_batches_that_were_not_recorded(tmp_path: Path, monkeypatch: pyt
         return OK
 
     with pytest.raises(ServiceError, match=r"expected recorded batches of \d+ requests, got {}"):
-        with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001))
+        with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001, SampleRequests()))
