@@ -11,6 +11,7 @@ from rich.console import Console
 from cli.errors import exit_on_error
 from models.artifact import Artifact
 from models.atomic_directory import settled
+from models.compress.measuring.sizes import size_of
 from models.errors import MissingPackage
 from models.runtimes.precision import precisions
 from models.runtimes.pytorch.compiled.packages import Package, packages_of
@@ -45,7 +46,8 @@ def show(
     """Check an artifact's version and files against their hashes. Print its description as YAML.
 
     It has the inputs, the outputs, the precision and the lineage, and the packages that
-    `rankway models compile` made, with the machine for which each was compiled.
+    `rankway models compile` made, with the machine for which each was compiled. A compressed
+    model has its numbers of parameters too.
     """
     with exit_on_error(Console(stderr=True), OSError):
         artifact = Artifact.load(folder)
@@ -53,6 +55,8 @@ def show(
         root = settled(folder)
         shown: dict[str, Any] = artifact.model_dump(mode="json", exclude_none=True)
         shown["precision"] = precisions(root, artifact)
+        if artifact.lineage.get("compression"):
+            shown["parameters"] = {name: size_of(root / name).parameters for name in shown["precision"]}
         packages = packages_of(root)
         if packages:
             shown["compiled"] = [_row(path, package, artifact) for path, package in packages.items()]

@@ -27,9 +27,18 @@ def sizes_of(root: Path, artifact: Artifact, suffix: str | None) -> Sizes:
     """
     root = settled(root)
     names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
-    weights = root / next(
-        (name for name in names if suffix is None or name.endswith(suffix)), artifact.weights
+    return size_of(
+        root / next((name for name in names if suffix is None or name.endswith(suffix)), artifact.weights)
     )
+
+
+def size_of(weights: Path) -> Sizes:
+    """Return the size of one file of weights. That of native trees has no parameters.
+
+    Raises:
+        MissingPackage: the weights are an ONNX graph, and the package onnx is not installed.
+        ArtifactError: a safetensors file cannot be read.
+    """
     if weights.suffix == ".onnx":
         return _of_graph(weights)
     if weights.suffix == ".safetensors":
