@@ -33,6 +33,10 @@ class Architecture(nn.Module):
     def signature(self, feature_hash: str) -> "Signature":
         """Return the declared inputs and their sources in a pipeline."""
 
+    def for_export(self) -> "Architecture":
+        """Return the module from which the ONNX graph is made. Its scores are equal up to rounding."""
+        return self
+
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
         """Fit the encoders' constants to training inputs. The default does nothing.
 

@@ -15,6 +15,8 @@ KM_PER_DEGREE = 111.195
 
 SMALLEST_SPREAD = 1e-6
 """A column with a smaller standard deviation counts as constant."""
+LIMIT = 8.0
+"""Standardised values are clamped to this number of standard deviations, unless an encoder has another limit."""
 FARTHEST_KM = 100.0
 """Distances are clamped to this value."""
 DISTANCE_WIDTH = 2
@@ -27,10 +29,12 @@ class Standardised(nn.Module):
     Attributes:
         mean: (width,), column means.
         scale: (width,), 1 / standard deviation, or 1 for a constant column.
+        limit: standard deviations to which values are clamped. None: they are not clamped.
     """
 
     mean: Tensor
     scale: Tensor
+    limit: float | None = LIMIT
 
     def __init__(self, width: int) -> None:
         """Start with mean 0 and scale 1 for each of ``width`` columns."""
@@ -42,9 +46,10 @@ class Standardised(nn.Module):
     def standardise(self, raw: Tensor) -> Tensor:
         """Return raw values (..., width), centred and scaled.
 
-        The result is clamped to 8 standard deviations, because a caller may send extreme values.
+        The result is clamped to ``limit``, because a caller may send extreme values.
         """
-        return ((raw - self.mean) * self.scale).clamp(-8.0, 8.0)
+        scaled = (raw - self.mean) * self.scale
+        return scaled if self.limit is None else scaled.clamp(-self.limit, self.limit)
 
     def fit(self, rows: Tensor) -> None:
         """Set the constants from T raw rows (T, width). A constant column is centred but not scaled."""
@@ -87,6 +92,9 @@ class ScalarEncoder(Standardised):
     The result's columns are grouped by encoding: linear, log, sines, cosines.
 
     Attributes:
+        linear: the columns that are encoded as they are.
+        logs: the columns that are encoded as log(1 + x).
+        waves: the cyclic columns, each once for every harmonic.
         turns: radians per unit for each harmonic n, 2 pi n / period.
     """
 
@@ -95,22 +103,22 @@ class ScalarEncoder(Standardised):
     def __init__(self, columns: "Sequence[ScalarColumn]") -> None:
         """Group the columns by encoding, because a graph with fewer nodes runs faster."""
         super().__init__(sum(column.width for column in columns))
-        self._linear, self._logs, cyclic = (
+        self.linear, self.logs, cyclic = (
             [column for column in columns if column.encoding == encoding]
             for encoding in ("linear", "log", "cyclic")
         )
         waves = [(column, n) for column in cyclic for n in range(1, column.harmonics + 1)]
-        self._waves = [column for column, _ in waves]
+        self.waves = [column for column, _ in waves]
         turns = torch.tensor([2 * math.pi * n / column.period for column, n in waves])
         self.register_buffer("turns", turns, persistent=False)
 
     def raw(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the encoded columns, (..., width), before they are standardised."""
-        parts = [_side_by_side(inputs, self._linear)] if self._linear else []
-        if self._logs:
-            parts.append(torch.log(_side_by_side(inputs, self._logs).clamp(min=0.0) + 1.0))
-        if self._waves:
-            angles = _side_by_side(inputs, self._waves) * self.turns
+        parts = [_side_by_side(inputs, self.linear)] if self.linear else []
+        if self.logs:
+            parts.append(torch.log(_side_by_side(inputs, self.logs).clamp(min=0.0) + 1.0))
+        if self.waves:
+            angles = _side_by_side(inputs, self.waves) * self.turns
             parts += [torch.sin(angles), torch.cos(angles)]
         return torch.cat(parts, dim=-1)
 

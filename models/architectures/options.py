@@ -154,6 +154,28 @@ class PooledRankerOptions(RankerReads, PooledSize, Resizable):
     name: Literal["pooled_ranker"] = "pooled_ranker"
 
 
+class HyperSize(BaseModel):
+    """Size of a hyper ranker.
+
+    Attributes:
+        pooled: width of the pooled history.
+        width: width of the code that generates the layer over the candidates.
+        hidden: width of this layer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pooled: int = Field(default=32, ge=4, le=4096)
+    width: int = Field(default=16, ge=4, le=1024)
+    hidden: int = Field(default=16, ge=4, le=1024)
+
+
+class HyperRankerOptions(RankerReads, HyperSize):
+    """The features that a hyper ranker reads, and its size."""
+
+    name: Literal["hyper_ranker"] = "hyper_ranker"
+
+
 class ListwiseOptions(RankerReads, Size, Resizable):
     """The features that a listwise reranker reads in addition to the ranker's scores, and its size."""
 

@@ -56,7 +56,7 @@ class Ranker(Architecture):
         if self.cells is not None:
             parts.append(self.cells(inputs, "cell_"))
         for pair in self._reads.distances:
-            origin = by_chunk(inputs[f"from_{_name(pair.origin)}"], inputs)
+            origin = by_chunk(inputs[f"from_{input_name(pair.origin)}"], inputs)
             parts.append(distances(origin, inputs[f"to_{pair.place}"]))
         return torch.cat(parts, dim=-1)
 
@@ -77,11 +77,11 @@ class Ranker(Architecture):
             inputs.append(
                 InputSpec(name="profile", source=f"user.{reads.profile[0]}", shape=reads.profile[1])
             )
-        inputs += [InputSpec(name=_name(s), source=s, shape=shape) for s, shape in reads.request.items()]
+        inputs += [InputSpec(name=input_name(s), source=s, shape=shape) for s, shape in reads.request.items()]
         for name, shape in reads.cells.items():
             inputs.append(InputSpec(name=f"cell_{name}", source=f"cell.{name}", shape=shape))
         for origin in dict.fromkeys(pair.origin for pair in reads.distances):
-            inputs.append(InputSpec(name=f"from_{_name(origin)}", source=origin, shape=(2,)))
+            inputs.append(InputSpec(name=f"from_{input_name(origin)}", source=origin, shape=(2,)))
         for column in dict.fromkeys(pair.place for pair in reads.distances):
             inputs.append(InputSpec(name=f"to_{column}", source=f"item.{column}", shape=(2,)))
         inputs.append(InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"))
@@ -111,8 +111,9 @@ def by_chunk(of_requests: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
 
 
 def _named(sources: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    return {_name(source): shape for source, shape in sources.items()}
+    return {input_name(source): shape for source, shape in sources.items()}
 
 
-def _name(source: str) -> str:
+def input_name(source: str) -> str:
+    """Return the name of the input that reads a source."""
     return source.replace(".", "_")

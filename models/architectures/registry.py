@@ -15,6 +15,7 @@ ARCHITECTURES: Registry[AnyArchitectureKind] = Registry(
         "pooled_ranker": "models.architectures.kinds.pooled_ranker:ARCHITECTURE",
         "listwise": "models.architectures.kinds.listwise:ARCHITECTURE",
         "dlrm": "models.architectures.kinds.dlrm:ARCHITECTURE",
+        "hyper_ranker": "models.architectures.kinds.hyper_ranker:ARCHITECTURE",
         "hf_sequence_classification": "models.architectures.kinds.sequence_classifier:ARCHITECTURE",
     },
     entry=ArchitectureKind,

@@ -58,6 +58,7 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     It uses torch's TorchScript-based exporter. Graphs from the newer exporter run no faster for these
     modules, and exporting takes 10 s instead of 0.3 s, which would be most of a small training.
     """
+    module = module.for_export()
     names = [spec.name for spec in signature.inputs]
     encodes = isinstance(module, EncodesHistory)
     positional = (_WithHistory if encodes else ByPosition)(module, signature)

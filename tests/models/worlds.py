@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from models.architectures.base import Architecture
 from models.architectures.history_ranker import HistoryRanker
+from models.architectures.hyper_ranker import HyperRanker
 from models.architectures.listwise import ListwiseReranker
 from models.architectures.options import (
     Distance,
     HistoryRankerOptions,
+    HyperRankerOptions,
     ListwiseOptions,
     PooledRankerOptions,
     RankerReads,
@@ -66,6 +68,9 @@ RANKER = HistoryRankerOptions(
     hidden=24,
 )
 POOLED = PooledRankerOptions(**RANKER.model_dump(include=set(RankerReads.model_fields)), width=8, hidden=12)
+HYPER = HyperRankerOptions(
+    **RANKER.model_dump(include=set(RankerReads.model_fields)), pooled=8, width=6, hidden=5
+)
 RERANKER = ListwiseOptions(
     **RANKER.model_dump(include=set(RankerReads.model_fields)), width=16, heads=2, layers=1, hidden=24
 )
@@ -122,6 +127,11 @@ def make_ranker(seed: int = 0) -> HistoryRanker:
 def make_pooled(seed: int = 0) -> PooledRanker:
     """Return a pooled ranker with random weights."""
     return with_random_weights(PooledRanker(POOLED), seed)
+
+
+def make_hyper(seed: int = 0) -> HyperRanker:
+    """Return a hyper ranker with random weights."""
+    return with_random_weights(HyperRanker(HYPER), seed)
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:

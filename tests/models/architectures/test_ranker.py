@@ -1,4 +1,4 @@
-"""Both rankers: the inputs on which a score depends, and the features that the rankers read."""
+"""The rankers: the inputs on which a score depends, and the features that the rankers read."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,15 @@ from models.architectures.ranker import Ranker
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch
-from tests.models.worlds import FEATURES, POOLED, make_batch, make_catalogue, make_pooled, make_ranker
+from tests.models.worlds import (
+    FEATURES,
+    POOLED,
+    make_batch,
+    make_catalogue,
+    make_hyper,
+    make_pooled,
+    make_ranker,
+)
 
 TOLERANCE = 1e-5
 SHAPES = st.lists(st.tuples(st.integers(1, 120), st.integers(0, 8)), min_size=1, max_size=5)
@@ -33,7 +41,9 @@ class Scorer:
         return np.asarray(self.assembler.flatten({"score": scores}, batch)["score"])
 
 
-@pytest.fixture(scope="module", params=[make_ranker, make_pooled], ids=["history", "pooled"])
+@pytest.fixture(
+    scope="module", params=[make_ranker, make_pooled, make_hyper], ids=["history", "pooled", "hyper"]
+)
 def scorer(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Scorer:
     return Scorer(request.param(), make_catalogue(tmp_path_factory.mktemp("world") / "catalogue"))
 

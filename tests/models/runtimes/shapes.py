@@ -9,7 +9,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.options import DlrmOptions
 from models.signature import Inputs, InputSpec, Signature
-from tests.models.worlds import make_pooled, make_ranker, make_reranker, with_random_weights
+from tests.models.worlds import make_hyper, make_pooled, make_ranker, make_reranker, with_random_weights
 
 _ROWS, _WORDS = 11, 50
 
@@ -41,6 +41,7 @@ def make_classifier() -> Architecture:
 ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
     "history_ranker": make_ranker,
     "pooled_ranker": make_pooled,
+    "hyper_ranker": make_hyper,
     "listwise": make_reranker,
     "dlrm": lambda: make_dlrm(dense_per_request=False),
     "dlrm of requests": lambda: make_dlrm(dense_per_request=True),
