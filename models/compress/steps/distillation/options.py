@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
-from models.architectures.options import PooledSize, Size
+from models.architectures.options import HyperSize, PooledSize, Size
 from models.compress.steps.base import StepOptions
 from models.training.fit_config import FitConfig
 
@@ -28,6 +28,12 @@ class PooledStudent(Student, PooledSize):
     architecture: Literal["pooled_ranker"] = "pooled_ranker"
 
 
+class HyperStudent(Student, HyperSize):
+    """A hyper ranker, the fastest one."""
+
+    architecture: Literal["hyper_ranker"]
+
+
 class HistoryStudent(Student, Size):
     """A history ranker. It embeds the parent's item numbers, if the parent does.
 
@@ -43,7 +49,7 @@ class HistoryStudent(Student, Size):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-StudentConfig = Annotated[PooledStudent | HistoryStudent, Discriminator("architecture")]
+StudentConfig = Annotated[PooledStudent | HyperStudent | HistoryStudent, Discriminator("architecture")]
 
 
 class DistilOptions(StepOptions):

@@ -7,11 +7,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from models.compress.steps.base import Model, Outcome, StepKind, Work
-from models.compress.steps.distillation.options import DistilOptions, HistoryStudent, PooledStudent
-from models.compress.steps.distillation.students import history_student, pooled_student
+from models.compress.steps.distillation.options import (
+    DistilOptions,
+    HistoryStudent,
+    HyperStudent,
+    PooledStudent,
+)
+from models.compress.steps.distillation.students import history_student, hyper_student, pooled_student
 
 _OPTIONS: dict[type[BaseModel], Callable[[Any, Mapping[str, Any]], BaseModel]] = {
     PooledStudent: pooled_student,
+    HyperStudent: hyper_student,
     HistoryStudent: history_student,
 }
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.architectures.options import HistoryRankerOptions, PooledRankerOptions
-from models.compress.steps.distillation.options import HistoryStudent, PooledStudent
+from models.architectures.options import HistoryRankerOptions, HyperRankerOptions, PooledRankerOptions
+from models.compress.steps.distillation.options import HistoryStudent, HyperStudent, PooledStudent
 from models.compress.steps.distillation.reading import narrowed, reads_of
 
 
@@ -21,6 +21,19 @@ def pooled_student(student: PooledStudent, parent: Mapping[str, Any]) -> PooledR
     return PooledRankerOptions(**_fields(student, parent))
 
 
+def hyper_student(student: HyperStudent, parent: Mapping[str, Any]) -> HyperRankerOptions:
+    """Return the options of a hyper ranker.
+
+    Args:
+        student: the student's options.
+        parent: the parent's architecture.
+
+    Raises:
+        TrainingError: the parent is no ranker, or does not read a feature that is left out.
+    """
+    return HyperRankerOptions(**_fields(student, parent))
+
+
 def history_student(student: HistoryStudent, parent: Mapping[str, Any]) -> HistoryRankerOptions:
     """Return the options of a history ranker.
 
@@ -35,6 +48,8 @@ def history_student(student: HistoryStudent, parent: Mapping[str, Any]) -> Histo
     return HistoryRankerOptions(**_fields(student, parent), **numbers)
 
 
-def _fields(student: PooledStudent | HistoryStudent, parent: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(
+    student: PooledStudent | HyperStudent | HistoryStudent, parent: Mapping[str, Any]
+) -> dict[str, Any]:
     reads = narrowed(reads_of(parent), student.without)
     return {**dict(reads), **student.model_dump(exclude={"architecture", "without"})}

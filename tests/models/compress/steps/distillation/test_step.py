@@ -22,6 +22,7 @@ from tests.models.worlds import RANKER, make_ranker
 
 FIT = {"epochs": 2, "lists_per_step": 32, "learning_rate": 0.01, "checkpoint_every_s": 0}
 POOLED: dict[str, Any] = {"architecture": "pooled_ranker", "width": 8, "hidden": 12}
+HYPER: dict[str, Any] = {"architecture": "hyper_ranker", "pooled": 8, "width": 8, "hidden": 8}
 HISTORY: dict[str, Any] = {
     "architecture": "history_ranker",
     "width": 8,
@@ -45,7 +46,7 @@ def options(student: dict[str, Any], **others: Any) -> DistilOptions:
     return DistilOptions.model_validate({"student": student, "fit": FIT, **others})
 
 
-@pytest.mark.parametrize("student", [POOLED, HISTORY])
+@pytest.mark.parametrize("student", [POOLED, HYPER, HISTORY])
 def test_a_student_learns_and_is_served(
     student: dict[str, Any], tmp_path: Path, data: SmallData, original: Model
 ) -> None:
