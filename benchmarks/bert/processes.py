@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.bert.engines import LIMIT
 from benchmarks.bert.rungs import Rung
 from benchmarks.bert.worker import Task, Window
 
 _ROOT = Path(__file__).resolve().parents[2]
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ONEDNN_MAX_CPU_ISA")
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", LIMIT)
 _STOP_LIMIT_S = 30.0
 
 
@@ -34,7 +35,7 @@ class Running:
             RuntimeError: a worker ended.
         """
         self.rung, self._processes = rung, processes
-        self.scores: NDArray[np.float64] = np.array([self._answer(each)["scores"] for each in processes][0])
+        self.scores: NDArray[np.float64] = np.array([self._answer(each)["scores"] for each in processes])[0]
 
     def run(self, seconds: float) -> list[Window]:
         """Let all workers execute requests at the same time.
@@ -69,7 +70,7 @@ def running(rung: Rung, mix: Path, models: Path) -> Iterator[Running]:
     count = rung.workers or os.cpu_count() or 1
     environment = {name: value for name, value in os.environ.items() if name not in _THREAD_LIMITS}
     if rung.max_isa is not None:
-        environment["ONEDNN_MAX_CPU_ISA"] = rung.max_isa
+        environment[LIMIT] = rung.max_isa
     processes = []
     try:
         for part in range(count):

@@ -1,0 +1,67 @@
+"""The ladder climbs all rungs with a tiny BERT."""
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bert.calls import Composer
+from benchmarks.bert.models import DYNAMIC, SIZES, STATIC, STUDENT, quiet, write_models
+from benchmarks.bert.report import tables
+from benchmarks.bert.rounds import Budget
+from benchmarks.bert.worker import Task, serve
+from benchmarks.bert_ladder import climbed
+from tests.benchmarks.bert.tokens import of_median, tokenizer_in
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bert")
+    mix, composer = of_median(root), Composer(of_median(root))
+    mix.save(root / "mix.npz")
+    quiet()
+    write_models(
+        root, SIZES["tiny"], tokenizer_in(root), [composer.inputs(mix.order[i : i + 1]) for i in range(4)]
+    )
+    return root
+
+
+@pytest.mark.parametrize(
+    ("engine", "artifact", "cache"),
+    [("torch", STUDENT, 0), ("torch int8", STUDENT, 0), ("onnx", DYNAMIC, 0), ("openvino", STATIC, 100)],
+)
+def test_worker_executes_its_part_of_the_mix(folder: Path, engine: str, artifact: str, cache: int) -> None:
+    task = Task(
+        mix=str(folder / "mix.npz"),
+        root=str(folder / artifact),
+        engine=engine,  # type: ignore[arg-type]
+        threads=1,
+        padded=False,
+        max_tokens=64,
+        cache=cache,
+    )
+    answers = io.StringIO()
+
+    serve(io.StringIO(json.dumps(asdict(task)) + "\n0.0\n0.3\n"), answers)
+
+    scores, short, long = map(json.loads, answers.getvalue().splitlines())
+    assert len(scores["scores"]) == 48
+    assert len(short["latencies_ms"]) >= 1
+    assert len(long["latencies_ms"]) >= len(short["latencies_ms"])
+    assert 0 < long["tokens"] <= long["slots"]
+    assert (long["hits"] > 0) == (cache > 0)
+
+
+@pytest.mark.slow
+def test_all_rungs_are_measured(folder: Path) -> None:
+    ladder = climbed(of_median(folder), folder, Budget(1, 0.02), progress=lambda _text: None)
+
+    names = [each.rung.name for each in ladder.rungs]
+    assert names[0] == "BERT-base, padded"
+    assert names[-2:] == ["workers", "cache"]
+    assert all(len(each.rps) == 1 and each.rps[0] > 0 for each in (*ladder.rungs, *ladder.limited))
+    assert ladder.rungs[0].gain == 1.0
+    assert json.loads(json.dumps(ladder.data()))["rungs"][-1]["hit_rate"] > 0
+    assert "over 30 (Roblox)" in tables(ladder)
