@@ -7,6 +7,7 @@ from models.architectures.base import Architecture
 from models.architectures.resizing import parts_of
 from models.compress.losses import steps_of
 from models.compress.modules import linears_of
+from models.errors import TrainingError
 from models.training.examples.lists import Lists
 
 
@@ -17,7 +18,14 @@ def second_moments(module: Architecture, lists: Lists) -> dict[str, Tensor]:
         module: the module.
         lists: the lists that it scores, one at a time. Together they would be padded, and padding is unlike any input:
             a candidate at 0 degrees of latitude is far from all users.
+
+    Raises:
+        TrainingError: there are no lists.
     """
+    if not len(lists):
+        raise TrainingError(
+            "low_rank.weighted: needs training lists, got none; build the data again, or set weighted: false"
+        )
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     handles = []

@@ -14,6 +14,7 @@ from models.architectures.base import Architecture
 from models.architectures.resizing import parts_of
 from models.compress.losses import steps_of
 from models.compress.pruning.units import Units
+from models.errors import TrainingError
 from models.training.examples.lists import Lists
 from models.training.losses import LossFunction
 
@@ -36,6 +37,9 @@ def by_loss(
         groups: the units.
         lists: lists with labels.
         loss_of: the loss.
+
+    Raises:
+        TrainingError: there are no lists, or their loss is not finite.
     """
     totals = [torch.zeros(units.count(module)) for units in groups]
     steps = 0
@@ -47,7 +51,12 @@ def by_loss(
             total.add_(_gate_gradients(module, units).square())
         steps += 1
     module.zero_grad(set_to_none=True)
-    return [total / max(1, steps) for total in totals]
+    if not steps or not all(torch.isfinite(total).all() for total in totals):
+        raise TrainingError(
+            f"prune.importance: taylor needs lists with a finite loss, got {len(lists)} lists; build the data again, "
+            f"or set importance: magnitude"
+        )
+    return [total / steps for total in totals]
 
 
 def _norms(module: nn.Module, units: Units) -> Tensor:

@@ -1,6 +1,7 @@
 """Removes whole layers: those without which the order of the selection lists changes least."""
 
 import copy
+import math
 from collections.abc import Callable
 
 from pydantic import BaseModel
@@ -63,19 +64,26 @@ def without_layers(
 
     Returns:
         The new module, the removed layers' numbers in the original, and a row for each layer that was tried.
+
+    Raises:
+        TrainingError: a quality is not a number.
     """
     numbers = list(range(len(module.get_submodule(layer_list(module)))))  # type: ignore[arg-type]
     removed: list[int] = []
     rows: list[dict[str, float]] = []
     for _ in range(number):
-        choices = [_skipping(module, index) for index in range(len(numbers))]
-        found = [quality(choice) for choice in choices]
+        found = [quality(_skipping(module, index)) for index in range(len(numbers))]  # one copy at a time
+        if not all(math.isfinite(value) for value in found):
+            raise TrainingError(
+                f"prune.layers: the selection lists must have labels above 0, got a quality of {found}; build the data "
+                f"again"
+            )
         rows += [
             {"removed_before": len(removed), "layer": layer, "ndcg_without": value}
             for layer, value in zip(numbers, found, strict=True)
         ]
         best = max(range(len(numbers)), key=lambda index: (found[index], index))
-        module = choices[best]
+        module = _skipping(module, best)
         removed.append(numbers.pop(best))
     return module, removed, rows
 

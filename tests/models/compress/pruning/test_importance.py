@@ -3,12 +3,14 @@
 import copy
 
 import numpy as np
+import pytest
 import torch
 
 from models.architectures.resizing import parts_of
 from models.compress.losses import label_loss, steps_of
 from models.compress.pruning.importance import by_loss, by_magnitude
 from models.compress.pruning.units import units_of
+from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from tests.models.compress.works import RandomData
 from tests.models.worlds import make_ranker
@@ -57,3 +59,12 @@ def test_magnitude_adds_rows_and_columns() -> None:
     total = sum(float(parts_of(layer)[0].weight.detach().square().sum()) for layer in layers)
     assert len(norms) == 2
     np.testing.assert_allclose(float(norms.sum()), total, rtol=1e-5)
+
+
+def test_without_lists_there_is_no_importance(catalogue: Catalogue) -> None:
+    module = make_ranker()
+    lists = RandomData(catalogue).lists("train", module.signature("")).subset(np.zeros(0, dtype=np.int64))
+    with pytest.raises(
+        TrainingError, match=r"prune.importance: taylor needs lists with a finite loss, got 0"
+    ):
+        by_loss(module, units_of(module, "heads"), lists, LOSS)
