@@ -49,7 +49,28 @@ class HistoryStudent(Student, Size):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-StudentConfig = Annotated[PooledStudent | HyperStudent | HistoryStudent, Discriminator("architecture")]
+class TreesStudent(Student):
+    """Gradient-boosted trees, in ONNX. They read the parent's features of fixed shape, so not the history.
+
+    Attributes:
+        trees: maximum number of trees.
+        leaves: maximum leaves of a tree.
+        min_rows: minimum training rows in a leaf.
+        learning_rate: the weight of each tree.
+        patience: trees without a better NDCG@10 on the selection lists before the training stops.
+    """
+
+    architecture: Literal["trees"]
+    trees: int = Field(default=200, ge=1, le=10_000)
+    leaves: int = Field(default=31, ge=2, le=4096)
+    min_rows: int = Field(default=50, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    patience: int = Field(default=40, ge=1)
+
+
+StudentConfig = Annotated[
+    PooledStudent | HyperStudent | HistoryStudent | TreesStudent, Discriminator("architecture")
+]
 
 
 class DistilOptions(StepOptions):
@@ -60,7 +81,7 @@ class DistilOptions(StepOptions):
         teacher: the model whose scores are learned: the model that the recipe compresses, or this step's parent.
         temperature: divides both models' scores before the softmax over a list.
         label_weight: the labels' weight in the loss. The rest is the weight of the teacher's scores.
-        fit: options of the training.
+        fit: options of the training. Trees read only ``max_lists``.
     """
 
     kind: Literal["distil"] = "distil"

@@ -12,6 +12,7 @@ from models.compress.steps.distillation.options import (
     HistoryStudent,
     HyperStudent,
     PooledStudent,
+    TreesStudent,
 )
 from models.compress.steps.distillation.students import history_student, hyper_student, pooled_student
 
@@ -34,6 +35,10 @@ def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcom
     Raises:
         TrainingError: the student does not fit the parent, or cannot be trained on these lists.
     """
+    if isinstance(options.student, TreesStudent):
+        from models.compress.steps.distillation.trees import distil_trees
+
+        return distil_trees(options, options.student, parent, root, work)
     import torch
 
     from models.architectures import build_architecture
