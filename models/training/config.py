@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.architectures.options import PooledSize, Size
+from models.architectures.options import HyperSize, PooledSize, Size
 from models.datasets.config import EventsConfig
 from models.features.rows import KeyedGroup
 from models.training.fit_config import FitConfig
@@ -18,6 +18,9 @@ class DistilledTraining(BaseModel):
 
     Attributes:
         model: its name under ``models``.
+        size: size of a pooled ranker.
+        hyper: size of a hyper ranker, which is faster. None: the fallback is a pooled ranker.
+        without: features of the ranker that the fallback does not read, such as "item.embedding" or "context.hour".
         temperature: softmax temperature for the scores of both models.
         label_weight: the labels' weight in the loss. The rest is the weight of the ranker's scores.
     """
@@ -26,6 +29,8 @@ class DistilledTraining(BaseModel):
 
     model: str = "distilled"
     size: PooledSize = PooledSize()
+    hyper: HyperSize | None = None
+    without: tuple[str, ...] = ()
     temperature: float = Field(default=2.0, gt=0, le=100)
     label_weight: float = Field(default=0.3, ge=0, le=1)
     fit: FitConfig = FitConfig(epochs=2, lists_per_step=64, learning_rate=5e-3)

@@ -14,7 +14,7 @@ from models.training.config import DistilledTraining, RerankerTraining
 from models.training.fit_config import FitConfig
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.ranker_config import RankerTraining
-from models.training.sizes import listwise_options, pooled_options, ranker_options
+from models.training.sizes import distilled_options, listwise_options, ranker_options
 from models.training.splits import Labelled
 
 Read = Callable[[str, int | None], Labelled]
@@ -83,7 +83,7 @@ def distilled_recipe(
         root=root,
         config=config,
         fit=config.fit,
-        options=lambda: pooled_options(config, ranker),
+        options=lambda: distilled_options(config, ranker),
         loss_of=partial(distillation_loss, temperature=config.temperature, label_weight=config.label_weight),
         read=read,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.architectures.options import (
     HistoryRankerOptions,
+    HyperRankerOptions,
     ListwiseOptions,
     PooledRankerOptions,
     RankerReads,
@@ -15,6 +16,7 @@ from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.training.config import DistilledTraining, RerankerTraining
+from models.training.narrowing import narrowed
 from models.training.ranker_config import RankerTraining
 
 Shapes = dict[str, tuple[int, ...]]
@@ -50,9 +52,18 @@ def ranker_options(
     )
 
 
-def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> PooledRankerOptions:
-    """Return options for a pooled ranker that reads its teacher's features."""
-    return PooledRankerOptions(**_reads(teacher), **config.size.model_dump())
+def distilled_options(
+    config: DistilledTraining, teacher: HistoryRankerOptions
+) -> PooledRankerOptions | HyperRankerOptions:
+    """Return options for a small ranker that reads its teacher's features.
+
+    Raises:
+        TrainingError: a feature that is left out is not the teacher's, or no item column remains.
+    """
+    reads = dict(narrowed(RankerReads(**_reads(teacher)), config.without, "training.distilled.without"))
+    if config.hyper is not None:
+        return HyperRankerOptions(**reads, **config.hyper.model_dump())
+    return PooledRankerOptions(**reads, **config.size.model_dump())
 
 
 def listwise_options(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.architectures.options import Size
+from models.architectures.options import HyperSize, Size
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ArtifactError, FeatureMismatch, TrainingError
@@ -165,6 +165,20 @@ def test_max_lists_limits_the_training_lists_of_a_model(home: Path) -> None:
     trained = train(home, config.model_copy(update={"distilled": fewer}))
     assert [model.fresh for model in trained] == [False, False, True]
     assert trained[2].artifact.lineage["training"]["lists"]["train"] == 90
+
+
+def test_the_distilled_ranker_may_be_a_hyper_ranker_that_reads_less(home: Path) -> None:
+    config = changed()
+    assert config.distilled is not None
+    hyper = config.distilled.model_copy(
+        update={"hyper": HyperSize(pooled=8, width=8, hidden=8), "without": ("item.popularity",)}
+    )
+    artifact = train(home, config.model_copy(update={"distilled": hyper}))[2].artifact
+    assert artifact.architecture["name"] == "hyper_ranker"
+    assert "item.popularity" not in artifact.signature.columns
+    unknown = hyper.model_copy(update={"without": ("item.price",)})
+    with pytest.raises(TrainingError, match=r"training\.distilled\.without: .* got 'item.price'"):
+        train(home, config.model_copy(update={"distilled": unknown}))
 
 
 def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.architectures.options import HistoryRankerOptions, HyperRankerOptions, PooledRankerOptions
 from models.compress.steps.distillation.options import HistoryStudent, HyperStudent, PooledStudent
-from models.compress.steps.distillation.reading import narrowed, reads_of
+from models.training.narrowing import narrowed, reads_of
 
 
 def pooled_student(student: PooledStudent, parent: Mapping[str, Any]) -> PooledRankerOptions:

@@ -8,8 +8,6 @@ from pydantic import ValidationError
 from models.architectures.options import RankerReads
 from models.errors import TrainingError
 
-HISTORY = "user.history"
-
 
 def reads_of(architecture: Mapping[str, Any]) -> RankerReads:
     """Return the features that a ranker reads.
@@ -46,10 +44,15 @@ def names_of(reads: RankerReads) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def narrowed(reads: RankerReads, without: Sequence[str]) -> RankerReads:
+def narrowed(reads: RankerReads, without: Sequence[str], field: str = "student.without") -> RankerReads:
     """Return the features without some of them.
 
     A distance is left out with the position that it is measured from.
+
+    Args:
+        reads: the parent's features.
+        without: names of features, as from ``names_of``.
+        field: the option that names them, for errors.
 
     Raises:
         TrainingError: a feature is not read anyway, or no item column would remain.
@@ -58,13 +61,13 @@ def narrowed(reads: RankerReads, without: Sequence[str]) -> RankerReads:
     for name in without:
         if name not in known:
             raise TrainingError(
-                f"student.without: the parent reads no such feature, got {name!r}; name one of {', '.join(known)}"
+                f"{field}: the parent reads no such feature, got {name!r}; name one of {', '.join(known)}"
             )
     left_out = frozenset(without)
     items = {name: shape for name, shape in reads.items.items() if f"item.{name}" not in left_out}
     if not items:
         raise TrainingError(
-            f"student.without: at least one item column must remain, got {', '.join(without)}; remove one of them"
+            f"{field}: at least one item column must remain, got {', '.join(without)}; remove one of them"
         )
     profile = reads.profile
     return RankerReads(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.compress.steps.distillation.reading import names_of, narrowed, reads_of
 from models.errors import TrainingError
+from models.training.narrowing import names_of, narrowed, reads_of
 from tests.models.worlds import RANKER
 
 READS = reads_of(RANKER.model_dump(mode="json"))
