@@ -15,15 +15,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cases.dlrm import features_of
 from benchmarks.clicks.case import Case
-from benchmarks.clicks.teacher import Clicks
+from benchmarks.clicks.data import inputs_of, lists_of
 from benchmarks.harness.meters.machine import machine
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
-from models.signature import Inputs
-from models.training.auc import auc_interval
+from models.compress.figures import Interval
+from models.compress.quality import quality_of
 from services.paths import home_directory
 
 ARTIFACT = "dlrm-clicks/artifact"
@@ -63,8 +64,7 @@ def build(
         progress=_lines(case.rows, log),
     )
     held_out = case.draw(teacher, "report")
-    found = auc_interval(scores_of(model, held_out), held_out.labels)
-    best = auc_interval(held_out.chances, held_out.labels)
+    found, best = (_auc(scores, held_out.labels) for scores in (scores_of(model, held_out), held_out.chances))
     metrics = {
         "auc": found.value,
         "auc_low": found.low,
@@ -83,9 +83,10 @@ def build(
     )
 
 
-def inputs_of(clicks: Clicks) -> Inputs:
-    """Return the model's inputs for rows."""
-    return {"dense": np.ascontiguousarray(clicks.dense), "sparse": np.ascontiguousarray(clicks.sparse)}
+def _auc(scores: NDArray[np.float32], labels: NDArray[np.float32]) -> Interval:
+    quality = quality_of(scores, lists_of(labels), "auc")
+    assert quality is not None  # the training stops if a loss is not finite
+    return quality.interval()
 
 
 def _lines(rows: int, log: Log) -> Callable[[int, float], None]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.compress.figures import Interval
 from models.compress.recipe import Metric
 from models.errors import CompressionError
+from models.training.auc import Ranked
 from models.training.metrics import list_ndcg
 
 RESAMPLES = 1000
@@ -89,21 +90,12 @@ class _Auc:
     """The share of pairs of a chosen and another item, from any lists, whose order is right. Ties count half."""
 
     def __init__(self, scores: Scores, lists: Labels) -> None:
-        order = np.argsort(scores, kind="stable")
-        ranked = scores[order]
-        self._list_of = np.repeat(np.arange(len(lists.offsets) - 1), np.diff(lists.offsets))[order]
-        self._chosen = (lists.labels[order] > 0).astype(np.float64)
-        self._first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+        self._ranked = Ranked(scores, lists.labels)
+        self._lengths = np.diff(lists.offsets)
 
     def __call__(self, counts: _Values) -> _Values:
-        return np.array([self._one(each) for each in counts])
-
-    def _one(self, counts: _Values) -> float:
-        weights = counts[self._list_of]
-        chosen = np.add.reduceat(weights * self._chosen, self._first)
-        others = np.add.reduceat(weights * (1 - self._chosen), self._first)
-        below = np.cumsum(others) - 0.5 * others
-        return float((chosen * below).sum() / max(chosen.sum() * others.sum(), 1.0))
+        values = [self._ranked.auc(np.repeat(each, self._lengths)) for each in counts]
+        return np.nan_to_num(np.array(values), nan=0.0)
 
 
 def _resamples(lists: int) -> Iterator[_Values]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from models.training.auc import Ranked, auc, auc_change, auc_interval
+from models.training.auc import Ranked, auc
 
 Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -21,12 +21,6 @@ def rows(draw: st.DrawFn) -> Rows:
     pairs += [(draw(st.integers(-3, 3)), True), (draw(st.integers(-3, 3)), False)]
     scores, labels = zip(*pairs, strict=True)
     return np.array(scores, np.float32), np.array(labels, np.float32)
-
-
-def some_rows(count: int, noise: float, seed: int = 0) -> Rows:
-    random = np.random.default_rng(seed)
-    labels = (random.random(count) < 0.3).astype(np.float32)
-    return (labels + noise * random.standard_normal(count)).astype(np.float32), labels
 
 
 @given(rows())
@@ -51,24 +45,3 @@ def test_is_nan_if_all_labels_are_equal() -> None:
         warnings.simplefilter("error")
         assert np.isnan(auc(scores, np.ones(3, np.float32)))
         assert np.isnan(auc(scores[:0], scores[:0]))
-
-
-def test_interval_surrounds_the_value_and_narrows_with_more_rows() -> None:
-    few, many = (auc_interval(*some_rows(count, 1.0), draws=200) for count in (200, 5000))
-    for found in (few, many):
-        assert found.low < found.value < found.high
-    assert many.high - many.low < (few.high - few.low) / 3
-
-
-def test_change_is_paired_so_equal_orders_change_nothing() -> None:
-    scores, labels = some_rows(500, 1.0)
-    found = auc_change(2 * scores + 1, scores, labels, draws=50)
-    assert (found.value, found.low, found.high) == (0, 0, 0)
-
-
-def test_change_is_relative_to_the_model_before() -> None:
-    before, labels = some_rows(4000, 0.5)
-    scores = (before + np.random.default_rng(1).standard_normal(4000)).astype(np.float32)
-    found = auc_change(scores, before, labels, draws=50)
-    assert found.value == pytest.approx(auc(scores, labels) / auc(before, labels) - 1)
-    assert found.high < 0
