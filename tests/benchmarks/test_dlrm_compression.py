@@ -1,0 +1,54 @@
+"""A tiny DLRM is trained, compressed and reported in one run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import dlrm_compression
+from benchmarks.clicks.case import Case
+from benchmarks.dlrm_clicks import build
+from models.architectures.options import DlrmOptions
+from models.compress.rows import Result
+
+pytestmark = (
+    pytest.mark.slow
+)  # torch's exporter takes ten seconds, and each model is measured in its own process
+
+
+def test_report_has_all_figures_of_all_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+
+    assert dlrm_compression.main(["--quick", "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    even = report.pop("drawn_evenly")
+    report.pop("front")
+    result = Result.model_validate(report)
+    assert result.metric == "AUC"
+    original, *steps = (row.figures for row in result.rows)
+    assert original is not None
+    assert len(steps) == 3
+    for figures in steps:
+        assert figures is not None
+        assert figures.fault is None
+        assert figures.change_of_original is not None
+        assert abs(figures.change_of_original.value) < 0.01
+    rows = steps[0]
+    assert rows is not None
+    assert rows.sizes.disk_bytes < 0.6 * original.sizes.disk_bytes
+    assert {(each["model"], each["candidates"]) for each in even} == {
+        (row.label, count) for row in result.rows for count in (4, 8)
+    }
+    assert "drawn evenly" in dlrm_compression.tables(result, [])
+
+
+def test_a_trained_model_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    small = DlrmOptions(dense=2, fields=3, rows=20, width=4)
+    root = tmp_path / "a"
+    version = build(root, small, Case(rows=500, held_out=200)).version
+    dlrm_compression._trained(root, DlrmOptions(), Case())
+    assert version in (root / "artifact.yaml").read_text()
