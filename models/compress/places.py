@@ -22,11 +22,16 @@ def recipe_folder(out: str, home: Path, read: Mapping[str, Path]) -> Path:
         read: the folders that the recipe reads, by description.
 
     Raises:
-        CompressionError: the folder overlaps one of them, or lies outside the home.
+        CompressionError: the folder overlaps one of them, lies outside the home, or is or lies under a file.
     """
     inside, folder = home.resolve(), (home / out).resolve()
     if folder == inside or not folder.is_relative_to(inside):
         raise CompressionError(f"out: must be a folder in the home {home}, got {out!r}; name another folder")
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    if file is not None:
+        raise CompressionError(
+            f"out: must be a folder, but {file} is a file, got {out!r}; name another folder"
+        )
     for what, path in read.items():
         other = path.resolve()
         if folder.is_relative_to(other) or other.is_relative_to(folder):

@@ -70,6 +70,8 @@ def test_failed_step_is_an_error_after_the_others_have_run(home: Path) -> None:
         ({"out": "models/ranker/compressed"}, "out: overlaps the model in "),
         ({"out": "catalogue"}, "out: overlaps the catalogue in "),
         ({"out": "../elsewhere"}, "out: must be a folder in the home "),
+        ({"out": "pipeline.yaml"}, "pipeline.yaml is a file, got 'pipeline.yaml'; name another folder"),
+        ({"out": "pipeline.yaml/compressed"}, "out: must be a folder, but "),
         ({"out": "."}, "out: must be a folder in the home "),
         ({"steps": ["nois"]}, "steps.0: unknown step, got 'nois'"),
     ],
