@@ -1,5 +1,6 @@
 """The step low_rank: smaller layers, rebuilt from the artifact, on every architecture."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from tests.models.compress.works import (
     RandomData,
     assert_serves,
     child_of,
-    make_parent,
     make_work,
     scores_of,
 )
 from tests.models.runtimes.shapes import ARCHITECTURES
+
+Parents = Callable[[str], Model]
 
 
 def low_rank(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tuple[Model, Outcome]:
@@ -31,8 +33,10 @@ def low_rank(parent: Model, root: Path, catalogue: Catalogue, **options: Any) ->
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_layers_become_products(name: str, weighted: bool, tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+def test_layers_become_products(
+    name: str, weighted: bool, tmp_path: Path, catalogue: Catalogue, parents: Parents
+) -> None:
+    parent = parents(name)
     child, outcome = low_rank(parent, tmp_path / "child", catalogue, energy=0.5, weighted=weighted)
     module = loaded(child, "test")
     products = {name for name, layer in linears_of(module).items() if isinstance(layer, LowRank)}
@@ -43,8 +47,8 @@ def test_layers_become_products(name: str, weighted: bool, tmp_path: Path, catal
     assert_serves(child)
 
 
-def test_a_budget_is_shared_by_all_layers(tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+def test_a_budget_is_shared_by_all_layers(tmp_path: Path, catalogue: Catalogue, parents: Parents) -> None:
+    parent = parents("history_ranker")
     child, outcome = low_rank(parent, tmp_path / "child", catalogue, parameters=0.5)
     rows = outcome.tables["Ranks"]
     after = sum(row["parameters_after"] for row in rows)
@@ -53,8 +57,10 @@ def test_a_budget_is_shared_by_all_layers(tmp_path: Path, catalogue: Catalogue) 
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_all_energy_changes_no_score(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+def test_all_energy_changes_no_score(
+    name: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
+) -> None:
+    parent = parents(name)
     child, outcome = low_rank(parent, tmp_path / "child", catalogue, energy=1.0, weighted=False)
     assert outcome.facts["ranks"] == {}
     assert child.artifact.version == parent.artifact.version
@@ -63,9 +69,9 @@ def test_all_energy_changes_no_score(name: str, tmp_path: Path, catalogue: Catal
 
 
 def test_a_factorised_model_is_factorised_again_only_to_lower_ranks(
-    tmp_path: Path, catalogue: Catalogue
+    tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    parent = parents("history_ranker")
     child, first = low_rank(parent, tmp_path / "child", catalogue, energy=0.8, weighted=False)
     same, again = low_rank(child, tmp_path / "same", catalogue, energy=1.0, weighted=False)
     assert again.facts["ranks"] == {}
@@ -89,9 +95,9 @@ def test_options_outside_their_bounds_are_refused(options: dict[str, Any]) -> No
 
 
 def test_a_budget_without_room_is_refused_and_nothing_is_written(
-    tmp_path: Path, catalogue: Catalogue
+    tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+    parent = parents("history_ranker")
     with pytest.raises(TrainingError, match=r"low_rank.parameters: must leave room"):
         low_rank(parent, tmp_path / "child", catalogue, parameters=0.01)
     assert not (tmp_path / "child").exists()

@@ -1,5 +1,6 @@
 """The step prune: it removes what it says, on every architecture, and refuses what does not fit the parent."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.models.text.crossencoders import bert
 
 SHORT = {"max_lists": 64, "lists_per_step": 16, "learning_rate": 0.01}
 WITH_HEADS = ("history_ranker", "listwise", "hf_sequence_classification")
+Parents = Callable[[str], Model]
 
 
 def prune(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tuple[Model, Outcome]:
@@ -39,9 +41,9 @@ def prune(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tu
 @pytest.mark.parametrize("name", WITH_HEADS)
 @pytest.mark.parametrize("importance", ["magnitude", "taylor"])
 def test_half_of_the_heads_are_removed(
-    name: str, importance: str, tmp_path: Path, catalogue: Catalogue
+    name: str, importance: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    parent = parents(name)
     child, outcome = prune(parent, tmp_path / "child", catalogue, heads=0.5, importance=importance)
     rows = outcome.tables["Pruned heads"]
     assert {(row["before"], row["after"]) for row in rows} == {(2, 1)}
@@ -53,9 +55,9 @@ def test_half_of_the_heads_are_removed(
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("importance", ["magnitude", "taylor"])
 def test_half_of_the_hidden_units_are_removed(
-    name: str, importance: str, tmp_path: Path, catalogue: Catalogue
+    name: str, importance: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    parent = parents(name)
     child, outcome = prune(parent, tmp_path / "child", catalogue, hidden=0.5, importance=importance)
     assert outcome.facts["parameters"] < outcome.facts["parent_parameters"]
     assert all(row["after"] == row["before"] - row["before"] // 2 for row in outcome.tables["Pruned hidden"])
@@ -79,9 +81,9 @@ def test_layers_are_removed_by_number_or_share(name: str, tmp_path: Path, catalo
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_weights_become_zeros_and_stay_zeros_in_tuning(
-    name: str, scope: str, tmp_path: Path, catalogue: Catalogue
+    name: str, scope: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    parent = parents(name)
     child, outcome = prune(parent, tmp_path / "child", catalogue, unstructured=0.75, scope=scope, tune=SHORT)
     assert share_of_zeros(loaded(child, "test")) == pytest.approx(0.75, abs=0.02)
     assert outcome.facts["tuning"]["steps"] == 4
@@ -89,8 +91,10 @@ def test_weights_become_zeros_and_stay_zeros_in_tuning(
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_removing_nothing_changes_nothing(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+def test_removing_nothing_changes_nothing(
+    name: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
+) -> None:
+    parent = parents(name)
     child, _ = prune(parent, tmp_path / "child", catalogue, heads=0.0, hidden=0.0, layers=0, unstructured=0.0)
     assert child.artifact.architecture == parent.artifact.architecture
     before, after = (load_file(each.root / SAFETENSORS) for each in (parent, child))
@@ -99,18 +103,20 @@ def test_removing_nothing_changes_nothing(name: str, tmp_path: Path, catalogue: 
 
 
 def test_a_bare_step_removes_heads_or_else_hidden_units_and_tunes(
-    tmp_path: Path, catalogue: Catalogue
+    tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
     for name, title in {"history_ranker": "Pruned heads", "pooled_ranker": "Pruned hidden"}.items():
-        parent = make_parent(tmp_path / name, ARCHITECTURES[name]())
+        parent = parents(name)
         work = make_work(parent, tmp_path / f"{name}.scratch", RandomData(catalogue))
         outcome = STEP.run(PruneOptions(), parent, tmp_path / f"{name}.child", work)
         assert list(outcome.tables) == [title]
         assert outcome.facts["tuning"]["steps"] > 0
 
 
-def test_lineage_lists_the_steps_and_names_original_and_parent(tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+def test_lineage_lists_the_steps_and_names_original_and_parent(
+    tmp_path: Path, catalogue: Catalogue, parents: Parents
+) -> None:
+    parent = parents("history_ranker")
     child, _ = prune(parent, tmp_path / "child", catalogue, heads=0.5)
     grandchild, _ = prune(child, tmp_path / "grandchild", catalogue, hidden=0.5)
     lineage = grandchild.artifact.lineage["compression"]
@@ -145,9 +151,9 @@ def test_lineage_lists_the_steps_and_names_original_and_parent(tmp_path: Path, c
     ],
 )
 def test_options_that_do_not_fit_the_parent_are_refused(
-    name: str, options: dict[str, Any], message: str, tmp_path: Path, catalogue: Catalogue
+    name: str, options: dict[str, Any], message: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
+    parent = parents(name)
     with pytest.raises(TrainingError, match=message):
         prune(parent, tmp_path / "child", catalogue, **options)
     assert not (tmp_path / "child").exists()
@@ -159,8 +165,8 @@ def test_options_outside_their_bounds_are_refused(options: dict[str, Any]) -> No
         PruneOptions.model_validate(options)
 
 
-def test_a_parent_without_a_module_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["history_ranker"]())
+def test_a_parent_without_a_module_is_refused(tmp_path: Path, catalogue: Catalogue, parents: Parents) -> None:
+    parent = parents("history_ranker")
     graph = Model(parent.root, parent.artifact.model_copy(update={"architecture": {}}))
     with pytest.raises(
         TrainingError, match=r"prune: the model must have an architecture and model\.safetensors"
