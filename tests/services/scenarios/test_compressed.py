@@ -94,7 +94,6 @@ def test_quantised_ranker_has_no_weights_for_pytorch(home: Path) -> None:
 
 
 def test_released_model_stays_although_the_recipe_replaces_its_folder(home: Path, tmp_path: Path) -> None:
-    stages = ("features", "ranker", "reranker")
     versions = {name: Artifact.load(home / "models" / name).version for name in STEPS_OF}
     names = {}
     for model in STEPS_OF:
@@ -104,7 +103,7 @@ def test_released_model_stays_although_the_recipe_replaces_its_folder(home: Path
     (home / "models" / "pruned").rename(tmp_path / "aside")
     try:
         for model, name in names.items():
-            release = load_release(folder.applied(config, name), home, stages)
+            release = load_release(folder.applied(config, name), home, config.units["main"].stages)
             assert release.model_versions["ranker"] == versions[model]
             release.close()
     finally:
