@@ -94,10 +94,11 @@ def _skipping(module: Architecture, layer: int) -> Architecture:
     layers = smaller.get_submodule(layer_list(smaller))
     assert isinstance(layers, nn.ModuleList)
     del layers[layer]
-    return rebuilt(smaller, _with_layers(module.options, len(layers)))
+    return rebuilt(smaller, with_layers(module.options, len(layers)))
 
 
-def _with_layers(options: BaseModel, layers: int) -> BaseModel:
+def with_layers(options: BaseModel, layers: int) -> BaseModel:
+    """Return the options of a module with this number of layers."""
     if not isinstance(options, SequenceClassifierOptions):
         return options.model_copy(update={"layers": layers})
     field = next(

@@ -68,8 +68,22 @@ class TreesStudent(Student):
     patience: int = Field(default=40, ge=1)
 
 
+class ShallowStudent(BaseModel):
+    """The parent's own architecture with fewer layers. The student begins with the weights of evenly spaced layers.
+
+    Attributes:
+        layers: layers of the student.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Literal["parent"]
+    layers: int = Field(ge=1, le=128)
+
+
 StudentConfig = Annotated[
-    PooledStudent | HyperStudent | HistoryStudent | TreesStudent, Discriminator("architecture")
+    PooledStudent | HyperStudent | HistoryStudent | TreesStudent | ShallowStudent,
+    Discriminator("architecture"),
 ]
 
 

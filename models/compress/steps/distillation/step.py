@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -12,9 +12,13 @@ from models.compress.steps.distillation.options import (
     HistoryStudent,
     HyperStudent,
     PooledStudent,
+    ShallowStudent,
     TreesStudent,
 )
 from models.compress.steps.distillation.students import history_student, hyper_student, pooled_student
+
+if TYPE_CHECKING:
+    from models.architectures.base import Architecture
 
 _OPTIONS: dict[type[BaseModel], Callable[[Any, Mapping[str, Any]], BaseModel]] = {
     PooledStudent: pooled_student,
@@ -41,23 +45,39 @@ def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcom
         return distil_trees(options, options.student, parent, root, work)
     import torch
 
-    from models.architectures import build_architecture
     from models.compress.steps.child import write_module
     from models.compress.steps.distillation.fitting import golden_of, teach
 
-    student = _OPTIONS[type(options.student)](options.student, parent.artifact.architecture)
     torch.manual_seed(work.seed)
-    module = build_architecture(student.model_dump(mode="json"))
+    module = _student(options, parent)
     signature = module.signature(parent.artifact.signature.feature_hash)
     teacher = work.original if options.teacher == "original" else parent
-    fitted = teach(module, teacher, options, signature, work)
+    fitted = teach(
+        module,
+        teacher,
+        options,
+        signature,
+        work,
+        standardise=not isinstance(options.student, ShallowStudent),
+    )
     facts = {
         "teacher": teacher.artifact.version,
         "steps": fitted.steps,
         "selection_ndcg_at_10": round(fitted.selection_ndcg, 6),
     }
-    write_module(module, root, parent, options, golden_of(signature, work), facts)
+    write_module(module, root, parent, options, golden_of(parent, signature, work), facts)
     return Outcome(facts=facts)
+
+
+def _student(options: DistilOptions, parent: Model) -> "Architecture":
+    from models.architectures import build_architecture
+    from models.compress.modules import loaded
+    from models.compress.steps.distillation.shallow import with_fewer_layers
+
+    if isinstance(options.student, ShallowStudent):
+        return with_fewer_layers(loaded(parent, "distil"), options.student.layers)
+    student = _OPTIONS[type(options.student)](options.student, parent.artifact.architecture)
+    return build_architecture(student.model_dump(mode="json"))
 
 
 STEP = StepKind(config=DistilOptions, run=run)
