@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.dlrm import Dlrm
+from models.architectures.hyper_ranker import HyperRanker
 from models.architectures.layers import TransformerLayer
 from models.architectures.pooled_ranker import PooledRanker
 from models.architectures.resizing import LowRank, parts_of
@@ -66,6 +67,8 @@ def _hidden(module: Architecture) -> Iterator[Units]:
     if isinstance(module, PooledRanker):
         yield Units("history", ("past_up",), ("past_down",))
         yield Units("candidates", ("request_proj", "item_proj", "match_proj"), ("score_proj",))
+    if isinstance(module, HyperRanker):
+        yield Units("code", ("code_proj",), ("layer_proj",))
     if isinstance(module, Dlrm):
         for stack in ("bottom", "top"):
             layers = [
