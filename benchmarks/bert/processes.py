@@ -22,20 +22,22 @@ _STOP_LIMIT_S = 30.0
 
 
 class Running:
-    """The workers of a rung.
-
-    Attributes:
-        scores: the first worker's scores of the mix's first requests.
-    """
+    """The workers of a rung. They load their models at the same time as those of other rungs."""
 
     def __init__(self, rung: Rung, processes: Sequence["subprocess.Popen[str]"]) -> None:
-        """Wait until the workers have loaded their models.
+        """Take the processes, which may still load their models."""
+        self.rung, self._processes = rung, processes
+
+    def scores(self) -> NDArray[np.float64]:
+        """Wait until all workers have loaded their models, and return the first one's scores of the first requests.
+
+        Call this once, before ``run``.
 
         Raises:
             RuntimeError: a worker ended.
         """
-        self.rung, self._processes = rung, processes
-        self.scores: NDArray[np.float64] = np.array([self._answer(each)["scores"] for each in processes])[0]
+        answers = [self._answer(each)["scores"] for each in self._processes]
+        return np.array(answers[0])
 
     def run(self, seconds: float) -> list[Window]:
         """Let all workers execute requests at the same time.

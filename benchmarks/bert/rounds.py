@@ -7,8 +7,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.bert.processes import Running, running
+from benchmarks.bert.processes import running
 from benchmarks.bert.rungs import Rung
 from benchmarks.bert.worker import Window
 
@@ -80,12 +81,11 @@ def measure(
     """
     measured = [Measured(rung) for rung in rungs]
     with ExitStack() as stack:
-        sides: list[Running] = []
-        for rung in rungs:
-            say(f"starting {rung.name}")
-            sides.append(stack.enter_context(running(rung, mix, models)))
-        for each, side in zip(measured, sides, strict=True):
-            each.agreement = _agreement(each.rung, side, sides)
+        say(f"starting {', '.join(rung.name for rung in rungs)}")
+        sides = [stack.enter_context(running(rung, mix, models)) for rung in rungs]
+        scores = [side.scores() for side in sides]
+        for index, each in enumerate(measured):
+            each.agreement = _agreement(index, rungs, scores)
         for number in range(budget.rounds + 1):
             say(f"round {number} of {budget.rounds}")
             for index in np.roll(np.arange(len(sides)), -number).tolist():
@@ -94,13 +94,16 @@ def measure(
                     measured[index].add(windows)
     for each in measured:
         each.gains = [own / first for own, first in zip(each.rps, measured[0].rps, strict=True)]
+        say(f"{each.rung.name}: {median(each.rps):.1f} requests/s, {each.gain:.2f} times the first rung")
     return measured
 
 
-def _agreement(rung: Rung, side: Running, sides: Sequence[Running]) -> float:
-    """Return the correlation with the first side that executes the same layers in fp32."""
-    depth = rung.artifact.split("-")[0]
-    exact = next((s for s in sides if s.rung.engine == "torch" and s.rung.artifact == depth), None)
-    if exact is None or exact is side:
+def _agreement(index: int, rungs: Sequence[Rung], scores: Sequence[NDArray[np.float64]]) -> float:
+    """Return the correlation with the first rung that executes the same layers in fp32."""
+    depth = rungs[index].artifact.split("-")[0]
+    exact = next(
+        (i for i, rung in enumerate(rungs) if rung.engine == "torch" and rung.artifact == depth), index
+    )
+    if exact == index:
         return float("nan")
-    return float(np.corrcoef(exact.scores, side.scores)[0, 1])
+    return float(np.corrcoef(scores[exact], scores[index])[0, 1])
