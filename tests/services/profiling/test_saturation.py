@@ -19,4 +19,6 @@ def test_reports_batches_that_were_not_recorded(tmp_path: Path, monkeypatch: pyt
         return OK
 
     with pytest.raises(ServiceError, match=r"expected recorded batches of \d+ requests, got {}"):
-        with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001, SampleRequests()))
+        with_server(
+            records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001, SampleRequests())
+        )
