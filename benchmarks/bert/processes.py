@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,14 @@ class Running:
             _write(process, f"{seconds}\n")
         return [Window(**self._answer(process)) for process in self._processes]
 
-    def _answer(self, process: "subprocess.Popen[str]") -> dict[str, list[float]]:
+    def _answer(self, process: "subprocess.Popen[str]") -> dict[str, Any]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(
                 f"a worker of {self.rung.name!r} ended with {process.wait()}; see its messages"
             )
-        answer: dict[str, list[float]] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
 

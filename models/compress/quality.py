@@ -95,7 +95,7 @@ class _Auc:
 
     def __call__(self, counts: _Values) -> _Values:
         values = [self._ranked.auc(np.repeat(each, self._lengths)) for each in counts]
-        return np.nan_to_num(np.array(values), nan=0.0)
+        return np.asarray(np.nan_to_num(values, nan=0.0), dtype=np.float64)
 
 
 def _resamples(lists: int) -> Iterator[_Values]:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import dlrm_clicks
 from benchmarks.clicks.case import Case
+from benchmarks.clicks.data import inputs_of
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.runtimes import load_runtime
@@ -33,6 +34,6 @@ def test_command_writes_the_trained_model_and_its_auc(
 
     case = Case.of(artifact)
     held_out = case.draw(case.teacher(DlrmOptions(**artifact.architecture)), "report")
-    scores = runtime.run(dlrm_clicks.inputs_of(held_out))["score"]
+    scores = runtime.run(inputs_of(held_out))["score"]
     assert auc(scores, held_out.labels) == pytest.approx(artifact.metrics["auc"], abs=1e-4)
     assert np.isfinite(scores).all()
