@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from cli.main import root
 from models.artifact import Artifact
-from models.compress.modules import parameters_of
 from models.compress.steps.base import Model
+from models.compress.steps.modules import parameters_of
 from models.compress.steps.registry import STEPS
 from models.runtimes.pytorch.compiled.target import Target
 from tests.models.compress.works import make_parent, make_work

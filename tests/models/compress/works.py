@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.compress.modules import loaded
 from models.compress.steps.base import Model, Split, Work
+from models.compress.steps.modules import loaded
 from models.features.catalogue import Catalogue
 from models.padding import mask_of
 from models.ragged import RaggedBatch

@@ -7,10 +7,10 @@ import torch
 from accelerate import Accelerator
 
 from models.architectures.base import Architecture
-from models.compress.losses import of_any_layout
 from models.compress.steps.base import Model, Work
 from models.compress.steps.child import golden_inputs
 from models.compress.steps.distillation.options import DistilOptions
+from models.compress.steps.losses import of_any_layout
 from models.runtimes.golden import golden_batch
 from models.signature import Inputs, Signature
 from models.training.checkpoint import TrainingCheckpoint

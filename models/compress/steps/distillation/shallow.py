@@ -5,8 +5,8 @@ import copy
 from torch import nn
 
 from models.architectures.base import Architecture
-from models.compress.modules import rebuilt
-from models.compress.pruning.whole_layers import layer_list, with_layers
+from models.compress.steps.modules import rebuilt
+from models.compress.steps.pruning.whole_layers import layer_list, with_layers
 from models.errors import TrainingError
 
 

@@ -71,8 +71,8 @@ def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcom
 
 def _student(options: DistilOptions, parent: Model) -> "Architecture":
     from models.architectures import build_architecture
-    from models.compress.modules import loaded
     from models.compress.steps.distillation.shallow import with_fewer_layers
+    from models.compress.steps.modules import loaded
 
     if isinstance(options.student, ShallowStudent):
         return with_fewer_layers(loaded(parent, "distil"), options.student.layers)

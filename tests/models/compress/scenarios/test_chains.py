@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from models.architectures.attention.fused import FUSED
 from models.architectures.gpu_form import to_gpu_form
 from models.architectures.history_ranker import HistoryRanker
-from models.compress.modules import loaded, parameters_of
 from models.compress.steps import factorization, pruning, tuning
 from models.compress.steps.base import Model
+from models.compress.steps.modules import loaded, parameters_of
 from models.features.catalogue import Catalogue
 from models.runtimes import load_cut_runtime, load_runtime
 from models.runtimes.kinds.registry import runtime_config

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.history_ranker import HistoryRanker
-from models.compress.modules import loaded
 from models.compress.steps.distillation import STEP
 from models.compress.steps.distillation.options import DistilOptions
 from models.compress.steps.distillation.shallow import kept_layers, with_fewer_layers
+from models.compress.steps.modules import loaded
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from tests.models.compress.works import RandomData, assert_serves, child_of, make_parent, make_work

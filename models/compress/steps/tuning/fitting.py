@@ -7,10 +7,10 @@ import torch
 from accelerate import Accelerator
 
 from models.architectures.base import Architecture
-from models.compress.losses import label_loss, of_any_layout
-from models.compress.pruning.single_weights import hold_zeros
 from models.compress.steps.base import Split, Work
-from models.compress.tune_config import TuneConfig
+from models.compress.steps.losses import label_loss, of_any_layout
+from models.compress.steps.pruning.single_weights import hold_zeros
+from models.compress.steps.tuning.options import TuneConfig
 from models.errors import TrainingError
 from models.signature import Signature
 from models.training.checkpoint import TrainingCheckpoint

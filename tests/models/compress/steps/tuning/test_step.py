@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from models.assembly import InputAssembler
-from models.compress.modules import loaded
 from models.compress.steps.base import Model, Outcome, Split, Work
-from models.compress.steps.tuning import STEP, TuneOptions
+from models.compress.steps.modules import loaded
+from models.compress.steps.tuning import STEP
+from models.compress.steps.tuning.options import TuneOptions
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions

@@ -1,12 +1,11 @@
-"""``kind: low_rank``: replaces linear layers by products of two smaller layers."""
+"""The options of the step ``low_rank``."""
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.compress.steps.base import Model, Outcome, StepKind, StepOptions, Work
-from models.compress.tune_config import TuneConfig
+from models.compress.steps.base import StepOptions
+from models.compress.steps.tuning.options import TuneConfig
 
 
 class LowRankOptions(StepOptions):
@@ -38,17 +37,3 @@ class LowRankOptions(StepOptions):
                 f"remove one"
             )
         return self
-
-
-def run(options: LowRankOptions, parent: Model, root: Path, work: Work) -> Outcome:
-    """Write the factorised child at ``root``.
-
-    Raises:
-        TrainingError: the options do not fit the parent.
-    """
-    from models.compress.factorization.step import factorise
-
-    return factorise(options, parent, root, work)
-
-
-STEP = StepKind(config=LowRankOptions, run=run)

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from models.architectures.base import Architecture
-from models.compress.losses import label_loss
-from models.compress.modules import loaded, parameters_of, rebuilt
-from models.compress.pruning.importance import by_loss, by_magnitude
-from models.compress.pruning.single_weights import share_of_zeros, zero_smallest
-from models.compress.pruning.units import UnitKind, keep, units_of
-from models.compress.pruning.whole_layers import number_to_remove, without_layers
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.child import golden_inputs, write_module
-from models.compress.steps.pruning import PruneOptions
-from models.compress.tuning import tune
+from models.compress.steps.losses import label_loss
+from models.compress.steps.modules import loaded, parameters_of, rebuilt
+from models.compress.steps.pruning.importance import by_loss, by_magnitude
+from models.compress.steps.pruning.options import PruneOptions
+from models.compress.steps.pruning.single_weights import share_of_zeros, zero_smallest
+from models.compress.steps.pruning.units import UnitKind, keep, units_of
+from models.compress.steps.pruning.whole_layers import number_to_remove, without_layers
+from models.compress.steps.tuning.fitting import tune
 from models.errors import TrainingError
 from models.training.scoring import score_ndcg
 

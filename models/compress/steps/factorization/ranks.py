@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.compress.factorization.spectra import Spectrum
+from models.compress.steps.factorization.spectra import Spectrum
 from models.errors import TrainingError
 
 _ROUNDING = 1e-12

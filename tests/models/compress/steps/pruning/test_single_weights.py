@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.compress.pruning.single_weights import (
+from models.compress.steps.pruning.single_weights import (
     Scope,
     hold_zeros,
     matrices_of,

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.resizing import parts_of
-from models.compress.losses import steps_of
-from models.compress.modules import linears_of
+from models.compress.steps.losses import steps_of
+from models.compress.steps.modules import linears_of
 from models.errors import TrainingError
 from models.training.examples.lists import Lists
 

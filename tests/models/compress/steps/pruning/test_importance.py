@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.architectures.resizing import parts_of
-from models.compress.losses import label_loss, steps_of
-from models.compress.pruning.importance import by_loss, by_magnitude
-from models.compress.pruning.units import units_of
+from models.compress.steps.losses import label_loss, steps_of
+from models.compress.steps.pruning.importance import by_loss, by_magnitude
+from models.compress.steps.pruning.units import units_of
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from tests.models.compress.works import RandomData

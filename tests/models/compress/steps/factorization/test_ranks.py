@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.compress.factorization.ranks import ranks_by_budget, ranks_by_energy
-from models.compress.factorization.spectra import Spectrum, spectrum_of
+from models.compress.steps.factorization.ranks import ranks_by_budget, ranks_by_energy
+from models.compress.steps.factorization.spectra import Spectrum, spectrum_of
 from models.errors import TrainingError
 
 SIZES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=5)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures.resizing import LowRank
-from models.compress.factorization.spectra import matrix_of, spectrum_of
+from models.compress.steps.factorization.spectra import matrix_of, spectrum_of
 
 
 def moments_of(inputs: int) -> torch.Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.resizing import parts_of
-from models.compress.losses import steps_of
-from models.compress.pruning.units import Units
+from models.compress.steps.losses import steps_of
+from models.compress.steps.pruning.units import Units
 from models.errors import TrainingError
 from models.training.examples.lists import Lists
 from models.training.losses import LossFunction

@@ -8,8 +8,8 @@ from torch import nn
 
 from models.architectures.base import Architecture
 from models.architectures.resizing import LowRank, parts_of
-from models.compress.modules import linears_of, rebuilt
-from models.compress.pruning.units import UnitKind, Units, keep, units_of
+from models.compress.steps.modules import linears_of, rebuilt
+from models.compress.steps.pruning.units import UnitKind, Units, keep, units_of
 from tests.models.compress.works import scores_of
 from tests.models.runtimes.shapes import ARCHITECTURES
 from tests.models.text.crossencoders import bert

@@ -1,12 +1,11 @@
-"""``kind: prune``: removes heads, hidden units and layers, and sets single weights to zero."""
+"""The options of the step ``prune``."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from models.compress.steps.base import Model, Outcome, StepKind, StepOptions, Work
-from models.compress.tune_config import TuneConfig
+from models.compress.steps.base import StepOptions
+from models.compress.steps.tuning.options import TuneConfig
 
 
 class PruneOptions(StepOptions):
@@ -34,17 +33,3 @@ class PruneOptions(StepOptions):
     importance: Literal["taylor", "magnitude"] = "taylor"
     lists: int = Field(default=1000, ge=1)
     tune: TuneConfig | None = TuneConfig()
-
-
-def run(options: PruneOptions, parent: Model, root: Path, work: Work) -> Outcome:
-    """Write the pruned child at ``root``.
-
-    Raises:
-        TrainingError: the options do not fit the parent.
-    """
-    from models.compress.pruning.step import prune
-
-    return prune(options, parent, root, work)
-
-
-STEP = StepKind(config=PruneOptions, run=run)

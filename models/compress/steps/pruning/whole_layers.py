@@ -9,7 +9,7 @@ from torch import nn
 
 from models.architectures.base import Architecture
 from models.architectures.options import HistoryRankerOptions, ListwiseOptions, SequenceClassifierOptions
-from models.compress.modules import rebuilt
+from models.compress.steps.modules import rebuilt
 from models.errors import TrainingError
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures.resizing import parts_of
-from models.compress.factorization.inputs import second_moments
-from models.compress.losses import steps_of
-from models.compress.modules import linears_of
+from models.compress.steps.factorization.inputs import second_moments
+from models.compress.steps.losses import steps_of
+from models.compress.steps.modules import linears_of
 from models.features.catalogue import Catalogue
 from tests.models.compress.works import RandomData
 from tests.models.worlds import make_ranker

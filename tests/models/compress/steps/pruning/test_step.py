@@ -9,10 +9,11 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from models.compress.modules import loaded, parameters_of
-from models.compress.pruning.single_weights import share_of_zeros
 from models.compress.steps.base import Model, Outcome
-from models.compress.steps.pruning import STEP, PruneOptions
+from models.compress.steps.modules import loaded, parameters_of
+from models.compress.steps.pruning import STEP
+from models.compress.steps.pruning.options import PruneOptions
+from models.compress.steps.pruning.single_weights import share_of_zeros
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.training.export import SAFETENSORS

@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from models.architectures.resizing import LowRank
-from models.compress.modules import linears_of, loaded, parameters_of
 from models.compress.steps.base import Model, Outcome
-from models.compress.steps.factorization import STEP, LowRankOptions
+from models.compress.steps.factorization import STEP
+from models.compress.steps.factorization.options import LowRankOptions
+from models.compress.steps.modules import linears_of, loaded, parameters_of
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from tests.models.compress.works import (

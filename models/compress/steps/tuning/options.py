@@ -1,9 +1,10 @@
-"""The option ``tune`` of the steps that change a model's weights."""
+"""The options of the step ``tune``, and the option ``tune`` of other steps."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from models.compress.steps.base import StepOptions
 from models.training.fit_config import FitConfig
 
 
@@ -25,3 +26,9 @@ class TuneConfig(FitConfig):
     learn_from: Literal["labels", "original"] = "labels"
     temperature: float = Field(default=1.0, gt=0)
     label_weight: float = Field(default=0.3, ge=0, le=1)
+
+
+class TuneOptions(StepOptions, TuneConfig):
+    """Options of the step."""
+
+    kind: Literal["tune"] = "tune"

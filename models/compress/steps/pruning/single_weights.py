@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures.resizing import parts_of
-from models.compress.modules import linears_of
+from models.compress.steps.modules import linears_of
 
 Scope = Literal["global", "layer"]
 

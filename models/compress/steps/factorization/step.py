@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from models.architectures.resizing import LowRank, parts_of
-from models.compress.factorization.inputs import second_moments
-from models.compress.factorization.ranks import ranks_by_budget, ranks_by_energy
-from models.compress.factorization.spectra import Spectrum, spectrum_of
-from models.compress.modules import linears_of, loaded, parameters_of, rebuilt
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.child import golden_inputs, write_module
-from models.compress.steps.factorization import LowRankOptions
-from models.compress.tuning import tune
+from models.compress.steps.factorization.inputs import second_moments
+from models.compress.steps.factorization.options import LowRankOptions
+from models.compress.steps.factorization.ranks import ranks_by_budget, ranks_by_energy
+from models.compress.steps.factorization.spectra import Spectrum, spectrum_of
+from models.compress.steps.modules import linears_of, loaded, parameters_of, rebuilt
+from models.compress.steps.tuning.fitting import tune
 
 _ENERGY = 0.95
 

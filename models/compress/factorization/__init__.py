@@ -1,1 +1,0 @@
-"""Low-rank factorization: the matrix of a linear layer becomes a product of two thin matrices."""

@@ -1,1 +1,0 @@
-"""Pruning: the least important heads, hidden units, layers or single weights are removed."""
