@@ -170,7 +170,7 @@ class HyperSize(BaseModel):
     hidden: int = Field(default=16, ge=4, le=1024)
 
 
-class HyperRankerOptions(RankerReads, HyperSize):
+class HyperRankerOptions(RankerReads, HyperSize, Resizable):
     """The features that a hyper ranker reads, and its size."""
 
     name: Literal["hyper_ranker"] = "hyper_ranker"

@@ -69,3 +69,9 @@ def parts_of(product: nn.Module) -> tuple[nn.Linear, nn.Linear]:
     if isinstance(product, nn.Linear):
         return product, product
     raise TypeError(f"expected a linear layer, got {type(product).__name__}")
+
+
+def matrix_of(product: nn.Module) -> Tensor:
+    """Return the matrix (outputs, inputs) of a linear layer, or the product of a factorised one."""
+    first, second = parts_of(product)
+    return second.weight if first is second else second.weight @ first.weight

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.encoders import DISTANCE_WIDTH, FARTHEST_KM
@@ -22,14 +22,17 @@ from models.architectures.hyper_ranker.columns import (
 )
 from models.architectures.hyper_ranker.ranker import CUT, HyperRanker, shares_of
 from models.architectures.ranker import by_chunk
+from models.architectures.resizing import matrix_of, parts_of
 
 if TYPE_CHECKING:
+    from models.architectures.options import HyperRankerOptions
     from models.signature import Signature
 
 
 class FoldedHyperRanker(Architecture):
     """Scores candidates in chunks (R, C), as the hyper ranker from which it was made. It cannot be trained."""
 
+    options: "HyperRankerOptions"
     past_weight: Tensor
     past_bias: Tensor
     code_weight: Tensor
@@ -52,13 +55,13 @@ class FoldedHyperRanker(Architecture):
         self._of_past = Constants([ranker.items, ranker.past])
         self._of_request = Constants([ranker.context, ranker.profile, ranker.request], self.request.order)
         self._of_items = Constants([ranker.items, ranker.cells])
-        code = ranker.code_proj.weight
+        code = matrix_of(ranker.code_proj)
         order = [*self.request.order, *range(ranker.request_width, code.shape[1])]
-        self._keep("past", *self._of_past.folded(ranker.past_proj.weight, ranker.past_proj.bias))
-        self._keep("code", *self._of_request.folded(code[:, order], ranker.code_proj.bias))
+        self._keep("past", *self._of_past.folded(matrix_of(ranker.past_proj), _bias_of(ranker.past_proj)))
+        self._keep("code", *self._of_request.folded(code[:, order], _bias_of(ranker.code_proj)))
         self._keep("layer", *self._folded_layer(ranker))
         self.register_buffer(
-            "score_weight", ranker.score_proj.weight.detach().t().contiguous(), persistent=False
+            "score_weight", matrix_of(ranker.score_proj).detach().t().contiguous(), persistent=False
         )
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -110,11 +113,15 @@ class FoldedHyperRanker(Architecture):
             bias = rows[-1] - torch.tensordot(mean, of_columns, dims=1)
             return torch.cat([of_columns, bias[None]]).float()
 
-        generator = ranker.layer_proj
-        weight = fold(generator.weight.double().view(-1, hidden, ranker.options.width))
-        bias = fold(generator.bias.double().view(-1, hidden))
+        generator = matrix_of(ranker.layer_proj).double()
+        weight = fold(generator.view(-1, hidden, generator.shape[1]))
+        bias = fold(_bias_of(ranker.layer_proj).double().view(-1, hidden))
         return weight.flatten(0, 1).t().contiguous(), bias.flatten()
 
     def _keep(self, name: str, weight: Tensor, bias: Tensor) -> None:
         self.register_buffer(f"{name}_weight", weight, persistent=False)
         self.register_buffer(f"{name}_bias", bias, persistent=False)
+
+
+def _bias_of(product: nn.Module) -> Tensor:
+    return parts_of(product)[1].bias

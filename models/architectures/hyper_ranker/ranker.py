@@ -11,8 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from models.architectures.base import Architecture
 from models.architectures.options import HyperRankerOptions
 from models.architectures.ranker import Ranker, by_chunk
+from models.architectures.resizing import resize
 
 CUT = 50.0
 """The largest activation. A caller may send extreme values, and this bounds the scores."""
@@ -34,6 +36,7 @@ class HyperRanker(Ranker):
         self.code_proj = nn.Linear(self.request_width + options.pooled, options.width)
         self.layer_proj = nn.Linear(options.width, (self.candidate_width + 1) * options.hidden)
         self.score_proj = nn.Linear(options.hidden, 1, bias=False)
+        resize(self, options.linears)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the scores, (R, C)."""
@@ -42,7 +45,7 @@ class HyperRanker(Ranker):
         scores: Tensor = self.score_proj(x.clamp(0.0, CUT))
         return scores.squeeze(-1)
 
-    def for_export(self) -> Ranker:
+    def for_export(self) -> Architecture:
         """Return the form with folded constants, whose graph has fewer operations."""
         from models.architectures.hyper_ranker.folded import FoldedHyperRanker
 
@@ -60,7 +63,8 @@ class HyperRanker(Ranker):
     def _pooled(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the mean of each user's encoded ratings, (B, pooled), or 0 for an empty history."""
         encoded = self.past_proj(self.read_past(inputs)).clamp(0.0, CUT)
-        return (shares_of(inputs) @ encoded).squeeze(1)
+        mean: Tensor = shares_of(inputs) @ encoded
+        return mean.squeeze(1)
 
 
 def shares_of(inputs: Mapping[str, Tensor]) -> Tensor:

@@ -122,7 +122,7 @@ def slopes(
         present: (B, M).
         temperature: divides the scores before the softmax.
     """
-    shares = _shares(scores / temperature, present)
+    shares = _shares(np.asarray(scores / temperature, dtype=np.float32), present)
     counts = wanted.sum(axis=1, keepdims=True) > 0
     gradient = np.where(counts, temperature * (shares - wanted), 0.0)
     curvature = np.where(counts, shares * (1.0 - shares), 0.0)
@@ -143,7 +143,7 @@ def _fitted(
     offsets = train.batch.offsets
     present, labels = mask_of(offsets), to_lists(train.labels, offsets)
     taught = to_lists(train.batch.candidates["score"].astype(np.float32), offsets)
-    of_teacher = _shares(taught / options.temperature, present)
+    of_teacher = _shares((taught / options.temperature).astype(np.float32), present)
     of_labels = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-6)
     weight = options.label_weight
 
