@@ -46,8 +46,14 @@ class Quality:
         return _interval(self.value, self.resampled)
 
     def change_of(self, other: "Quality") -> Interval:
-        """Return the relative change, compared with another model on the same lists. 0.01 is 1% better."""
-        return _interval(self.value / other.value - 1, self.resampled / other.resampled - 1)
+        """Return the relative change, compared with another model on the same lists. 0.01 is 1% better.
+
+        Resamples in which the other model's quality is 0 are left out. The other's ``value`` must be above 0.
+        """
+        is_known = other.resampled > 0
+        return _interval(
+            self.value / other.value - 1, self.resampled[is_known] / other.resampled[is_known] - 1
+        )
 
 
 def quality_of(scores: Scores, lists: Labels, metric: Metric) -> Quality | None:
@@ -58,13 +64,14 @@ def quality_of(scores: Scores, lists: Labels, metric: Metric) -> Quality | None:
     """
     if not np.isfinite(scores).all():
         return None
+    chosen = lists.labels > 0
+    if not chosen.any() or (metric == "auc" and chosen.all()):
+        raise CompressionError(
+            f"{NAMES[metric]} needs {'chosen and other' if metric == 'auc' else 'chosen'} items in the second half of "
+            f"the validation lists, got {int(chosen.sum())} of {len(chosen)} labels above 0; add lists"
+        )
     measure = _Ndcg(scores, lists) if metric == "ndcg_at_10" else _Auc(scores, lists)
     value = float(measure(np.ones((1, len(lists.offsets) - 1)))[0])
-    if not value > 0:
-        raise CompressionError(
-            f"{NAMES[metric]} of the second half of the validation lists must be above 0, got {value}; add lists with "
-            f"labels above 0"
-        )
     return Quality(value, np.concatenate([measure(counts) for counts in _resamples(len(lists.offsets) - 1)]))
 
 

@@ -25,7 +25,8 @@ def reads_of(architecture: Mapping[str, Any]) -> RankerReads:
         name = architecture.get("name", "none")
         raise TrainingError(
             f"student: the parent must be a ranker with an architecture, because a student reads its features, got "
-            f"architecture {name}; distil before a step that writes only a graph, such as quantize"
+            f"architecture {name}; distil before a step that writes only a graph, such as quantize, and leave it out "
+            f"for trees"
         ) from error
 
 

@@ -54,8 +54,15 @@ def runtime_scores(model: Model, lists: Lists, progress: Callable[[int], None] |
     for requests in lists.by_size(max(1, min(_LISTS_AT_ONCE, _CANDIDATES_AT_ONCE // longest))):
         part = lists.batch.take(requests)
         if part.candidate_count:
-            outputs = assembler.flatten(runtime.run(assembler(part)), part)
-            scores[gather_positions(lists.batch.offsets, requests)[0]] = outputs[output]
+            values = assembler.flatten(runtime.run(assembler(part)), part)[output]
+            if values.size != part.candidate_count:
+                raise RuntimeFailure(
+                    f"output {output} of {model.artifact.name}: expected one number per candidate, got shape "
+                    f"{values.shape} for {part.candidate_count} candidates; export a model that returns one"
+                )
+            scores[gather_positions(lists.batch.offsets, requests)[0]] = values.reshape(
+                -1
+            )  # trees return (N, 1)
         done += len(requests)
         if progress is not None:
             progress(done)

@@ -8,7 +8,7 @@ from models.compress.data.runtime_scores import runtime_of
 from models.compress.figures import Figures, Latency
 from models.compress.measuring.rounds import Side, Times, time_sides
 from models.compress.measuring.sizes import sizes_of
-from models.compress.quality import Quality, quality_of
+from models.compress.quality import NAMES, Quality, quality_of
 from models.compress.recipe import ORIGINAL, MeasureConfig
 from models.compress.steps.base import Model
 from models.errors import CompressionError, ModelError
@@ -47,6 +47,11 @@ class Meter:
                 f"model {self._original.artifact.name}: its scores of the report lists are NaN or infinite; train "
                 f"it again"
             )
+        if not before[0].value:
+            raise CompressionError(
+                f"model {self._original.artifact.name}: its {NAMES[self._config.metric]} on the report lists must be "
+                f"above 0, got 0; train it longer, or add lists"
+            )
         config = runtime_of(child.artifact)
         sizes = sizes_of(child.root, child.artifact, runtime_kind(config).suffix)
         try:
@@ -59,7 +64,9 @@ class Meter:
             if child.root in {self._original.root, parent.root}:
                 raise
             return Figures(runtime=config.kind, sizes=sizes, fault=str(error))
-        of_original, of_parent = (None if other is None else quality.change_of(other) for other in before)
+        of_original, of_parent = (
+            quality.change_of(other) if other is not None and other.value else None for other in before
+        )
         memory = times[_CHILD].memory
         return Figures(
             runtime=config.kind,

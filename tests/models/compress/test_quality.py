@@ -58,6 +58,19 @@ def test_paired_interval_of_a_small_change_is_narrower_than_the_qualities_themse
     assert change.high - change.low < 0.5 * (alone.high - alone.low) / alone.value
 
 
+def test_resamples_in_which_the_other_quality_is_zero_are_left_out() -> None:
+    each = Labels(np.tile(np.array([1, *[0] * 11], dtype=np.float32), 4), np.arange(0, 49, 12))
+    worst = np.tile(np.array([-1, *range(11)], dtype=np.float32), 4)
+    one_right = worst.copy()
+    one_right[0] = 20
+    bad, better = quality_of(worst, each, "ndcg_at_10"), quality_of(one_right, each, "ndcg_at_10")
+    assert bad is not None
+    assert better is not None
+    assert (bad.value, better.value) == (0.0, 0.25)
+    change = bad.change_of(better)
+    assert (change.value, change.low, change.high) == (-1.0, -1.0, -1.0)
+
+
 def test_scores_that_are_not_numbers_have_no_quality() -> None:
     each, scores = lists(4, 0)
     scores[3] = np.nan
@@ -66,5 +79,5 @@ def test_scores_that_are_not_numbers_have_no_quality() -> None:
 
 def test_labels_that_decide_nothing_are_refused() -> None:
     each, scores = lists(4, 0)
-    with pytest.raises(CompressionError, match="add lists with labels above 0"):
+    with pytest.raises(CompressionError, match="got 0 of 24 labels above 0; add lists"):
         quality_of(scores, Labels(np.zeros_like(each.labels), each.offsets), "ndcg_at_10")

@@ -9,10 +9,12 @@ from models.assembly import InputAssembler
 from models.compress.data.pipeline import PipelineData
 from models.compress.steps.base import Split
 from models.errors import ArtifactError
+from models.importing.lightgbm import load
 from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.kinds.registry import runtime_config
 from tests.models.compress.homes import data_in, model_in
+from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
 from tests.models.worlds import make_catalogue, make_impressions
 
 
@@ -58,6 +60,13 @@ def test_teacher_scores_are_those_of_the_runtime_in_serving(home: Path) -> None:
     step = lists.step(np.array([4]))
     assert step.teacher is not None
     assert step.teacher.numpy()[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_trees_that_return_a_column_are_scored(home: Path) -> None:
+    artifact_of(load(lightgbm_text(home / "trees.txt")), home / "models" / "trees")
+    scores = data_in(home).scores(model_in(home, "trees"))
+    assert scores.shape == data_in(home).labels().labels.shape
+    assert len(np.unique(scores)) > 10
 
 
 def test_student_of_a_reranker_reads_the_ranker_and_learns_from_the_reranker(home: Path) -> None:
