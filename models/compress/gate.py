@@ -27,10 +27,16 @@ class Gate(BaseModel):
     max_ndcg_loss: float = Field(default=0.01, ge=-1, le=1)
     min_speedup: float = Field(default=1.0, ge=0)
 
-    def with_overrides(self, overrides: GateOverrides | None) -> "Gate":
-        """Return the gate with a step's own bounds."""
+    def of_step(self, overrides: GateOverrides | None, *, keeps_speed: bool = False) -> "Gate":
+        """Return the gate of a step.
+
+        Args:
+            overrides: the step's own bounds.
+            keeps_speed: whether the step cannot change the speed. It is then judged by its quality alone, unless it has a
+                bound of its own, because its measured speed-up differs from 1 by noise only.
+        """
         own = {} if overrides is None else overrides.model_dump(exclude_none=True)
-        return self.model_copy(update=own)
+        return self.model_copy(update={"min_speedup": 0.0, **own} if keeps_speed else own)
 
     def refusal(self, figures: Figures, metric: str) -> str | None:
         """Return the reason for which a step is rejected, or None if it is accepted.

@@ -117,10 +117,12 @@ class StepKind(Generic[Options]):
         config: class of the options.
         run: writes the child artifact at the given path, atomically. It raises TrainingError if the options do not fit
             the parent, such as more heads than it has, and names the option.
+        keeps_speed: whether the child has the graph of its parent, with other weights.
     """
 
     config: type[Options]
     run: Callable[[Options, Model, Path, Work], Outcome]
+    keeps_speed: bool = False
 
 
 AnyStepKind = StepKind[Any]

@@ -43,7 +43,7 @@ def test_gate_of_a_step_overrides_single_bounds() -> None:
         recipe_document(gate={"min_speedup": 1.5}, steps=[{"kind": "noise", "gate": {"max_ndcg_loss": 0.2}}])
     )
     step = recipe.steps[0]
-    assert recipe.gate.with_overrides(step.gate) == Gate(max_ndcg_loss=0.2, min_speedup=1.5)
+    assert recipe.gate.of_step(step.gate) == Gate(max_ndcg_loss=0.2, min_speedup=1.5)
     assert step.lineage == NoiseOptions().lineage
 
 
