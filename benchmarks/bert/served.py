@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(options.repeats):
         say(f"repeat {number + 1} of {options.repeats}")
         cells.append(measure(home, options.seconds))
+        say(json.dumps(summary(cells[-1:])))
     figures = {**machine(), "model": artifact.version, "weights": "random", "loads": summary(cells)}
     if options.json:
         json.dump(figures, sys.stdout, indent=2)
