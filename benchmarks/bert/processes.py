@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bert.engines import LIMIT
 from benchmarks.bert.rungs import Rung
-from benchmarks.bert.worker import Task, Window
+from benchmarks.bert.worker import SCORES, Task, Window
 
 _ROOT = Path(__file__).resolve().parents[2]
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", LIMIT)
@@ -23,22 +23,32 @@ _STOP_LIMIT_S = 30.0
 
 
 class Running:
-    """The workers of a rung. They load their models at the same time as those of other rungs."""
+    """The workers of a rung. They load their models at the same time as those of other rungs.
+
+    Call ``wait`` once before the other methods.
+    """
 
     def __init__(self, rung: Rung, processes: Sequence["subprocess.Popen[str]"]) -> None:
         """Take the processes, which may still load their models."""
         self.rung, self._processes = rung, processes
 
-    def scores(self) -> NDArray[np.float64]:
-        """Wait until all workers have loaded their models, and return the first one's scores of the first requests.
-
-        Call this once, before ``run``.
+    def wait(self) -> None:
+        """Wait until all workers have loaded their models.
 
         Raises:
             RuntimeError: a worker ended.
         """
-        answers = [self._answer(each)["scores"] for each in self._processes]
-        return np.array(answers[0])
+        for process in self._processes:
+            self._answer(process)
+
+    def scores(self) -> NDArray[np.float64]:
+        """Return the first worker's scores of the first requests.
+
+        Raises:
+            RuntimeError: the worker ended.
+        """
+        _write(self._processes[0], f"{SCORES}\n")
+        return np.array(self._answer(self._processes[0])["scores"])
 
     def run(self, seconds: float) -> list[Window]:
         """Let all workers execute requests at the same time.

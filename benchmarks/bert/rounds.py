@@ -83,7 +83,9 @@ def measure(
     with ExitStack() as stack:
         say(f"starting {', '.join(rung.name for rung in rungs)}")
         sides = [stack.enter_context(running(rung, mix, models)) for rung in rungs]
-        scores = [side.scores() for side in sides]
+        for side in sides:
+            side.wait()
+        scores = [side.scores() for side in sides]  # one after the other, because their threads would compete
         for index, each in enumerate(measured):
             each.agreement = _agreement(index, rungs, scores)
         for number in range(budget.rounds + 1):

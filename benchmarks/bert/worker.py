@@ -1,7 +1,7 @@
 """A worker process of a rung. It executes requests for a while whenever it is told to, and reports their times.
 
-The first line of its standard input is its ``Task`` as JSON. Each further line is a number of seconds. Each answer is a
-line of JSON. A worker that waits for a line uses no CPU.
+The first line of its standard input is its ``Task`` as JSON. Each further line is "scores" or a number of seconds. Each
+answer is a line of JSON, the first one when the model is loaded. A worker that waits for a line uses no CPU.
 """
 
 import json
@@ -20,7 +20,8 @@ from benchmarks.bert.calls import WAITING, Composer
 from benchmarks.bert.engines import Engine, EngineName, load_engine
 from benchmarks.bert.mixes import Mix
 
-_AGREEMENT = 48
+SCORES = "scores"
+_AGREEMENT = 24
 """The number of requests whose scores are compared with another rung's."""
 
 
@@ -122,9 +123,10 @@ class Worker:
 def serve(lines: TextIO, answers: TextIO) -> None:
     """Answer each line until there are no more."""
     worker = Worker(Task(**json.loads(lines.readline())))
-    _write(answers, {"scores": worker.scores()})
+    _write(answers, {"ready": True})
     for line in lines:
-        _write(answers, asdict(worker.run(float(line))))
+        is_run = line.strip() != SCORES
+        _write(answers, asdict(worker.run(float(line))) if is_run else {"scores": worker.scores()})
 
 
 def _write(answers: TextIO, answer: Mapping[str, object]) -> None:

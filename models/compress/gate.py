@@ -32,8 +32,8 @@ class Gate(BaseModel):
 
         Args:
             overrides: the step's own bounds.
-            keeps_speed: whether the step cannot change the speed. It is then judged by its quality alone, unless it has a
-                bound of its own, because its measured speed-up differs from 1 by noise only.
+            keeps_speed: whether the step cannot change the speed. Its speed-up then differs from 1 by noise only, so
+                it is judged by its quality alone, unless it has a bound of its own.
         """
         own = {} if overrides is None else overrides.model_dump(exclude_none=True)
         return self.model_copy(update={"min_speedup": 0.0, **own} if keeps_speed else own)

@@ -13,13 +13,14 @@ from benchmarks.bert.report import tables
 from benchmarks.bert.rounds import Budget
 from benchmarks.bert.worker import Task, serve
 from benchmarks.bert_ladder import climbed
-from tests.benchmarks.bert.tokens import of_median, tokenizer_in
+from tests.benchmarks.bert.tokens import real, tokenizer_in
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("bert")
-    mix, composer = of_median(root), Composer(of_median(root))
+    mix = real(root)
+    composer = Composer(mix)
     mix.save(root / "mix.npz")
     quiet()
     write_models(
@@ -44,19 +45,21 @@ def test_worker_executes_its_part_of_the_mix(folder: Path, engine: str, artifact
     )
     answers = io.StringIO()
 
-    serve(io.StringIO(json.dumps(asdict(task)) + "\n0.0\n0.3\n"), answers)
+    serve(io.StringIO(json.dumps(asdict(task)) + "\nscores\n" + 4 * "0.0\n"), answers)
 
-    scores, short, long = map(json.loads, answers.getvalue().splitlines())
-    assert len(scores["scores"]) == 48
-    assert len(short["latencies_ms"]) >= 1
-    assert len(long["latencies_ms"]) >= len(short["latencies_ms"])
-    assert 0 < long["tokens"] <= long["slots"]
-    assert (long["hits"] > 0) == (cache > 0)
+    ready, scores, *windows = map(json.loads, answers.getvalue().splitlines())
+    assert ready == {"ready": True}
+    assert len(scores["scores"]) == 24
+    assert len(windows) == 4
+    for window in windows:  # each is one call
+        assert len(window["latencies_ms"]) >= 1
+        assert 0 < window["tokens"] <= window["slots"]
+    assert (windows[-1]["hits"] > 0) == (cache > 0)
 
 
 @pytest.mark.slow
 def test_all_rungs_are_measured(folder: Path) -> None:
-    ladder = climbed(of_median(folder), folder, Budget(1, 0.02), progress=lambda _text: None)
+    ladder = climbed(real(folder), folder, Budget(1, 0.02), progress=lambda _text: None)
 
     names = [each.rung.name for each in ladder.rungs]
     assert names[0] == "BERT-base, padded"
