@@ -1,4 +1,4 @@
-"""The loss of a model over labelled lists, in any layout, and a few steps of lists to measure it on."""
+"""The loss of a model over labelled lists, in any layout, and single lists to measure it on."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,9 +10,6 @@ from models.architectures.layers import FORBIDDEN
 from models.training.examples.lists import Lists, Step
 from models.training.fit_config import Loss
 from models.training.losses import LossFunction, list_loss
-
-LISTS_PER_STEP = 16
-"""Lists in one step of a measurement. Few, because the squares of the steps' gradients are averaged."""
 
 
 def padded(scores: Tensor, step: Step) -> Tensor:
@@ -33,7 +30,7 @@ def label_loss(loss: Loss) -> LossFunction:
     return of_any_layout(partial(list_loss, loss=loss))
 
 
-def steps_of(lists: Lists, size: int = LISTS_PER_STEP) -> Iterator[Step]:
-    """Yield the lists once, ``size`` at a time. Lists of similar size are together."""
-    for requests in lists.by_size(size):
+def steps_of(lists: Lists) -> Iterator[Step]:
+    """Yield the lists one at a time, so that nothing is padded and each list has a gradient of its own."""
+    for requests in lists.by_size(1):
         yield lists.step(requests)

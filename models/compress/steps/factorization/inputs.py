@@ -43,7 +43,7 @@ def second_moments(module: Architecture, lists: Lists) -> dict[str, Tensor]:
     module.eval()
     try:
         with torch.inference_mode():
-            for step in steps_of(lists, 1):
+            for step in steps_of(lists):
                 module(step.inputs)
     finally:
         for handle in handles:

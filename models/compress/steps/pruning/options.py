@@ -19,7 +19,8 @@ class PruneOptions(StepOptions):
             Only a compressed copy of the file gets smaller.
         scope: whether ``unstructured`` is a share of all weights together, or of each matrix.
         importance: removes the heads and units whose absence changes the loss least (``taylor``), or those with the
-            smallest weights (``magnitude``, which needs no lists).
+            smallest weights (``magnitude``, which needs no lists). None: heads by magnitude and hidden units by the
+            loss, which was best for the walks ranker.
         lists: lists on which importance and layers are judged.
         tune: tuning after the pruning. None: no tuning.
     """
@@ -30,6 +31,6 @@ class PruneOptions(StepOptions):
     hidden: float | None = Field(default=None, ge=0, lt=1)
     unstructured: float | None = Field(default=None, ge=0, lt=1)
     scope: Literal["global", "layer"] = "global"
-    importance: Literal["taylor", "magnitude"] = "taylor"
+    importance: Literal["taylor", "magnitude"] | None = None
     lists: int = Field(default=1000, ge=1)
     tune: TuneConfig | None = TuneConfig()

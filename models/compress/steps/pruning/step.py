@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.architectures.base import Architecture
 from models.compress.steps.base import Model, Outcome, Work
@@ -20,6 +20,9 @@ from models.errors import TrainingError
 from models.training.scoring import score_ndcg
 
 Row = Mapping[str, Any]
+_DEFAULTS: Mapping[UnitKind, Literal["taylor", "magnitude"]] = {"heads": "magnitude", "hidden": "taylor"}
+"""Half of the walks ranker's heads cost 1.0% of NDCG@10 by magnitude, and 3.1% by the loss. Half of its hidden units
+cost 0.9% by magnitude, and 0.03% by the loss. Both without tuning, on 1,500 lists."""
 
 
 def prune(options: PruneOptions, parent: Model, root: Path, work: Work) -> Outcome:
@@ -108,7 +111,7 @@ def _without_units(
             f"prune.{kind}: must remove at least one of {max(counts)} {kind} of a layer and leave one, got {share:g}; "
             f"raise it, or remove the option"
         )
-    if options.importance == "taylor":
+    if (options.importance or _DEFAULTS[kind]) == "taylor":
         lists = work.data.lists("train", parent.artifact.signature, options.lists)
         loss = "softmax" if options.tune is None else options.tune.loss
         importances = by_loss(module, groups, lists, label_loss(loss))

@@ -25,7 +25,7 @@ def test_moments_are_means_over_all_inputs(catalogue: Catalogue) -> None:
 
     handle = layer.register_forward_pre_hook(see)
     with torch.inference_mode():
-        for step in steps_of(lists, 1):
+        for step in steps_of(lists):
             module(step.inputs)
     handle.remove()
     rows = torch.cat(seen).double()

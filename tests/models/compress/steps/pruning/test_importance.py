@@ -36,7 +36,7 @@ def test_a_silent_unit_has_no_importance_for_the_loss(catalogue: Catalogue) -> N
 def test_the_estimate_is_the_slope_of_the_loss_along_the_gate(catalogue: Catalogue) -> None:
     module = make_ranker()
     units = units_of(module, "heads")[1]
-    lists = RandomData(catalogue).lists("train", module.signature(""), 16)
+    lists = RandomData(catalogue).lists("train", module.signature(""), 1)
     found = by_loss(module, [units], lists, LOSS)[0].sqrt().numpy()
     (step,) = steps_of(lists)
 
