@@ -18,7 +18,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
 	$(CREATE_VENV)
-	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,openvino,trees,autoscale,import,quality,docs,dev]'
+	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,openvino,trees,compress,autoscale,import,quality,docs,dev]'
 	python -m pip install --no-deps --requirement requirements-data.txt
 	touch $(CORE) $@
 
