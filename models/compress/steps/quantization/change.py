@@ -3,24 +3,29 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from models.compress.steps.base import Outcome, Work
+from models.compress.steps.base import Model, Outcome, Work
+from models.compress.steps.quantization.calibration import Calls
 from models.compress.steps.quantization.dynamic import quantise_dynamic
 from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.layers import Layer, layers_of
-from models.compress.steps.quantization.options import Mode, QuantizeOptions
+from models.compress.steps.quantization.narrow import Narrow, store_narrow
+from models.compress.steps.quantization.options import Budget, Mode, QuantizeOptions
+from models.compress.steps.quantization.static import activation_ranges, quantise_static
 from models.compress.steps.quantization.tables import quantise_table, tables_of
 from models.cpu_flags import sums_int8_exactly
 from models.errors import TrainingError
+from models.extras import require
 
-Change = Callable[[QuantizeOptions, Graph, Path, Work], Outcome]
+Change = Callable[[QuantizeOptions, Graph, Model, Work], Outcome]
 
 
-def change(options: QuantizeOptions, source: Path, work: Work) -> tuple[Graph, Outcome]:
+def change(options: QuantizeOptions, source: Path, parent: Model, work: Work) -> tuple[Graph, Outcome]:
     """Return the changed graph, and the facts and tables of the change.
 
     Args:
         options: the step's options.
         source: the parent's graph.
+        parent: the parent.
         work: the lists for calibration.
 
     Raises:
@@ -28,21 +33,58 @@ def change(options: QuantizeOptions, source: Path, work: Work) -> tuple[Graph, O
         ArtifactError: the graph cannot be read, or its opset is too old.
     """
     graph = Graph.read(source)
-    return graph, _CHANGES[options.mode](options, graph, source, work)
+    return graph, _CHANGES[options.mode](options, graph, parent, work)
 
 
-def _dynamic(options: QuantizeOptions, graph: Graph, source: Path, work: Work) -> Outcome:
-    layers = _layers(graph, source)
+def _dynamic(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
+    layers = _layers(graph, parent)
     bits = weight_bits(options)
     quantise_dynamic(graph, layers, per_channel=options.per_channel, bits=bits)
     return Outcome(facts={"layers": len(layers), "weight_bits": bits})
 
 
-def _embeddings(options: QuantizeOptions, graph: Graph, source: Path, work: Work) -> Outcome:
+def _static(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
+    layers = _layers(graph, parent)
+    bits, calibration = weight_bits(options), options.calibration
+    calls = Calls.of(work, parent.artifact.signature, "train", calibration.lists)
+    ranges = activation_ranges(graph, layers, calls, calibration.method, calibration.percentile)
+    quantise_static(graph, layers, ranges, per_channel=options.per_channel, bits=bits)
+    rows = [{"activations": name, "low": low, "high": high} for name, (low, high) in ranges.items()]
+    facts = {"layers": len(layers), "weight_bits": bits, "lists": len(calls.inputs)}
+    return Outcome(facts=facts, tables={"Ranges of activations": rows})
+
+
+def _nncf(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
+    require(["nncf", "openvino"], "compress")
+    from models.compress.steps.quantization.accuracy_control import quantise_with_control
+
+    layers, signature = _layers(graph, parent), parent.artifact.signature
+    budget = options.budget or Budget()
+    calibration = Calls.of(work, signature, "train", options.calibration.lists)
+    judged = Calls.of(work, signature, "select", budget.lists)
+    quantised = quantise_with_control(
+        graph, layers, calibration, judged, signature.outputs[0].name, budget.max_ndcg_loss
+    )
+    left = len(layers_of(quantised))
+    graph.take(quantised)
+    return Outcome(facts={"layers": len(layers) - left, "kept": left, "lists": len(calibration.inputs)})
+
+
+def _narrow(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
+    kind: Narrow = "float16" if options.mode == "float16" else "bfloat16"
+    count = store_narrow(graph, kind)
+    if not count:
+        raise TrainingError(
+            f"quantize: {parent.root} has no float32 matrix to store in {kind}; leave out the step"
+        )
+    return Outcome(facts={"weights": count})
+
+
+def _embeddings(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
     tables = tables_of(graph, options.min_rows)
     if not tables:
         raise TrainingError(
-            f"quantize: {source} has no embedding table with at least min_rows: {options.min_rows} rows; lower "
+            f"quantize: {parent.root} has no embedding table with at least min_rows: {options.min_rows} rows; lower "
             f"min_rows, or use mode: dynamic"
         )
     rows = [
@@ -63,14 +105,21 @@ def weight_bits(options: QuantizeOptions) -> int:
     return 7 if is_reduced else 8
 
 
-def _layers(graph: Graph, source: Path) -> list[Layer]:
+def _layers(graph: Graph, parent: Model) -> list[Layer]:
     layers = layers_of(graph)
     if not layers:
         raise TrainingError(
-            f"quantize: {source} has no layer to quantise, which is a MatMul or Gemm with a float32 matrix of weights; "
-            f"leave out the step. Trees have no layers, and a quantised model has none left"
+            f"quantize: {parent.root} has no layer to quantise, which is a MatMul or Gemm with a float32 matrix of "
+            f"weights; leave out the step. Trees have no layers, and a quantised model has none left"
         )
     return layers
 
 
-_CHANGES: Mapping[Mode, Change] = {"dynamic": _dynamic, "embeddings": _embeddings}
+_CHANGES: Mapping[Mode, Change] = {
+    "dynamic": _dynamic,
+    "static": _static,
+    "embeddings": _embeddings,
+    "float16": _narrow,
+    "bfloat16": _narrow,
+    "nncf": _nncf,
+}

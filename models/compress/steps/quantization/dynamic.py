@@ -7,11 +7,8 @@ the call.
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer, is_product
-from models.compress.steps.quantization.weight_codec import encode_matrix
+from models.compress.steps.quantization.layers import Layer, is_product, put_weight
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -33,14 +30,9 @@ def quantise_dynamic(graph: Graph, layers: Collection[Layer], *, per_channel: bo
     """
     coded: dict[tuple[str, bool], str] = {}
     for layer in layers:
-        values = graph.values(layer.weight)
-        matrix = encode_matrix(
-            layer.name, values.T if layer.is_transposed else values, per_channel=per_channel, bits=bits
+        coded[layer.weight, layer.is_transposed] = put_weight(
+            graph, layer, per_channel=per_channel, bits=bits
         )
-        prefix = coded[layer.weight, layer.is_transposed] = f"{layer.weight}{'_t' * layer.is_transposed}_int8"
-        graph.put(prefix, matrix.values)
-        graph.put(f"{prefix}_scale", matrix.scales)
-        graph.put(f"{prefix}_zero", np.zeros(matrix.scales.shape, dtype=np.int8))
     wanted = {name: layer for layer in layers for name in layer.nodes}
     scaled: set[str] = set()
     nodes: list[NodeProto] = []

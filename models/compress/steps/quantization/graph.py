@@ -1,6 +1,7 @@
 """An ONNX graph that a step changes. Large weights stay in their file until they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,12 +28,13 @@ class Graph:
     """Nodes and weights of a graph.
 
     Attributes:
+        path: the file that the graph was read from.
         nodes: the nodes, each after those whose outputs it reads. A step replaces this list.
     """
 
     def __init__(self, model: "ModelProto", path: Path) -> None:
         """Take a model, whose external weights are beside ``path``."""
-        self._model, self._path = model, path
+        self._model, self.path = model, path
         self._weights = {weight.name: weight for weight in model.graph.initializer}
         self._is_external = any(weight.data_location == weight.EXTERNAL for weight in self._weights.values())
         self._new: dict[str, NDArray[Any]] = {}
@@ -107,27 +109,40 @@ class Graph:
         if all(each.domain != domain for each in self._model.opset_import):
             self._model.opset_import.add(domain=domain, version=version)
 
-    def proto(self, outputs: "list[Any] | None" = None) -> "ModelProto":
-        """Return the changed model, with all weights inside.
+    def take(self, other: Self) -> None:
+        """Become the same as another graph."""
+        vars(self).update(vars(other))
+
+    def copy(self) -> Self:
+        """Return a graph that can be changed without changing this one. Both share the weights."""
+        other = copy(self)
+        other._new = dict(self._new)
+        other.nodes = [type(node).FromString(node.SerializeToString()) for node in self.nodes]
+        return other
+
+    def save(self, path: Path, outputs: Sequence[str] = ()) -> None:
+        """Write the graph, with large weights in a file beside it if they were in one, or are too many for one file.
 
         Args:
-            outputs: further outputs of the graph.
+            path: the graph's file.
+            outputs: names of float32 values that become outputs of the graph, if they are not yet.
         """
-        model = self._changed()
-        model.graph.initializer.extend(self._proto(name) for name in self._used())
-        model.graph.output.extend(outputs or [])
-        return model
-
-    def save(self, path: Path) -> None:
-        """Write the graph, with large weights in a file beside it if they were in one, or are too many for one file."""
         import onnx
 
+        model = self._changed()
+        known = {value.name for value in model.graph.output}
+        new = [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+            for name in outputs
+            if name not in known
+        ]
+        model.graph.output.extend(new)
         names = self._used()
         sizes = {name: self._bytes_of(name) for name in names}
         if not self._is_external and sum(sizes.values()) < _MOST_BYTES:
-            onnx.save(self.proto(), path)
+            model.graph.initializer.extend(self._proto(name) for name in names)
+            onnx.save(model, path)
             return
-        model = self._changed()
         beside = path.with_name(path.name + _SUFFIX)
         with beside.open("wb") as file:
             for name in names:
@@ -187,7 +202,7 @@ class Graph:
         from onnx import helper
 
         where = {entry.key: entry.value for entry in weight.external_data}
-        path = self._path.parent / Path(where.get("location", "")).name
+        path = self.path.parent / Path(where.get("location", "")).name
         dtype = helper.tensor_dtype_to_np_dtype(weight.data_type)
         try:
             return np.memmap(
@@ -195,7 +210,7 @@ class Graph:
             )
         except (OSError, ValueError) as error:
             raise ArtifactError(
-                f"{self._path}: the weight {weight.name} cannot be read from {path}: {error}; copy the artifact again"
+                f"{self.path}: the weight {weight.name} cannot be read from {path}: {error}; copy the artifact again"
             ) from error
 
     def _tidy(self) -> None:

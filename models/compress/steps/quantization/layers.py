@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.compress.steps.quantization.graph import Graph
+from models.compress.steps.quantization.weight_codec import encode_matrix
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -60,6 +63,23 @@ def attribute_of(node: "NodeProto", name: str, default: float = 0) -> float:
         if attribute.name == name:
             return float(attribute.f if attribute.type == attribute.FLOAT else attribute.i)
     return default
+
+
+def put_weight(graph: Graph, layer: Layer, *, per_channel: bool, bits: int) -> str:
+    """Add a layer's matrix in int8, as (rows, columns). Return its name.
+
+    The scales and zero points have the same name with "_scale" and "_zero".
+
+    Raises:
+        TrainingError: the layer has weights that are NaN or infinite.
+    """
+    values = graph.values(layer.weight)
+    matrix = values.T if layer.is_transposed else values
+    coded = encode_matrix(layer.name, matrix, per_channel=per_channel, bits=bits)
+    name = graph.put(f"{layer.weight}{'_t' * layer.is_transposed}_int8", coded.values)
+    graph.put(f"{name}_scale", coded.scales)
+    graph.put(f"{name}_zero", np.zeros(coded.scales.shape, dtype=np.int8))
+    return name
 
 
 def _name_of(weight: str, nodes: Sequence[str]) -> str:

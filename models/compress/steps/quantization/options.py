@@ -3,27 +3,69 @@
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.compress.steps.base import StepOptions
 
-Mode = Literal["dynamic", "embeddings"]
+Mode = Literal["dynamic", "static", "embeddings", "float16", "bfloat16", "nncf"]
+CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+_OF_LAYERS = frozenset({"per_channel", "reduce_range"})
 _READ_BY: Mapping[Mode, frozenset[str]] = {
-    "dynamic": frozenset({"per_channel", "reduce_range"}),
+    "dynamic": _OF_LAYERS,
+    "static": _OF_LAYERS | {"calibration"},
     "embeddings": frozenset({"min_rows"}),
+    "float16": frozenset(),
+    "bfloat16": frozenset(),
+    "nncf": frozenset({"calibration", "budget"}),
 }
 """The options that each mode reads, besides ``kind`` and ``mode``."""
+
+
+class Calibration(BaseModel):
+    """How the ranges of activations are found.
+
+    Attributes:
+        lists: the maximum number of served lists, evenly spaced over time.
+        method: ``percentile`` cuts a share of the numbers off, ``minmax`` none, and ``entropy`` as many as change the
+            distribution least.
+        percentile: the percentage of the numbers that is kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lists: int = Field(default=200, ge=1, le=100_000)
+    method: CalibrationMethod = "percentile"
+    percentile: float = Field(default=99.99, gt=50, le=100)
+
+
+class Budget(BaseModel):
+    """A bound for the loss of NDCG.
+
+    Attributes:
+        max_ndcg_loss: the largest loss, as a share of the parent's NDCG@10.
+        lists: the maximum number of lists on which it is measured. They are not those of the gate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_ndcg_loss: float = Field(default=0.01, ge=0, lt=1)
+    lists: int = Field(default=400, ge=1, le=100_000)
 
 
 class QuantizeOptions(StepOptions):
     """Options of the step ``quantize``. A mode refuses the options of other modes.
 
     Attributes:
-        mode: ``dynamic`` computes the layers in int8, and scales the activations at each call. ``embeddings`` stores
-            the rows of embedding tables in int8.
+        mode: ``dynamic`` computes the layers in int8, and scales the activations at each call. ``static``
+            calibrates their scales on served lists. ``embeddings`` stores the rows of embedding tables in int8.
+            ``float16`` and ``bfloat16`` store layers and tables in 16 bits. ONNX Runtime on a CPU computes with them in
+            32 bits, so they save disk, and no time per request. ``nncf`` calibrates with NNCF for ``runtime.kind:
+            openvino``, and keeps layers in float32 until ``budget`` is met.
         per_channel: a scale for each column of a layer's matrix, instead of one for the matrix.
         reduce_range: store the weights in 7 bits. Without VNNI a CPU adds two products of 8 bits in 16 bits, which
             overflows. None: only on a CPU that does so.
+        calibration: how the ranges of activations are found.
+        budget: the largest loss of NDCG.
         min_rows: the fewest rows of a table that is quantised.
     """
 
@@ -31,6 +73,8 @@ class QuantizeOptions(StepOptions):
     mode: Mode = "dynamic"
     per_channel: bool = True
     reduce_range: bool | None = None
+    calibration: Calibration = Calibration()
+    budget: Budget | None = None
     min_rows: int = Field(default=256, ge=1)
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ def run(options: QuantizeOptions, parent: Model, root: Path, work: Work) -> Outc
     from models.compress.steps.quantization.change import change
 
     source = graph_of(parent)
-    graph, outcome = change(options, source, work)
+    graph, outcome = change(options, source, parent, work)
     golden = golden_inputs(parent)
 
     def write(staging: Path) -> None:

@@ -1,5 +1,6 @@
 """Parents of quantised models: small artifacts with golden requests, and their lists."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,14 @@ def write_ranker(root: Path, catalogue: Catalogue, module: Architecture | None =
     return write_parent(root, module, ranker_inputs(module, catalogue), FEATURES.content_hash)
 
 
-def ranker_inputs(module: Architecture, catalogue: Catalogue) -> Inputs:
+def ranker_inputs(
+    module: Architecture,
+    catalogue: Catalogue,
+    lengths: Sequence[int] = (20, 3, 5),
+    past: Sequence[int] = (2, 0, 4),
+) -> Inputs:
     signature = module.signature(FEATURES.content_hash)
-    return InputAssembler(signature, catalogue)(make_batch([20, 3, 5], [2, 0, 4]))
+    return InputAssembler(signature, catalogue)(make_batch(list(lengths), list(past)))
 
 
 def work_for(parent: Model, catalogue: Catalogue, scratch: Path, count: int = COUNT) -> Work:
