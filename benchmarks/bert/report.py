@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.bert.published import FACTORS
-from benchmarks.bert.rounds import Measured
+from benchmarks.bert.rounds import DISTURBED_CORES, Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ def _rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
                 "agreement": None if each.agreement != each.agreement else each.agreement,
                 "hit_rate": each.hits / len(each.latencies_ms) if each.rung.cache else None,
                 "rounds": len(each.rps),
+                "foreign_cores": max(each.foreign_cores),
             }
         )
     return rows
@@ -78,10 +79,15 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     for row in rows:
         low, high = row["gain_range"]
+        disturbed = (
+            f" DISTURBED by {row['foreign_cores']:.1f} cores"
+            if row["foreign_cores"] > DISTURBED_CORES
+            else ""
+        )
         hits = f" {row['hit_rate']:.0%} hits;" if row["hit_rate"] is not None else ""
         lines.append(
             f"{row['name']:<18} {row['engine']:<14} {row['rps']:>10.1f} {row['p50_ms']:>8.2f} {row['p99_ms']:>8.2f} "
             f"{row['factor']:>7.2f} {row['gain']:>7.2f} {f'({low:.1f}-{high:.1f})':<15} {row['padding']:>7.0%} "
-            f"{hits} {row['published'] or ''}".rstrip()
+            f"{hits} {row['published'] or ''}{disturbed}".rstrip()
         )
     return lines

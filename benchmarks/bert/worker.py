@@ -55,12 +55,14 @@ class Window:
 
     Attributes:
         latencies_ms: the time of each request's call. Hits of the cache count as 0.
+        cpu_s: CPU time of the worker.
         slots: tokens and padding.
         tokens: tokens.
         hits: requests that the cache answered.
     """
 
     seconds: float
+    cpu_s: float
     latencies_ms: list[float]
     slots: int
     tokens: int
@@ -87,7 +89,7 @@ class Worker:
         """Execute requests for some seconds, at least one call."""
         latencies: list[float] = []
         slots = tokens = hits = 0
-        started_s = time.perf_counter()
+        started_s, cpu_s = time.perf_counter(), time.process_time()
         while not latencies or time.perf_counter() - started_s < seconds:
             waiting = self._missing(next(self._blocks))
             hits += WAITING - len(waiting)
@@ -104,7 +106,8 @@ class Worker:
                         self._cache.add(self._mix.texts[text], score)
                 if time.perf_counter() - started_s >= seconds:
                     break  # the block's other requests are dropped
-        return Window(time.perf_counter() - started_s, latencies, slots, tokens, hits)
+        took_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
+        return Window(took_s, cpu_s, latencies, slots, tokens, hits)
 
     def _missing(self, texts: NDArray[np.int64]) -> NDArray[np.int64]:
         if self._cache is None:
