@@ -5,6 +5,7 @@ They have the fields of ``models.architectures.options``, whose classes need pyd
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class RankerOptions:
     name: str = "history_ranker"
     repeats: bool = False
     dropout: float = 0.0
+    linears: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,4 @@ class DlrmOptions:
     top: tuple[int, ...] = (256, 128, 64)
     name: str = "dlrm"
     dense_per_request: bool = False
+    linears: Mapping[str, Any] = field(default_factory=dict)

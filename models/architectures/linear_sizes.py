@@ -23,12 +23,10 @@ class Resizable(BaseModel):
     """Options of an architecture whose linear layers can be resized.
 
     Attributes:
-        linears: sizes by the layer's dotted name in the module. An artifact that was not compressed has none.
+        linears: sizes by the layer's dotted name in the module. An artifact that was not compressed has none,
+            and its description leaves them out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     linears: dict[str, LinearSize] = Field(default_factory=dict, exclude_if=lambda sizes: not sizes)
-
-
-"""The sizes are left out if there are none. So the artifact of an original model stays as it was."""
