@@ -12,6 +12,7 @@ from cli.main import root
 from services.config.loading import load_config
 from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline, merged, pipeline_document
+from tests.services.deployment.test_check_models import add_weights
 from tests.services.releasing import stage_shifted, write_shifted
 
 
@@ -129,6 +130,7 @@ def test_warns_about_an_active_release_with_another_model(pipeline: Path) -> Non
 
 
 def test_notes_what_was_not_checked_here(pipeline: Path) -> None:
+    add_weights(pipeline.parent)
     change = {"models": {"ranker": {"runtime": {"kind": "accelerate", "shards": 2}}}}
     pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), change)))
     code, output = check(pipeline)
