@@ -1,7 +1,9 @@
 """Changes a graph as the options of ``quantize`` say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.quantization.calibration import Calls
@@ -10,9 +12,10 @@ from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.layers import Layer, layers_of
 from models.compress.steps.quantization.narrow import Narrow, store_narrow
 from models.compress.steps.quantization.options import Budget, Mode, QuantizeOptions
+from models.compress.steps.quantization.sensitivity.choice import TITLE, Table, chosen_layers
 from models.compress.steps.quantization.static import activation_ranges, quantise_static
 from models.compress.steps.quantization.tables import quantise_table, tables_of
-from models.cpu_flags import sums_int8_exactly
+from models.compress.steps.quantization.weight_codec import weight_bits
 from models.errors import TrainingError
 from models.extras import require
 
@@ -38,20 +41,30 @@ def change(options: QuantizeOptions, source: Path, parent: Model, work: Work) ->
 
 def _dynamic(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
     layers = _layers(graph, parent)
-    bits = weight_bits(options)
-    quantise_dynamic(graph, layers, per_channel=options.per_channel, bits=bits)
-    return Outcome(facts={"layers": len(layers), "weight_bits": bits})
+    bits = weight_bits(options.reduce_range)
+
+    def quantise(changed: Graph, some: Collection[Layer]) -> None:
+        quantise_dynamic(changed, some, per_channel=options.per_channel, bits=bits)
+
+    chosen, table = chosen_layers(options, graph, layers, quantise, parent, work)
+    quantise(graph, chosen)
+    return _outcome({"weight_bits": bits}, layers, chosen, table)
 
 
 def _static(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
     layers = _layers(graph, parent)
-    bits, calibration = weight_bits(options), options.calibration
+    bits, calibration = weight_bits(options.reduce_range), options.calibration
     calls = Calls.of(work, parent.artifact.signature, "train", calibration.lists)
     ranges = activation_ranges(graph, layers, calls, calibration.method, calibration.percentile)
-    quantise_static(graph, layers, ranges, per_channel=options.per_channel, bits=bits)
+
+    def quantise(changed: Graph, some: Collection[Layer]) -> None:
+        quantise_static(changed, some, ranges, per_channel=options.per_channel, bits=bits)
+
+    chosen, table = chosen_layers(options, graph, layers, quantise, parent, work)
+    quantise(graph, chosen)
     rows = [{"activations": name, "low": low, "high": high} for name, (low, high) in ranges.items()]
-    facts = {"layers": len(layers), "weight_bits": bits, "lists": len(calls.inputs)}
-    return Outcome(facts=facts, tables={"Ranges of activations": rows})
+    facts = {"weight_bits": bits, "lists": len(calls.inputs)}
+    return _outcome(facts, layers, chosen, table, {"Ranges of activations": rows})
 
 
 def _nncf(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
@@ -99,10 +112,17 @@ def _embeddings(options: QuantizeOptions, graph: Graph, parent: Model, work: Wor
     return Outcome(facts={"tables": len(tables)}, tables={"Embedding tables": rows})
 
 
-def weight_bits(options: QuantizeOptions) -> int:
-    """Return the bits of a layer's weights: 7 if this CPU would overflow with 8."""
-    is_reduced = (not sums_int8_exactly()) if options.reduce_range is None else options.reduce_range
-    return 7 if is_reduced else 8
+def _outcome(
+    facts: Mapping[str, Any],
+    layers: Sequence[Layer],
+    chosen: Sequence[Layer],
+    sensitivity: Table,
+    tables: Mapping[str, Table] = MappingProxyType({}),
+) -> Outcome:
+    if not sensitivity:
+        return Outcome({"layers": len(chosen), **facts}, tables)
+    counts = {"layers": len(chosen), "kept": len(layers) - len(chosen)}
+    return Outcome({**counts, **facts}, {TITLE: sensitivity, **tables})
 
 
 def _layers(graph: Graph, parent: Model) -> list[Layer]:

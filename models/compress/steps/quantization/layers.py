@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.weight_codec import encode_matrix
@@ -65,6 +66,12 @@ def attribute_of(node: "NodeProto", name: str, default: float = 0) -> float:
     return default
 
 
+def matrix_of(graph: Graph, layer: Layer) -> NDArray[np.float32]:
+    """Return a layer's matrix as (rows, columns). The layer computes ``activations @ matrix``."""
+    values = graph.values(layer.weight)
+    return values.T if layer.is_transposed else values
+
+
 def put_weight(graph: Graph, layer: Layer, *, per_channel: bool, bits: int) -> str:
     """Add a layer's matrix in int8, as (rows, columns). Return its name.
 
@@ -73,9 +80,7 @@ def put_weight(graph: Graph, layer: Layer, *, per_channel: bool, bits: int) -> s
     Raises:
         TrainingError: the layer has weights that are NaN or infinite.
     """
-    values = graph.values(layer.weight)
-    matrix = values.T if layer.is_transposed else values
-    coded = encode_matrix(layer.name, matrix, per_channel=per_channel, bits=bits)
+    coded = encode_matrix(layer.name, matrix_of(graph, layer), per_channel=per_channel, bits=bits)
     name = graph.put(f"{layer.weight}{'_t' * layer.is_transposed}_int8", coded.values)
     graph.put(f"{name}_scale", coded.scales)
     graph.put(f"{name}_zero", np.zeros(coded.scales.shape, dtype=np.int8))

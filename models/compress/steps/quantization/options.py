@@ -9,7 +9,8 @@ from models.compress.steps.base import StepOptions
 
 Mode = Literal["dynamic", "static", "embeddings", "float16", "bfloat16", "nncf"]
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
-_OF_LAYERS = frozenset({"per_channel", "reduce_range"})
+Sensitivity = Literal["error", "curvature"]
+_OF_LAYERS = frozenset({"per_channel", "reduce_range", "keep", "sensitivity", "sensitivity_lists"})
 _READ_BY: Mapping[Mode, frozenset[str]] = {
     "dynamic": _OF_LAYERS,
     "static": _OF_LAYERS | {"calibration"},
@@ -64,6 +65,12 @@ class QuantizeOptions(StepOptions):
         per_channel: a scale for each column of a layer's matrix, instead of one for the matrix.
         reduce_range: store the weights in 7 bits. Without VNNI a CPU adds two products of 8 bits in 16 bits, which
             overflows. None: only on a CPU that does so.
+        keep: the share of the layers that stay in float32. They are the most sensitive ones.
+        sensitivity: how it is measured how sensitive layers are. ``error`` quantises each layer alone, and compares the
+            scores. ``curvature`` multiplies the top eigenvalue of the loss's Hessian by the squared error of the
+            weights. None: ``error`` if ``keep`` is above 0, else they are not measured.
+        sensitivity_lists: the maximum number of lists on which it is measured. None: 50 for ``error``, which needs no
+            labels, and 8 for ``curvature``, which is slower.
         calibration: how the ranges of activations are found.
         budget: the largest loss of NDCG.
         min_rows: the fewest rows of a table that is quantised.
@@ -73,9 +80,17 @@ class QuantizeOptions(StepOptions):
     mode: Mode = "dynamic"
     per_channel: bool = True
     reduce_range: bool | None = None
+    keep: float = Field(default=0.0, ge=0, lt=1)
+    sensitivity: Sensitivity | None = None
+    sensitivity_lists: int | None = Field(default=None, ge=1, le=100_000)
     calibration: Calibration = Calibration()
     budget: Budget | None = None
     min_rows: int = Field(default=256, ge=1)
+
+    @property
+    def measures_layers(self) -> bool:
+        """Whether it is measured how sensitive the layers are."""
+        return self.keep > 0 or self.sensitivity is not None
 
     @model_validator(mode="after")
     def _mode_reads_the_options(self) -> Self:
@@ -84,5 +99,10 @@ class QuantizeOptions(StepOptions):
             raise ValueError(
                 f"{unread[0]}: mode {self.mode} does not read it; remove it, or use mode "
                 f"{' or '.join(mode for mode, read in _READ_BY.items() if unread[0] in read)}"
+            )
+        if self.sensitivity_lists is not None and not self.measures_layers:
+            raise ValueError(
+                f"sensitivity_lists: no sensitivity is measured without keep or sensitivity, got "
+                f"{self.sensitivity_lists}; set one of them, or remove it"
             )
         return self

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cpu_flags import sums_int8_exactly
 from models.errors import TrainingError
 
 _LARGEST = {8: 127, 7: 63}
@@ -27,6 +28,12 @@ class Int8Matrix:
     def decoded(self) -> NDArray[np.float32]:
         """Return the matrix. Numbers differ from the originals by half of their column's scale at most."""
         return self.values.astype(np.float32) * self.scales
+
+
+def weight_bits(reduce_range: bool | None) -> int:
+    """Return the bits of a layer's weights. None: 7 if this CPU would overflow with 8."""
+    is_reduced = (not sums_int8_exactly()) if reduce_range is None else reduce_range
+    return 7 if is_reduced else 8
 
 
 def encode_matrix(

@@ -1,5 +1,7 @@
 """Options of the step: read from YAML by kind, and refused if the mode does not read them."""
 
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,3 +19,21 @@ def test_refuses_an_option_that_the_mode_does_not_read() -> None:
         ValidationError, match="min_rows: mode dynamic does not read it; remove it, or use mode"
     ):
         QuantizeOptions.model_validate({"kind": "quantize", "min_rows": 9})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "nncf", "keep": 0.2}, "keep: mode nncf does not read it"),
+        ({"keep": 1.0}, "less than 1"),
+        ({"keep": -0.1}, "greater than or equal to 0"),
+        ({"sensitivity": "loss"}, "'error' or 'curvature'"),
+        (
+            {"sensitivity_lists": 9},
+            "sensitivity_lists: no sensitivity is measured without keep or sensitivity",
+        ),
+    ],
+)
+def test_refuses_bad_choices_of_layers(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        QuantizeOptions(**options)
