@@ -6,11 +6,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.compress.steps.base import StepOptions
+from models.compress.steps.quantization.moq.options import MoqConfig
 
 Mode = Literal["dynamic", "static", "embeddings", "float16", "bfloat16", "nncf"]
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
 Sensitivity = Literal["error", "curvature"]
-_OF_LAYERS = frozenset({"per_channel", "reduce_range", "keep", "sensitivity", "sensitivity_lists"})
+_OF_LAYERS = frozenset({"per_channel", "reduce_range", "keep", "sensitivity", "sensitivity_lists", "moq"})
 _READ_BY: Mapping[Mode, frozenset[str]] = {
     "dynamic": _OF_LAYERS,
     "static": _OF_LAYERS | {"calibration"},
@@ -71,6 +72,7 @@ class QuantizeOptions(StepOptions):
             weights. None: ``error`` if ``keep`` is above 0, else they are not measured.
         sensitivity_lists: the maximum number of lists on which it is measured. None: 50 for ``error``, which needs no
             labels, and 8 for ``curvature``, which is slower.
+        moq: a tuning with rounded weights before the quantisation. None: no tuning.
         calibration: how the ranges of activations are found.
         budget: the largest loss of NDCG.
         min_rows: the fewest rows of a table that is quantised.
@@ -83,6 +85,7 @@ class QuantizeOptions(StepOptions):
     keep: float = Field(default=0.0, ge=0, lt=1)
     sensitivity: Sensitivity | None = None
     sensitivity_lists: int | None = Field(default=None, ge=1, le=100_000)
+    moq: MoqConfig | None = None
     calibration: Calibration = Calibration()
     budget: Budget | None = None
     min_rows: int = Field(default=256, ge=1)
@@ -100,9 +103,9 @@ class QuantizeOptions(StepOptions):
                 f"{unread[0]}: mode {self.mode} does not read it; remove it, or use mode "
                 f"{' or '.join(mode for mode, read in _READ_BY.items() if unread[0] in read)}"
             )
-        if self.sensitivity_lists is not None and not self.measures_layers:
+        if self.sensitivity_lists is not None and not self.measures_layers and self.moq is None:
             raise ValueError(
-                f"sensitivity_lists: no sensitivity is measured without keep or sensitivity, got "
+                f"sensitivity_lists: no sensitivity is measured without keep, sensitivity or moq, got "
                 f"{self.sensitivity_lists}; set one of them, or remove it"
             )
         return self

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,14 @@ def run(options: QuantizeOptions, parent: Model, root: Path, work: Work) -> Outc
     require(["onnx"], "train")
     from models.compress.steps.quantization.change import change
 
-    source = graph_of(parent)
-    graph, outcome = change(options, source, parent, work)
+    model, facts, tables = parent, dict[str, Any](), dict[str, Any]()
+    if options.moq is not None:
+        from models.compress.steps.quantization.moq.tuning import TITLE, tuned_model
+
+        model, facts["tuning"], tables[TITLE] = tuned_model(options, parent, work)
+    source = graph_of(model)
+    graph, changed = change(options, source, model, work)
+    outcome = Outcome({**facts, **changed.facts}, {**tables, **changed.tables})
     golden = golden_inputs(parent)
 
     def write(staging: Path) -> None:

@@ -15,7 +15,7 @@ from models.errors import TrainingError
 
 Table = Sequence[Mapping[str, Any]]
 TITLE = "Layer sensitivity"
-_LISTS, _FEW_LISTS = 50, 8
+_LISTS, FEW_LISTS = 50, 8
 
 
 def chosen_layers(
@@ -87,7 +87,7 @@ def _measured(
     if options.sensitivity == "curvature":
         from models.compress.steps.quantization.sensitivity.curvature import curvatures
 
-        lists = work.data.lists("train", signature, options.sensitivity_lists or _FEW_LISTS)
+        lists = work.data.lists("train", signature, options.sensitivity_lists or FEW_LISTS)
         return curvatures(options, graph, layers, lists, parent, work)
     calls = Calls.of(work, signature, "train", options.sensitivity_lists or _LISTS)
     errors = output_errors(graph, layers, quantise, calls, signature.outputs[0].name, work.progress)

@@ -5,13 +5,14 @@ second order at a minimum. HAWQ (Dong et al. 2019, arXiv:1905.03696) and DeepSpe
 runtime/eigenvalue.py) choose the precision of layers by these eigenvalues, found by power iteration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from models.architectures.base import Architecture
 from models.compress.steps.base import Model, Work
 from models.compress.steps.losses import label_loss
 from models.compress.steps.modules import loaded
@@ -44,17 +45,13 @@ def curvatures(
     Raises:
         TrainingError: the parent has no module, a layer is not in it, or the loss has no curvature on the lists.
     """
-    if not parent.artifact.architecture:
-        raise TrainingError(
-            f"quantize.sensitivity: curvature requires a model with a module, but {parent.root} has only a graph; use "
-            f"sensitivity: error"
-        )
+    required_module(parent, "sensitivity: curvature")
     torch.set_num_threads(work.threads)
     module = loaded(parent, "quantize").for_export()
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     shapes = {matrix_of(graph, layer).T.shape for layer in layers}
     by_values = {_digest(values): values for values in tensors.values() if tuple(values.shape) in shapes}
-    weights = []
+    weights = {}
     for layer in layers:
         found = by_values.get(np.ascontiguousarray(matrix_of(graph, layer).T).tobytes())
         if found is None:
@@ -62,29 +59,63 @@ def curvatures(
                 f"quantize.sensitivity: curvature requires layers of the module, but {layer.name} of the graph is not "
                 f"among them; use sensitivity: error"
             )
-        weights.append(found.requires_grad_())
+        weights[layer.name] = found
+    values = eigenvalues_of(module, weights, lists, work)
+    errors = [_squared_error(graph, layer, options) for layer in layers]
+    return [
+        {"eigenvalue": values[layer.name], "squared_error": error, "sensitivity": values[layer.name] * error}
+        for layer, error in zip(layers, errors, strict=True)
+    ]
+
+
+def required_module(parent: Model, option: str) -> None:
+    """Check that a model has a module.
+
+    Raises:
+        TrainingError: it has none.
+    """
+    if not parent.artifact.architecture:
+        raise TrainingError(
+            f"quantize: {option} requires a model with a module, but {parent.root} has only a graph; remove the "
+            f"option, or do this step before other steps quantize"
+        )
+
+
+def eigenvalues_of(
+    module: Architecture, weights: Mapping[str, Tensor], lists: Lists, work: Work
+) -> dict[str, float]:
+    """Return the top eigenvalue of the loss's Hessian for each weight, by the same name.
+
+    Args:
+        module: the module.
+        weights: weights of the module. Each has a Hessian of its own.
+        lists: lists with labels. Their intermediate results are in memory together.
+        work: the seed.
+
+    Raises:
+        TrainingError: no list has a label above 0, or the loss has no curvature on the lists.
+    """
     ends = lists.batch.offsets
     rated = [index for index in range(len(lists)) if (lists.labels[ends[index] : ends[index + 1]] > 0).any()]
     if not rated:
         raise TrainingError(
-            "quantize.sensitivity: curvature requires at least one list with a label above 0 in the split train; use "
+            "quantize: the curvature requires at least one list with a label above 0 in the split train; use "
             "sensitivity: error, or build a larger data set"
         )
     step = lists.step(np.array(rated))
-    rows = []
+    tensors = [weight.requires_grad_() for weight in weights.values()]
+    found: dict[str, float] = {}
     with sdpa_kernel(SDPBackend.MATH):  # the other kernels have no second derivative
         loss = label_loss("softmax")(module(step.inputs), step)
-        gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-        for number, (layer, weight, gradient) in enumerate(zip(layers, weights, gradients, strict=True)):
-            value = 0.0 if gradient is None else top_eigenvalue(gradient, weight, work.seed)
-            error = _squared_error(graph, layer, options)
-            rows.append({"eigenvalue": value, "squared_error": error, "sensitivity": value * error})
-            work.progress("measuring layers", number + 1, len(layers), layer.name)
-    if not any(row["eigenvalue"] for row in rows):
+        gradients = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
+        for name, weight, gradient in zip(weights, tensors, gradients, strict=True):
+            found[name] = 0.0 if gradient is None else top_eigenvalue(gradient, weight, work.seed)
+            work.progress("measuring layers", len(found), len(weights), name)
+    if not any(found.values()):
         raise TrainingError(
-            "quantize.sensitivity: the loss must be curved, got eigenvalues of 0 for all layers; use sensitivity: error"
+            "quantize: the loss must be curved, got eigenvalues of 0 for all layers; use sensitivity: error"
         )
-    return rows
+    return found
 
 
 def top_eigenvalue(gradient: Tensor, weight: Tensor, seed: int) -> float:

@@ -30,7 +30,7 @@ def test_refuses_an_option_that_the_mode_does_not_read() -> None:
         ({"sensitivity": "loss"}, "'error' or 'curvature'"),
         (
             {"sensitivity_lists": 9},
-            "sensitivity_lists: no sensitivity is measured without keep or sensitivity",
+            "sensitivity_lists: no sensitivity is measured without keep, sensitivity or moq",
         ),
     ],
 )

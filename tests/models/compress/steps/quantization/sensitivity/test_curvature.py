@@ -49,6 +49,6 @@ def test_refuses_a_model_without_a_module(tmp_path: Path, catalogue: Catalogue) 
 
 def test_refuses_data_without_labels(tmp_path: Path, catalogue: Catalogue) -> None:
     parent = write_ranker(tmp_path / "parent", catalogue, make_pooled())
-    with pytest.raises(TrainingError, match="curvature requires at least one list with a label above 0"):
+    with pytest.raises(TrainingError, match="the curvature requires at least one list with a label above 0"):
         quantise(parent, tmp_path / "child", catalogue, count=0, sensitivity="curvature")
     assert not (tmp_path / "child").exists()
