@@ -114,6 +114,7 @@ def fit(
         reached, best_weights = saved.reached, saved.best_weights
         module.load_state_dict(saved.weights)
         set_moments(optimizer, saved.moments)
+    module.train()  # scoring leaves this mode behind, but a resumed training has not scored yet
     saved_s = time.monotonic()
     while reached.step < len(steps) and reached.misses < config.patience:
         step_number, best, misses = reached.step + 1, reached.best, reached.misses
