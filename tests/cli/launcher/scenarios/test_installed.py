@@ -9,6 +9,7 @@ import pytest
 
 from tests.environments import TORCH, build_wheel, install_wheel, make_environment
 from tests.pipelines import make_pipeline
+from tests.services.deployment.test_check_models import add_weights
 from tests.services.processes import READY, free_port, started
 from tests.services.servers import ask, rank_request
 
@@ -88,6 +89,7 @@ def test_an_error_names_the_extra_that_is_missing(project: Project, tmp_path: Pa
     training = {"data": "impressions", "ranker": {"items": ["popularity"]}}
     changes = {"models": {"ranker": {"runtime": {"kind": "torch"}}}, "training": training}
     torch = make_pipeline(tmp_path, changes)
+    add_weights(tmp_path)
     output = " ".join(project.run(command, "check", torch, home=tmp_path).split())
     assert "torch is not installed; pip install 'rankway[torch]'" in output
     output = " ".join(project.run(command, "serve", torch, home=tmp_path, status=2).split())
