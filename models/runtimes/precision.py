@@ -49,8 +49,13 @@ def _of_graph(path: Path) -> set[str]:
 
     graph = onnx.load(path, load_external_data=False).graph
     types = {onnx.TensorProto.DataType.Name(each.data_type) for each in graph.initializer}
-    # The numbers of trees and linear models are attributes.
-    attributes = [each for node in graph.node if node.domain == _CLASSIC for each in node.attribute]
+    # The numbers of trees, of linear models and of constants are attributes.
+    attributes = [
+        each
+        for node in graph.node
+        if node.domain == _CLASSIC or node.op_type == "Constant"
+        for each in node.attribute
+    ]
     types |= {"FLOAT" for each in attributes if each.floats}
     types |= {onnx.TensorProto.DataType.Name(each.t.data_type) for each in attributes if each.HasField("t")}
     names = {"FLOAT": "float32", "DOUBLE": "float64"}

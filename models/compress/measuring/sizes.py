@@ -12,6 +12,9 @@ from models.runtimes.safetensors_header import header_of
 _TREES = ("nodes_values", "target_weights", "class_weights")
 """The numbers of trees in an ONNX graph: thresholds and leaves."""
 
+_WEIGHTS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4")
+"""The types of weights. Other tensors of a graph are shapes and row numbers."""
+
 
 def sizes_of(root: Path, artifact: Artifact, suffix: str | None) -> Sizes:
     """Return the size of the weights that a runtime loads.
@@ -59,7 +62,10 @@ def _of_graph(path: Path) -> Sizes:
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    in_tensors = sum(prod(tensor.dims) for tensor in graph.initializer)
+    constants = [each.t for node in graph.node if node.op_type == "Constant" for each in node.attribute]
+    types = {onnx.TensorProto.DataType.Value(name) for name in _WEIGHTS}
+    weights = [tensor for tensor in (*graph.initializer, *constants) if tensor.data_type in types]
+    in_tensors = sum(prod(tensor.dims) for tensor in weights)
     in_trees = sum(len(each.floats) for node in graph.node for each in node.attribute if each.name in _TREES)
     files = [path, *(path.parent / name for name in outside)]
     return Sizes(parameters=in_tensors + in_trees, disk_bytes=sum(file.stat().st_size for file in files))

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from models.compress.measuring.sizes import sizes_of
+from models.runtimes.precision import precisions
 from models.training.export import ONNX, SAFETENSORS
-from tests.models.compress.homes import model_in
-from tests.models.worlds import make_ranker
+from tests.models.compress.homes import model_in, write_small
+from tests.models.worlds import make_catalogue, make_hyper, make_ranker
 
 
 def test_size_is_that_of_the_file_that_the_runtime_loads(home: Path) -> None:
@@ -19,3 +20,11 @@ def test_size_is_that_of_the_file_that_the_runtime_loads(home: Path) -> None:
     assert tensors.parameters == stored
     assert 0.8 * stored < graph.parameters < 1.2 * stored
     assert sizes_of(model.root, model.artifact, None) == graph
+
+
+def test_weights_that_are_constants_of_a_graph_count(tmp_path: Path) -> None:
+    catalogue, module = make_catalogue(tmp_path / "catalogue"), make_hyper()
+    artifact = write_small(tmp_path / "hyper", module, catalogue)
+    stored = sum(value.numel() for value in module.state_dict().values())
+    assert 0.5 * stored < sizes_of(tmp_path / "hyper", artifact, ".onnx").parameters < 1.2 * stored
+    assert precisions(tmp_path / "hyper", artifact)[ONNX] == "float32"
