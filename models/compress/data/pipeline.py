@@ -10,11 +10,11 @@ from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.atomic_directory import settled
 from models.compress.data.base import Call
+from models.compress.data.halves import half_of
 from models.compress.data.runtime_scores import runtime_scores
 from models.compress.data.score_cache import ScoreCache
 from models.compress.quality import Labels, Scores
 from models.compress.steps.base import Model, Split
-from models.errors import CompressionError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch, offsets_of
@@ -22,7 +22,7 @@ from models.signature import Signature
 from models.training.config import TrainingConfig
 from models.training.examples.lists import Lists
 from models.training.examples.negative_sampling import NegativeSampler
-from models.training.examples.usable_lists import expect_labels, thinned
+from models.training.examples.usable_lists import thinned
 from models.training.folders import TrainingFolders
 from models.training.lineage import hash_of, hash_of_data
 from models.training.loop import Progress
@@ -135,16 +135,7 @@ class PipelineData:
     def _labelled(self, split: Split, limit: int | None) -> Labelled:
         if split == "train":
             return self._splits.labelled("train", limit)
-        batch, labels = self._splits.labelled("valid")
-        if len(batch) < 2:
-            raise CompressionError(
-                f"validation lists: expected at least 2, got {len(batch)}; build a larger data set"
-            )
-        half = np.array_split(np.arange(len(batch)), 2)[split == "report"]
-        first, last = int(half[0]), int(half[-1]) + 1
-        part, of_part = batch.between(first, last), labels[slice(*batch.offsets[[first, last]].tolist())]
-        expect_labels(**{"selection" if split == "select" else "report": of_part})
-        return thinned(*thinned(part, of_part, self._most if split == "report" else None), limit)
+        return thinned(*half_of(self._splits.labelled("valid"), split, self._most), limit)
 
     def _scored(self, split: Split, signature: Signature, limit: int | None) -> Labelled:
         """Return a split, with the ranker's scores if the model reads them."""

@@ -8,11 +8,11 @@ import numpy as np
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.compress.data.base import Call
+from models.compress.data.halves import half_of
 from models.compress.data.runtime_scores import runtime_of
 from models.compress.data.score_cache import ScoreCache
 from models.compress.quality import Labels, Scores
 from models.compress.steps.base import Model, Split
-from models.errors import CompressionError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch, offsets_of
@@ -21,7 +21,7 @@ from models.signature import Signature
 from models.text.list_inputs import PairAssembler
 from models.text.scorer import PairScorer, TextConfig
 from models.training.examples.lists import Lists
-from models.training.examples.usable_lists import expect_labels, thinned, without_unknown_items
+from models.training.examples.usable_lists import thinned, without_unknown_items
 from models.training.lineage import hash_of, hash_of_data
 from models.training.loop import Progress
 from models.training.splits import Labelled
@@ -111,18 +111,9 @@ class TextData:
         return made
 
     def _labelled(self, split: Split, limit: int | None) -> Labelled:
-        batch, labels = self._whole("train" if split == "train" else "valid")
         if split == "train":
-            return thinned(batch, labels, limit)
-        if len(batch) < 2:
-            raise CompressionError(
-                f"lists: expected at least 2 validation lists, got {len(batch)} in {self._folder}; add lists"
-            )
-        half = np.array_split(np.arange(len(batch)), 2)[split == "report"]
-        first, last = int(half[0]), int(half[-1]) + 1
-        part, of_part = batch.between(first, last), labels[slice(*batch.offsets[[first, last]].tolist())]
-        expect_labels(**{"selection" if split == "select" else "report": of_part})
-        return thinned(*thinned(part, of_part, self._most if split == "report" else None), limit)
+            return thinned(*self._whole("train"), limit)
+        return thinned(*half_of(self._whole("valid"), split, self._most), limit)
 
     def _whole(self, name: str) -> Labelled:
         if name not in self._read:

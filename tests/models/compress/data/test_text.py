@@ -119,7 +119,7 @@ def test_steps_write_a_child_that_scores_texts(
 
 def test_refuses_lists_that_do_not_fit(home: Path, tmp_path: Path) -> None:
     write_lists(home / "single" / "valid", Catalogue.open(home / "catalogue"), 1, lists=1)
-    with pytest.raises(CompressionError, match="expected at least 2 validation lists, got 1"):
+    with pytest.raises(CompressionError, match="validation lists: expected at least 2, got 1"):
         data_in(home, "single").labels()
     with pytest.raises(ArtifactError, match="no impressions at"):
         data_in(home, "nowhere").labels()
