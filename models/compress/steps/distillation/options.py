@@ -95,7 +95,8 @@ class DistilOptions(StepOptions):
         teacher: the model whose scores are learned: the model that the recipe compresses, or this step's parent.
         temperature: divides both models' scores before the softmax over a list.
         label_weight: the labels' weight in the loss. The rest is the weight of the teacher's scores.
-        fit: options of the training. Trees read only ``max_lists``.
+        fit: options of the training, without ``loss``. If it is given, options that it leaves out have the defaults of
+            ``FitConfig``. Trees read only ``max_lists``.
     """
 
     kind: Literal["distil"] = "distil"

@@ -18,7 +18,7 @@ class LowRankOptions(StepOptions):
             singular values with the largest share of their layer's energy per parameter are kept.
         weighted: whether errors count by the inputs that layers get on training lists. False: all inputs count alike,
             and no lists are needed.
-        lists: lists on which the inputs are measured.
+        lists: the maximum number of training lists on which the inputs are measured.
         tune: tuning after the factorization. None: no tuning.
     """
 

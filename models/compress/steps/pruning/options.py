@@ -13,6 +13,7 @@ class PruneOptions(StepOptions):
 
     Attributes:
         layers: layers to remove, or their share if below 1. Those go whose absence costs the least selection NDCG.
+            A share that is less than one layer removes none.
         heads: share of each layer's attention heads to remove.
         hidden: share of each feed-forward layer's hidden units to remove.
         unstructured: share of the linear layers' weights to set to zero. A dense runtime does not get faster by it.
@@ -21,7 +22,7 @@ class PruneOptions(StepOptions):
         importance: removes the heads and units whose absence changes the loss least (``taylor``), or those with the
             smallest weights (``magnitude``, which needs no lists). None: heads by magnitude and hidden units by the
             loss, which was best for the walks ranker.
-        lists: lists on which importance and layers are judged.
+        lists: the maximum number of lists: training lists for ``taylor``, selection lists for ``layers``.
         tune: tuning after the pruning. None: no tuning.
     """
 

@@ -1,4 +1,4 @@
-"""Removes whole layers: those without which the order of the selection lists changes least."""
+"""Removes whole layers one after another: each time the one without which selection NDCG@10 is highest."""
 
 import copy
 import math

@@ -12,7 +12,8 @@ class TuneConfig(FitConfig):
     """How a compressed model is fine-tuned. The defaults are those of a short training with a small learning rate.
 
     Attributes:
-        learn_from: ``labels``, or ``original`` for the scores of the model that the recipe compresses.
+        learn_from: ``labels``, or ``original`` for the labels and the scores of the model that the recipe compresses.
+            A model that reads a ranker's scores can learn from labels only.
         temperature: divides both models' scores before the softmax, if the model learns from the original.
         label_weight: weight of the labels' loss, if the model learns from the original.
     """
