@@ -1,4 +1,4 @@
-"""The inputs on which a step calibrates activations and measures layers: served lists, each in a call of its own."""
+"""The inputs on which a step calibrates activations and measures layers: lists, each in a call of its own."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

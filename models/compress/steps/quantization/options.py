@@ -24,13 +24,13 @@ _READ_BY: Mapping[Mode, frozenset[str]] = {
 
 
 class Calibration(BaseModel):
-    """How the ranges of activations are found.
+    """How the ranges of activations are found. Mode ``nncf`` reads only ``lists``.
 
     Attributes:
-        lists: the maximum number of served lists, evenly spaced over time.
+        lists: the maximum number of training lists, evenly spaced over time.
         method: ``percentile`` cuts a share of the numbers off, ``minmax`` none, and ``entropy`` as many as change the
             distribution least.
-        percentile: the percentage of the numbers that is kept.
+        percentile: at each end, 100 minus this percentage of the numbers is cut off. Read by ``percentile`` only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class QuantizeOptions(StepOptions):
 
     Attributes:
         mode: ``dynamic`` computes the layers in int8, and scales the activations at each call. ``static``
-            calibrates their scales on served lists. ``embeddings`` stores the rows of embedding tables in int8.
+            calibrates their scales on training lists. ``embeddings`` stores the rows of embedding tables in int8.
             ``float16`` and ``bfloat16`` store layers and tables in 16 bits. ONNX Runtime on a CPU computes with them in
             32 bits, so they save disk, and no time per request. ``nncf`` calibrates with NNCF for ``runtime.kind:
             openvino``, and keeps layers in float32 until ``budget`` is met.
@@ -71,7 +71,7 @@ class QuantizeOptions(StepOptions):
             scores. ``curvature`` multiplies the top eigenvalue of the loss's Hessian by the squared error of the
             weights. None: ``error`` if ``keep`` is above 0, else they are not measured.
         sensitivity_lists: the maximum number of lists on which it is measured. None: 50 for ``error``, which needs no
-            labels, and 8 for ``curvature``, which is slower.
+            labels, and 8 for ``curvature`` and ``moq``, which hold the results of all lists in memory.
         moq: a tuning with rounded weights before the quantisation. None: no tuning.
         calibration: how the ranges of activations are found.
         budget: the largest loss of NDCG.

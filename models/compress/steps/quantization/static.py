@@ -1,6 +1,6 @@
 """Layers in int8 whose activations have fixed scales, as pairs of QuantizeLinear and DequantizeLinear (QDQ).
 
-The scales come from served lists. A score then depends on its own activations only, and a call need not find their
+The scales come from training lists. A score then depends on its own activations only, and a call need not find their
 range. ONNX Runtime and OpenVINO join the written nodes into products of int8 numbers.
 """
 
