@@ -51,9 +51,9 @@ def quantise_with_control(
     Raises:
         TrainingError: no list in ``judged`` has a label above 0, or NNCF cannot quantise the graph.
     """
-    import_openvino()  # without its telemetry
-    import nncf
     import onnx
+
+    nncf = _imported()
 
     rated = [index for index, labels in enumerate(judged.labels) if labels.max(initial=0) > 0]
     if not rated:
@@ -101,3 +101,17 @@ def quantise_with_control(
                     f"quantize: NNCF cannot quantise the graph: {error}; use mode: static"
                 ) from error
     return Graph(quantised, graph.path)
+
+
+def _imported() -> Any:
+    """Import NNCF without telemetry. It sets the class of all later loggers, which this undoes.
+
+    Loggers of that class do not pass messages on, so those of other modules would be lost.
+    """
+    import_openvino()
+    loggers = logging.getLoggerClass()
+    try:
+        import nncf
+    finally:
+        logging.setLoggerClass(loggers)
+    return nncf
