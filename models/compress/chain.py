@@ -168,8 +168,9 @@ class Chain:
     ) -> tuple[Record, Figures]:
         """Return a step's figures, and its record with them."""
         key = self._keys.of_measurement(child, parent)
-        if record.figures is not None and record.measured == key:
-            return record, record.figures
+        known = record.figures if record.measured == key else None
+        if known is not None and known.fault is None:  # a fault may have passed, such as too little memory
+            return record, known
         figures = self._meter.measure(
             child, parent, lambda done, total: self._progress(f"{label}: measuring", done, total)
         )

@@ -15,6 +15,7 @@ from models.compress.data.runtime_scores import runtime_scores
 from models.compress.data.score_cache import ScoreCache
 from models.compress.quality import Labels, Scores
 from models.compress.steps.base import Model, Split
+from models.errors import ArtifactError, CompressionError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch, offsets_of
@@ -76,6 +77,7 @@ class PipelineData:
             "features": self._features.content_hash,
             "lists": self._config.model_dump(mode="json", include=chosen),
             "report": self._most,
+            "ranker": self._ranker_version(),
         }
         return hash_of(parts)
 
@@ -93,6 +95,11 @@ class PipelineData:
 
         A student that reads the ranker's scores finds these in "score", and the teacher's in "teacher".
         """
+        if self._config.over_catalogue is not None:
+            raise CompressionError(
+                "training.over_catalogue: its negatives are drawn at each step and have no scores of a teacher; use "
+                "steps that learn from labels"
+            )
         lists = self.lists(split, signature, limit)
         scores = self._scores(teacher, split, limit)
         column = _TEACHER if _RANKER_SCORE in signature.columns else "score"
@@ -157,6 +164,13 @@ class PipelineData:
             len(labels),
             lambda: runtime_scores(model, lists, done),
         )
+
+    def _ranker_version(self) -> str:
+        """Return the version of the ranker whose scores rerankers read. Empty without a ranker."""
+        try:
+            return Artifact.read(self._folders.ranker).version
+        except ArtifactError:
+            return ""
 
     def _done(self, what: str, total: int, done: int) -> None:
         self._progress(what, done, total)

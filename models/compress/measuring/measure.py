@@ -61,7 +61,8 @@ class Meter:
                 return Figures(runtime=config.kind, sizes=sizes, fault=fault)
             times = self._times(models, progress)
         except ModelError as error:
-            if child.root in {self._original.root, parent.root}:
+            is_of_another = any(str(error).startswith(f"{name}: ") for name in (ORIGINAL, _PARENT))
+            if is_of_another or child.root in {self._original.root, parent.root}:
                 raise
             return Figures(runtime=config.kind, sizes=sizes, fault=str(error))
         of_original, of_parent = (

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -66,6 +66,16 @@ class Lists:
     def __len__(self) -> int:
         """Return the number of lists."""
         return len(self.batch)
+
+    @property
+    def teacher(self) -> NDArray[Any]:
+        """The teacher's scores (N,): the column "teacher", else "score", which a reranker's student reads itself.
+
+        Raises:
+            KeyError: the lists have no scores.
+        """
+        columns = self.batch.candidates
+        return columns["teacher" if "teacher" in columns else "score"]
 
     def subset(self, requests: NDArray[np.int64]) -> "Lists":
         """Return the lists with these indices, in this order."""

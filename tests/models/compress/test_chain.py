@@ -15,7 +15,7 @@ from models.compress.measuring.worker import Memory
 from models.compress.recipe import MeasureConfig, Recipe
 from models.compress.rows import Result, Row
 from models.compress.steps.base import Model
-from models.errors import FolderBusy
+from models.errors import FolderBusy, RuntimeFailure
 from models.writers import writing_in
 from tests.models.compress.homes import data_in, model_in, recipe_document
 from tests.models.worlds import make_catalogue, make_impressions
@@ -121,6 +121,33 @@ def test_second_run_finds_steps_and_figures_again(home: Path) -> None:
     assert [row.fresh for row in (*first.steps, *second.steps)] == [True, False]
     assert first.steps[0].figures == second.steps[0].figures
     assert first.original.figures == second.original.figures
+
+
+class LosingMeter(QuickMeter):
+    """Loses the process of one side while it measures."""
+
+    def __init__(self, data: PipelineData, original: Model, side: str) -> None:
+        super().__init__(data, original)
+        self._lost = side
+
+    def _times(self, models: Mapping[str, Model], _: object) -> dict[str, Times]:
+        if models["child"] is not models["original"]:
+            raise RuntimeFailure(f"{self._lost}: the process that executed the model ended with exit code -9")
+        return super()._times(models, _)
+
+
+@pytest.mark.parametrize(
+    ("side", "state"), [("child", "rejected"), ("parent", "failed"), ("original", "failed")]
+)
+def test_fault_of_one_run_does_not_stay(home: Path, side: str, state: str) -> None:
+    recipe = Recipe.model_validate(recipe_document(out=f"lost-{side}", steps=["noise"]))
+    data, original = data_in(home), model_in(home)
+    meter = LosingMeter(data, original, side)
+    result = Chain(recipe, home, original, data, meter, lambda *_, **__: None).run()
+    assert [row.state for row in result.steps] == [state]
+    assert "exit code -9" in result.steps[0].reason
+    again = run(home, out=f"lost-{side}", steps=["noise"])
+    assert [(row.state, row.fresh) for row in again.steps] == [("accepted", False)]
 
 
 def test_other_gate_judges_a_finished_step_again_without_executing_it(home: Path) -> None:

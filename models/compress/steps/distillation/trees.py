@@ -142,7 +142,7 @@ def _fitted(
 
     offsets = train.batch.offsets
     present, labels = mask_of(offsets), to_lists(train.labels, offsets)
-    taught = to_lists(train.batch.candidates["score"].astype(np.float32), offsets)
+    taught = to_lists(train.teacher.astype(np.float32), offsets)
     of_teacher = _shares((taught / options.temperature).astype(np.float32), present)
     of_labels = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-6)
     weight = options.label_weight

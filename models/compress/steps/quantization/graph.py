@@ -217,11 +217,19 @@ class Graph:
         """Turn constants into weights, skip copies of weights, write products by rows, and name every node."""
         from onnx import numpy_helper
 
+        names = {node.name for node in self.nodes}
+        for number, node in enumerate(self.nodes):
+            if not node.name:
+                node.name = f"{node.op_type}_{number}"
+                while node.name in names:
+                    node.name += "_"
+                names.add(node.name)
+        if _has_branches(self.nodes):  # these also read values of the graph
+            return
         same: dict[str, str] = {}
         kept: list[NodeProto] = []
-        names = {node.name for node in self.nodes}
         outputs = {value.name for value in self._model.graph.output}
-        for number, node in enumerate(self.nodes):
+        for node in self.nodes:
             for index, name in enumerate(node.input):
                 node.input[index] = same.get(name, name)
             if node.op_type == "Identity" and self.is_weight(node.input[0]) and node.output[0] not in outputs:
@@ -231,13 +239,8 @@ class Graph:
             if node.op_type == "Constant" and tensors:
                 self._new[node.output[0]] = numpy_helper.to_array(tensors[0])
                 continue
-            if not node.name:
-                node.name = f"{node.op_type}_{number}"
-                while node.name in names:
-                    node.name += "_"
-                names.add(node.name)
             kept += _untransposed(node)
-        self.nodes = kept if not _has_branches(kept) else self.nodes
+        self.nodes = kept
 
 
 def _untransposed(node: "NodeProto") -> "list[NodeProto]":

@@ -8,14 +8,14 @@ import pytest
 from models.assembly import InputAssembler
 from models.compress.data.pipeline import PipelineData
 from models.compress.steps.base import Split
-from models.errors import ArtifactError
+from models.errors import ArtifactError, CompressionError
 from models.importing.lightgbm import load
 from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.kinds.registry import runtime_config
-from tests.models.compress.homes import data_in, model_in
+from tests.models.compress.homes import data_in, model_in, write_home, write_small
 from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
-from tests.models.worlds import make_catalogue, make_impressions
+from tests.models.worlds import make_catalogue, make_impressions, make_ranker
 
 
 def times_of(batch: RaggedBatch) -> list[float]:
@@ -47,6 +47,27 @@ def test_reranker_reads_scores_of_the_ranker(home: Path) -> None:
     assert (lists.batch.candidates["score"] == data.scores(ranker)).all()
     assert "score" not in data.lists("report", ranker.artifact.signature).batch.candidates
     assert np.isfinite(data.scores(reranker)).all()
+
+
+def test_key_changes_with_the_ranker_whose_scores_rerankers_read(tmp_path: Path) -> None:
+    home = write_home(tmp_path)
+    before = data_in(home).key
+    assert data_in(home).key == before
+    write_small(home / "models" / "ranker", make_ranker(seed=5), data_in(home).catalogue)
+    assert data_in(home).key != before
+
+
+def test_teacher_needs_lists_that_stay_the_same(home: Path) -> None:
+    data, teacher = data_in(home, over_catalogue={}, reranker=None, distilled=None), model_in(home)
+    with pytest.raises(CompressionError, match="over_catalogue: its negatives are drawn at each step"):
+        data.taught(teacher, "train", teacher.artifact.signature)
+
+
+def test_student_of_a_reranker_learns_from_the_reranker(home: Path) -> None:
+    data, reranker = data_in(home), model_in(home, "reranker")
+    lists = data.taught(reranker, "report", reranker.artifact.signature)
+    assert (lists.teacher == data.scores(reranker)).all()
+    assert (lists.batch.candidates["score"] == data.scores(model_in(home))).all()
 
 
 def test_teacher_scores_are_those_of_the_runtime_in_serving(home: Path) -> None:

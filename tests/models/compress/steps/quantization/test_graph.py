@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.layers import layers_of
 from models.errors import ArtifactError
+from models.runtimes.onnx import OnnxSession
 
 MATRIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -38,6 +39,37 @@ def test_copies_and_constants_are_weights(tmp_path: Path) -> None:
     graph = Graph.read(tmp_path / "graph.onnx")
     assert [layer.weight for layer in layers_of(graph)] == ["w", "c"]
     assert all(node.name for node in graph.nodes)
+
+
+def test_a_graph_with_branches_stays_valid(tmp_path: Path) -> None:
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["inner"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(MATRIX)),
+        helper.make_node("If", ["flag"], ["chosen"], then_branch=branch, else_branch=branch),
+        helper.make_node("Gemm", ["x", "chosen"], ["y"], transA=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "branches",
+        [
+            helper.make_tensor_value_info("flag", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, "n"]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a"
+    )
+    Graph.read(tmp_path / "a").save(tmp_path / "b.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "b.onnx"), full_check=True)
+    session = OnnxSession(tmp_path / "b.onnx", "test")
+    x = np.ones((2, 4), dtype=np.float32)
+    assert (session.run(["y"], {"flag": np.array(True), "x": x})["y"] == x.T @ MATRIX).all()
 
 
 def test_reads_weights_beside_the_graph_even_if_they_are_hard_links(tmp_path: Path) -> None:
