@@ -5,9 +5,9 @@ from pathlib import Path
 
 from models.code_identity import hash_of_code
 from models.compress.data.base import RecipeData
+from models.compress.machine import machine_key
 from models.compress.recipe import Recipe
 from models.compress.steps.base import AnyStepKind, Model, StepOptions
-from models.cpu_flags import cpu_flags
 from models.training.lineage import hash_of, hash_of_training_code
 
 _CODE = Path(__file__).resolve().parent
@@ -30,6 +30,8 @@ class Keys:
     def __init__(self, recipe: Recipe, data: RecipeData, original: Model) -> None:
         """Hash everything that all steps depend on."""
         self._measure = recipe.measure.model_dump(mode="json")
+        self._machine = machine_key()
+        self._measuring = hash_of_code(sorted((_CODE / "measuring").rglob("*.py")))
         self._shared = {
             "original": original.artifact.version,
             "data": data.key,
@@ -40,13 +42,16 @@ class Keys:
     def of_step(self, options: StepOptions, kind: AnyStepKind, parent: Model) -> str:
         """Return a hash of the parent, the options, the data and the code. The gate is not hashed."""
         step = {"parent": parent.artifact.version, "options": options.lineage, "plugin": _code_of(kind)}
-        return hash_of({**self._shared, **step})
+        return hash_of({**self._shared, **step, "machine": options.of_machine})
 
     def of_measurement(self, child: Model, parent: Model) -> str:
-        """Return a hash of everything that a child's figures depend on, except the load of the machine."""
+        """Return a hash of everything that a child's figures depend on, except the load of the machine.
+
+        So all figures of a report are of one machine with the same libraries.
+        """
         versions = [child.artifact.version, parent.artifact.version, self._shared["original"]]
-        data = {"data": self._shared["data"], "measure": self._measure, "cpu": cpu_flags()}
-        return hash_of({"versions": versions, **data})
+        data = {"data": self._shared["data"], "measure": self._measure}
+        return hash_of({"versions": versions, "machine": self._machine, "code": self._measuring, **data})
 
 
 def _step_files() -> list[Path]:

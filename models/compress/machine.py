@@ -5,9 +5,10 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from models.compress.rows import Machine
-from models.cpu_flags import INSTRUCTION_SETS, cpu_fields, flags_in
+from models.cpu_flags import INSTRUCTION_SETS, cpu_fields, cpu_flags, flags_in
+from models.training.lineage import hash_of
 
-_LIBRARIES = ("onnxruntime", "openvino", "torch", "lightgbm", "xgboost", "numpy")
+_LIBRARIES = ("onnxruntime", "onnx", "openvino", "nncf", "torch", "lightgbm", "xgboost", "numpy")
 
 
 def machine() -> Machine:
@@ -26,3 +27,8 @@ def machine() -> Machine:
         flags=tuple(name for name in INSTRUCTION_SETS if name in flags),
         versions=versions,
     )
+
+
+def machine_key() -> str:
+    """Return a hash of the processor and the libraries. Scores and times of another machine are not reused."""
+    return hash_of({**machine().model_dump(mode="json"), "flags": cpu_flags()})

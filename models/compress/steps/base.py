@@ -105,6 +105,11 @@ class StepOptions(BaseModel):
         """The options that determine the result, as plain data."""
         return self.model_dump(mode="json", exclude={"gate"})
 
+    @property
+    def of_machine(self) -> str:
+        """The properties of this machine that determine the result, besides rounding. Empty if there are none."""
+        return ""
+
 
 Options = TypeVar("Options", bound=StepOptions)
 

@@ -1,14 +1,17 @@
 """Running recipes: rows, the gate, rejected and failed steps, and what a second run does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.artifact import Artifact
+from models.compress import keys
 from models.compress.chain import Chain
+from models.compress.data import score_cache
 from models.compress.data.pipeline import PipelineData
+from models.compress.figures import Figures
 from models.compress.measuring.measure import Meter
 from models.compress.measuring.rounds import Times
 from models.compress.measuring.worker import Memory
@@ -121,6 +124,30 @@ def test_second_run_finds_steps_and_figures_again(home: Path) -> None:
     assert [row.fresh for row in (*first.steps, *second.steps)] == [True, False]
     assert first.steps[0].figures == second.steps[0].figures
     assert first.original.figures == second.original.figures
+
+
+def test_other_machine_measures_finished_steps_again_without_executing_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = home / "log"
+    steps = [{"kind": "noise", "log": str(log)}]
+    run(home, steps=steps)
+    for module in (keys, score_cache):
+        monkeypatch.setattr(module, "machine_key", lambda: "another")
+    measured: list[str] = []
+    chain = chain_of(home, steps=steps)
+    monkeypatch.setattr(QuickMeter, "measure", _noting(measured, QuickMeter.measure))
+    chain.run()
+    assert executed(log) == ["0.01 begun"]
+    assert len(measured) == 2  # the original and the child
+
+
+def _noting(measured: list[str], measure: Callable[..., Figures]) -> Callable[..., Figures]:
+    def noted(self: Meter, child: Model, parent: Model, progress: Callable[[int, int], None]) -> Figures:
+        measured.append(child.artifact.version)
+        return measure(self, child, parent, progress)
+
+    return noted
 
 
 class LosingMeter(QuickMeter):

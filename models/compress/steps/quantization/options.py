@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.compress.steps.base import StepOptions
 from models.compress.steps.quantization.moq.options import MoqConfig
+from models.cpu_flags import sums_int8_exactly
 
 Mode = Literal["dynamic", "static", "embeddings", "float16", "bfloat16", "nncf"]
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
@@ -89,6 +90,11 @@ class QuantizeOptions(StepOptions):
     calibration: Calibration = Calibration()
     budget: Budget | None = None
     min_rows: int = Field(default=256, ge=1)
+
+    @property
+    def of_machine(self) -> str:
+        """Whether weights are stored in 7 bits, if that depends on this machine's CPU."""
+        return "" if self.reduce_range is not None or sums_int8_exactly() else "7 bits"
 
     @property
     def measures_layers(self) -> bool:

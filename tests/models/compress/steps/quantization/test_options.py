@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from models.compress.steps.quantization import options
 from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.registry import StepConfig
 
@@ -37,3 +38,11 @@ def test_refuses_an_option_that_the_mode_does_not_read() -> None:
 def test_refuses_bad_choices_of_layers(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         QuantizeOptions(**options)
+
+
+def test_weights_in_seven_bits_are_another_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    automatic, chosen = QuantizeOptions(), QuantizeOptions(reduce_range=False)
+    monkeypatch.setattr(options, "sums_int8_exactly", lambda: True)
+    assert automatic.of_machine == chosen.of_machine == ""
+    monkeypatch.setattr(options, "sums_int8_exactly", lambda: False)
+    assert automatic.of_machine != chosen.of_machine
