@@ -119,8 +119,7 @@ class Chain:
         except ModelError as error:
             return row.model_copy(update={"state": "failed", "reason": str(error)}), None
         metric = NAMES[self._recipe.measure.metric]
-        keeps_speed = STEPS.for_config(options).keeps_speed
-        gate = self._recipe.gate.of_step(options.gate, keeps_speed=keeps_speed)
+        gate = self._recipe.gate.of_step(options.gate, keeps_speed=options.keeps_speed)
         refusal = gate.refusal(figures, metric)
         child = folder.judged(child, is_accepted=refusal is None)
         update = {

@@ -106,6 +106,11 @@ class StepOptions(BaseModel):
         return self.model_dump(mode="json", exclude={"gate"})
 
     @property
+    def keeps_speed(self) -> bool:
+        """Whether the child has the graph of its parent, with other weights."""
+        return False
+
+    @property
     def of_machine(self) -> str:
         """The properties of this machine that determine the result, besides rounding. Empty if there are none."""
         return ""
@@ -122,12 +127,10 @@ class StepKind(Generic[Options]):
         config: class of the options.
         run: writes the child artifact at the given path, atomically. It raises TrainingError if the options do not fit
             the parent, such as more heads than it has, and names the option.
-        keeps_speed: whether the child has the graph of its parent, with other weights.
     """
 
     config: type[Options]
     run: Callable[[Options, Model, Path, Work], Outcome]
-    keeps_speed: bool = False
 
 
 AnyStepKind = StepKind[Any]

@@ -6,6 +6,9 @@ import pytest
 
 from models.compress.figures import Figures, Interval, Latency, Sizes
 from models.compress.gate import Gate, GateOverrides
+from models.compress.steps.pruning.options import PruneOptions
+from models.compress.steps.quantization.options import QuantizeOptions
+from models.compress.steps.tuning.options import TuneOptions
 
 
 def figures(*, change: float = 0.0, speedup: float = 1.0, fault: str | None = None) -> Figures:
@@ -47,3 +50,10 @@ def test_speed_of_a_step_that_keeps_it_counts_only_if_the_step_says_so() -> None
     slower = figures(speedup=0.97)
     assert gate.of_step(None, keeps_speed=True).refusal(slower, "AUC") is None
     assert gate.of_step(GateOverrides(min_speedup=1.0), keeps_speed=True).refusal(slower, "AUC") is not None
+
+
+def test_steps_know_whether_they_keep_the_speed() -> None:
+    keep = [TuneOptions(), PruneOptions(unstructured=0.5)]
+    change = [PruneOptions(), PruneOptions(unstructured=0.5, heads=0.5), QuantizeOptions()]
+    assert all(options.keeps_speed for options in keep)
+    assert not any(options.keeps_speed for options in change)

@@ -35,3 +35,8 @@ class PruneOptions(StepOptions):
     importance: Literal["taylor", "magnitude"] | None = None
     lists: int = Field(default=1000, ge=1)
     tune: TuneConfig | None = TuneConfig()
+
+    @property
+    def keeps_speed(self) -> bool:
+        """Zeros make no matrix smaller."""
+        return self.unstructured is not None and not (self.layers or self.heads or self.hidden)

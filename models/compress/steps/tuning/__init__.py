@@ -13,4 +13,4 @@ def run(options: TuneOptions, parent: Model, root: Path, work: Work) -> Outcome:
     return tuned(options, parent, root, work)
 
 
-STEP = StepKind(config=TuneOptions, run=run, keeps_speed=True)
+STEP = StepKind(config=TuneOptions, run=run)

@@ -33,3 +33,8 @@ class TuneOptions(StepOptions, TuneConfig):
     """Options of the step."""
 
     kind: Literal["tune"] = "tune"
+
+    @property
+    def keeps_speed(self) -> bool:
+        """A tuning changes the weights only."""
+        return True
