@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from models.compress.rows import Table
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.quantization.calibration import Calls
 from models.compress.steps.quantization.dynamic import quantise_dynamic
@@ -12,7 +13,7 @@ from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.layers import Layer, layers_of
 from models.compress.steps.quantization.narrow import Narrow, store_narrow
 from models.compress.steps.quantization.options import Budget, Mode, QuantizeOptions
-from models.compress.steps.quantization.sensitivity.choice import TITLE, Table, chosen_layers
+from models.compress.steps.quantization.sensitivity.choice import TITLE, chosen_layers
 from models.compress.steps.quantization.static import activation_ranges, quantise_static
 from models.compress.steps.quantization.tables import quantise_table, tables_of
 from models.compress.steps.quantization.weight_codec import weight_bits

@@ -1,10 +1,10 @@
 """Chooses the layers that are quantised: all but the most sensitive ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from models.compress.rows import Table
 from models.compress.steps.base import Model, Work
 from models.compress.steps.quantization.calibration import Calls
 from models.compress.steps.quantization.graph import Graph
@@ -13,7 +13,6 @@ from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.quantization.sensitivity.output_error import Quantise, output_errors
 from models.errors import TrainingError
 
-Table = Sequence[Mapping[str, Any]]
 TITLE = "Layer sensitivity"
 _LISTS, FEW_LISTS = 50, 8
 
