@@ -1,7 +1,7 @@
 """Training lists: impressions as tensors by input name, in optimiser steps with lists of similar length."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -69,13 +69,10 @@ class Lists:
 
     @property
     def teacher(self) -> NDArray[Any]:
-        """The teacher's scores (N,): the column "teacher", else "score", which a reranker's student reads itself.
-
-        Raises:
-            KeyError: the lists have no scores.
-        """
-        columns = self.batch.candidates
-        return columns["teacher" if "teacher" in columns else "score"]
+        """The teacher's scores (N,). The lists must have some."""
+        column = _teacher_in(self.batch.candidates)
+        assert column is not None, "the lists have a teacher's scores"
+        return self.batch.candidates[column]
 
     def subset(self, requests: NDArray[np.int64]) -> "Lists":
         """Return the lists with these indices, in this order."""
@@ -96,9 +93,9 @@ class Lists:
             inputs={name: torch.from_numpy(values) for name, values in self.assembler(part).items()},
             labels=_padded(columns["label"], part.offsets),
             present=torch.from_numpy(mask_of(part.offsets)),
-            teacher=next(
-                (_padded(columns[c], part.offsets) for c in ("teacher", "score") if c in columns), None
-            ),
+            teacher=None
+            if (column := _teacher_in(columns)) is None
+            else _padded(columns[column], part.offsets),
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -128,6 +125,11 @@ class Lists:
         order = np.lexsort((self.batch.lengths, _longest_past(self.batch)))
         for start in range(0, len(order), size):
             yield order[start : start + size]
+
+
+def _teacher_in(columns: Mapping[str, Any]) -> str | None:
+    """Return the column with a teacher's scores. A reranker's student reads the ranker's scores in "score" itself."""
+    return next((name for name in ("teacher", "score") if name in columns), None)
 
 
 def _padded(values: NDArray[np.float32], offsets: NDArray[np.int64]) -> Tensor:
