@@ -33,9 +33,7 @@ from models.training.ranker_config import RankerTraining
 from models.training.recipes import Recipe, distilled_recipe, ranker_recipe, reranker_recipe
 from models.training.scoring import score
 from models.training.splits import Splits
-
-STANDARDISED_ON = 4000
-"""Maximum number of training lists to which the encoders' constants are fitted."""
+from models.training.standardising import standardise
 
 
 class Trainer:
@@ -127,9 +125,7 @@ class Trainer:
             train = replace(train, sampler=NegativeSampler(len(self._catalogue), over.negatives))
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
         expect_labels(train=train.labels, selection=select.labels, report=report.labels)
-        indices = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
-        sample = train.step(indices)
-        module.standardise({**sample.inputs, "present": sample.present})
+        standardise(module, train, self._config.seed)
         fitted = fit(
             module,
             train,

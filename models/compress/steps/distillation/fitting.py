@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -16,9 +15,7 @@ from models.signature import Inputs, Signature
 from models.training.checkpoint import TrainingCheckpoint
 from models.training.loop import Fitted, fit
 from models.training.losses import distillation_loss
-
-STANDARDISED_ON = 4000
-"""Maximum number of training lists to which the encoders' constants are fitted."""
+from models.training.standardising import standardise
 
 
 def teach(
@@ -28,7 +25,7 @@ def teach(
     signature: Signature,
     work: Work,
     *,
-    standardise: bool,
+    is_new: bool,
 ) -> Fitted:
     """Fit a student to the order of its teacher, in place.
 
@@ -41,7 +38,7 @@ def teach(
         options: the step's options.
         signature: the student's signature.
         work: the lists, and the folder for checkpoints.
-        standardise: whether to fit the encoders' constants first. A student with its parent's weights has them.
+        is_new: whether to fit the encoders' constants first. A student with its parent's weights has them.
 
     Raises:
         TrainingError: there are too few lists, or the loss is not finite.
@@ -49,10 +46,8 @@ def teach(
     torch.set_num_threads(work.threads)
     train = work.data.taught(teacher, "train", signature, options.fit.max_lists)
     select = work.data.lists("select", signature)
-    if standardise:
-        chosen = np.random.default_rng(work.seed).permutation(len(train))[:STANDARDISED_ON]
-        sample = train.step(chosen)
-        module.standardise({**sample.inputs, "present": sample.present})
+    if is_new:
+        standardise(module, train, work.seed)
     fitted = fit(
         module,
         train,
