@@ -1,30 +1,14 @@
 """The step's descriptor, and its work."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from models.compress.steps.base import Model, Outcome, StepKind, Work
-from models.compress.steps.distillation.options import (
-    DistilOptions,
-    HistoryStudent,
-    HyperStudent,
-    PooledStudent,
-    ShallowStudent,
-    TreesStudent,
-)
-from models.compress.steps.distillation.students import history_student, hyper_student, pooled_student
+from models.compress.steps.distillation.options import DistilOptions, ShallowStudent, TreesStudent
+from models.compress.steps.distillation.students import student_options
 
 if TYPE_CHECKING:
     from models.architectures.base import Architecture
-
-_OPTIONS: dict[type[BaseModel], Callable[[Any, Mapping[str, Any]], BaseModel]] = {
-    PooledStudent: pooled_student,
-    HyperStudent: hyper_student,
-    HistoryStudent: history_student,
-}
 
 
 def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcome:
@@ -58,7 +42,7 @@ def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcom
         options,
         signature,
         work,
-        standardise=not isinstance(options.student, ShallowStudent),
+        is_new=not isinstance(options.student, ShallowStudent),
     )
     facts = {
         "teacher": teacher.artifact.version,
@@ -76,7 +60,8 @@ def _student(options: DistilOptions, parent: Model) -> "Architecture":
 
     if isinstance(options.student, ShallowStudent):
         return with_fewer_layers(loaded(parent, "distil"), options.student.layers)
-    student = _OPTIONS[type(options.student)](options.student, parent.artifact.architecture)
+    assert not isinstance(options.student, TreesStudent), "trees have no module"
+    student = student_options(options.student, parent.artifact.architecture)
     return build_architecture(student.model_dump(mode="json"))
 
 

@@ -3,26 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.architectures.options import HistoryRankerOptions, HyperRankerOptions, PooledRankerOptions
+from models.architectures.options import (
+    HistoryRankerOptions,
+    HyperRankerOptions,
+    PooledRankerOptions,
+    RankerReads,
+)
 from models.compress.steps.distillation.options import HistoryStudent, HyperStudent, PooledStudent
 from models.training.narrowing import narrowed, reads_of
 
-
-def pooled_student(student: PooledStudent, parent: Mapping[str, Any]) -> PooledRankerOptions:
-    """Return the options of a pooled ranker.
-
-    Args:
-        student: the student's options.
-        parent: the parent's architecture.
-
-    Raises:
-        TrainingError: the parent is no ranker, or does not read a feature that is left out.
-    """
-    return PooledRankerOptions(**_fields(student, parent))
+RankerStudent = PooledStudent | HyperStudent | HistoryStudent
+_ARCHITECTURES: Mapping[type[RankerStudent], type[RankerReads]] = {
+    PooledStudent: PooledRankerOptions,
+    HyperStudent: HyperRankerOptions,
+    HistoryStudent: HistoryRankerOptions,
+}
 
 
-def hyper_student(student: HyperStudent, parent: Mapping[str, Any]) -> HyperRankerOptions:
-    """Return the options of a hyper ranker.
+def student_options(student: RankerStudent, parent: Mapping[str, Any]) -> RankerReads:
+    """Return the options of a student's architecture. A history student embeds the item numbers that its parent does.
 
     Args:
         student: the student's options.
@@ -31,25 +30,8 @@ def hyper_student(student: HyperStudent, parent: Mapping[str, Any]) -> HyperRank
     Raises:
         TrainingError: the parent is no ranker, or does not read a feature that is left out.
     """
-    return HyperRankerOptions(**_fields(student, parent))
-
-
-def history_student(student: HistoryStudent, parent: Mapping[str, Any]) -> HistoryRankerOptions:
-    """Return the options of a history ranker.
-
-    Args:
-        student: the student's options.
-        parent: the parent's architecture.
-
-    Raises:
-        TrainingError: the parent is no ranker, or does not read a feature that is left out.
-    """
-    numbers = {name: parent[name] for name in ("number", "repeats") if name in parent}
-    return HistoryRankerOptions(**_fields(student, parent), **numbers)
-
-
-def _fields(
-    student: PooledStudent | HyperStudent | HistoryStudent, parent: Mapping[str, Any]
-) -> dict[str, Any]:
-    reads = narrowed(reads_of(parent), student.without)
-    return {**dict(reads), **student.model_dump(exclude={"architecture", "without"})}
+    fields = dict(narrowed(reads_of(parent), student.without))
+    fields |= student.model_dump(exclude={"architecture", "without"})
+    if isinstance(student, HistoryStudent):
+        fields |= {name: parent[name] for name in ("number", "repeats") if name in parent}
+    return _ARCHITECTURES[type(student)](**fields)
