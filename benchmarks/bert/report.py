@@ -88,6 +88,6 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         lines.append(
             f"{row['name']:<18} {row['engine']:<14} {row['rps']:>10.1f} {row['p50_ms']:>8.2f} {row['p99_ms']:>8.2f} "
             f"{row['factor']:>7.2f} {row['gain']:>7.2f} {f'({low:.1f}-{high:.1f})':<15} {row['padding']:>7.0%} "
-            f"{hits} {row['published'] or ''}{disturbed}".rstrip()
+            f"{hits} {row['published'] or '-'}{disturbed}"
         )
     return lines
