@@ -9,8 +9,11 @@ from walks.text.queries import QuerySet, Walkers
 from walks.world import World
 
 QUERY = "context.query"
-TRAIN, VALID = (600, 8), (120, 20)
-"""The number of queries, and the number of routes for each."""
+TRAIN, VALID = (1000, 8), (400, 20)
+"""The number of queries, and the number of routes for each.
+
+Half of the validation lists judge a compressed model. On 200 lists the 95% interval of NDCG@10 is 0.03 to each side.
+"""
 
 
 def batch_of(queries: QuerySet) -> RaggedBatch:
