@@ -1,7 +1,7 @@
 """Mixes of requests. Each request is one text, as tokens."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -35,10 +35,8 @@ class Mix:
 
     def distribution(self) -> dict[str, float]:
         """Return the percentiles and the mean of the requests' token counts, and the share of repeated texts."""
-        lengths = self.texts.lengths[self.order]
-        found = {f"p{p}": float(np.percentile(lengths, p)) for p in _PERCENTILES}
         repeated = 1 - len(np.unique(self.order)) / len(self.order)
-        return {**found, "mean": float(lengths.mean()), "max": float(lengths.max()), "repeated": repeated}
+        return {**distribution_of(self.texts.lengths[self.order]), "repeated": repeated}
 
     def save(self, path: Path) -> None:
         """Write the mix for the worker processes."""
@@ -49,6 +47,17 @@ class Mix:
         """Read a mix that ``save`` wrote."""
         with np.load(path) as arrays:
             return cls(path.stem, RaggedArray(arrays["values"], arrays["offsets"]), arrays["order"])
+
+
+def distribution_of(lengths: NDArray[np.int64]) -> dict[str, float]:
+    """Return the percentiles, the mean and the maximum of token counts (R,)."""
+    found = {f"p{p}": float(np.percentile(lengths, p)) for p in _PERCENTILES}
+    return {**found, "mean": float(lengths.mean()), "max": float(lengths.max())}
+
+
+def shown(distribution: Mapping[str, float]) -> str:
+    """Return a distribution as one line of text."""
+    return ", ".join(f"{name} {value:.0f}" for name, value in distribution.items() if name != "repeated")
 
 
 def real_mix(tokenizer: Path, products: Counter[str], routes: Sequence[str], requests: int) -> Mix:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.bert.mixes import shown
 from benchmarks.bert.published import FACTORS
 from benchmarks.bert.rounds import DISTURBED_CORES, Measured
 
@@ -61,10 +62,7 @@ def _rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 
 def tables(ladder: Ladder) -> str:
     """Return the figures as text."""
-    lengths = ", ".join(
-        f"{name} {value:.0f}" for name, value in ladder.lengths.items() if name not in {"repeated"}
-    )
-    lines = [f"## {ladder.mix}", "", f"tokens in a request: {lengths}", ""]
+    lines = [f"## {ladder.mix}", "", f"tokens in a request: {shown(ladder.lengths)}", ""]
     lines += _table(_rows(ladder.rungs))
     lines += ["", "candidates for the best runtime, in one process:", "", *_table(_rows(ladder.runtimes))]
     if ladder.limited:
