@@ -89,10 +89,12 @@ class Chain:
             last = {ORIGINAL: _Parent(ORIGINAL, self._original)}
             for branch in self._recipe.ordered():
                 last[branch.name] = self._run_branch(branch, last[branch.of], each)
+        labels = self._data.labels()
         return Result(
             recipe=self._recipe.model_dump(mode="json"),
             metric=NAMES[self._recipe.measure.metric],
-            lists=len(self._data.labels().offsets) - 1,
+            lists=len(labels.offsets) - 1,
+            users=labels.user_count,
             at=datetime.now().astimezone().isoformat(timespec="seconds"),
             machine=machine(),
             rows=tuple(self._rows),

@@ -15,9 +15,11 @@ _OF_NO_STEP = {
     "report",
     "measuring",
     "chain.py",
+    "figures.py",
     "gate.py",
     "machine.py",
     "places.py",
+    "quality.py",
     "records.py",
     "rows.py",
 }
@@ -31,7 +33,7 @@ class Keys:
         """Hash everything that all steps depend on."""
         self._measure = recipe.measure.model_dump(mode="json")
         self._machine = machine_key()
-        self._measuring = hash_of_code(sorted((_CODE / "measuring").rglob("*.py")))
+        self._measuring = hash_of_code([*sorted((_CODE / "measuring").rglob("*.py")), _CODE / "quality.py"])
         self._shared = {
             "original": original.artifact.version,
             "data": data.key,

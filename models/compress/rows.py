@@ -67,6 +67,8 @@ class Result(_Result):
         recipe: the recipe, as plain data.
         metric: the name of the quality's measure.
         lists: the number of report lists.
+        users: the number of their users. Intervals are those over users. None: the data do not know the users, and
+            intervals are those over lists.
         at: when the run ended, in ISO 8601 with the time zone.
         rows: the original, then the steps in the order in which they ran.
     """
@@ -74,6 +76,7 @@ class Result(_Result):
     recipe: dict[str, Any]
     metric: str
     lists: int
+    users: int | None = None
     at: str
     machine: Machine
     rows: tuple[Row, ...]

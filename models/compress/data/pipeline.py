@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
@@ -13,6 +14,7 @@ from models.compress.data.base import Call
 from models.compress.data.halves import half_of
 from models.compress.data.runtime_scores import runtime_scores
 from models.compress.data.score_cache import ScoreCache
+from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
 from models.compress.steps.base import Model, Split
 from models.errors import ArtifactError, CompressionError
@@ -106,9 +108,9 @@ class PipelineData:
         return replace(lists, batch=lists.batch.adding(candidates={column: scores}))
 
     def labels(self) -> Labels:
-        """Return the labels of the report lists."""
+        """Return the labels of the report lists, and their users if ``user.npy`` has them."""
         batch, labels = self._labelled("report", None)
-        return Labels(labels, batch.offsets)
+        return Labels(labels, batch.offsets, self._users)
 
     def scores(self, model: Model) -> Scores:
         """Return a model's scores (N,) of the report lists. See ``RecipeData.scores``."""
@@ -174,6 +176,18 @@ class PipelineData:
 
     def _done(self, what: str, total: int, done: int) -> None:
         self._progress(what, done, total)
+
+    @cached_property
+    def _users(self) -> NDArray[np.int64] | None:
+        return users_of_report(
+            self._folders.data / "valid",
+            feature_hash=self._features.content_hash,
+            keys_to_rows=self.catalogue.rows_of_keys,
+            expected=len(self._labelled("report", None)[0]),
+            most_valid=self._config.max_valid_lists,
+            most_report=self._most,
+            over_catalogue=self._config.over_catalogue is not None,
+        )
 
     @cached_property
     def _cache(self) -> ScoreCache:

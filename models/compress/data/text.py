@@ -4,6 +4,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.atomic_directory import settled
@@ -11,6 +12,7 @@ from models.compress.data.base import Call
 from models.compress.data.halves import half_of
 from models.compress.data.runtime_scores import runtime_of
 from models.compress.data.score_cache import ScoreCache
+from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
 from models.compress.steps.base import Model, Split
 from models.features.catalogue import Catalogue
@@ -89,9 +91,9 @@ class TextData:
         return Lists(batch.adding(candidates={"score": scores}), labels, assembler)
 
     def labels(self) -> Labels:
-        """Return the labels of the report lists."""
+        """Return the labels of the report lists, and their users if ``user.npy`` has them."""
         batch, labels = self._labelled("report", None)
-        return Labels(labels, batch.offsets)
+        return Labels(labels, batch.offsets, self._users)
 
     def scores(self, model: Model) -> Scores:
         """Return a model's scores (N,) of the report lists. See ``RecipeData.scores``."""
@@ -142,6 +144,16 @@ class TextData:
             parts.append(scorer.scores(part, signature.outputs[0].name, runtime))
             self._progress(what, min(first + _LISTS_AT_ONCE, len(batch)), len(batch))
         return np.concatenate(parts)
+
+    @cached_property
+    def _users(self) -> NDArray[np.int64] | None:
+        return users_of_report(
+            self._folder / "valid",
+            feature_hash=self._feature_hash,
+            keys_to_rows=self.catalogue.rows_of_keys,
+            expected=len(self._labelled("report", None)[0]),
+            most_report=self._most,
+        )
 
     @cached_property
     def _cache(self) -> ScoreCache:

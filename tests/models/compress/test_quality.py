@@ -48,6 +48,26 @@ def test_interval_shrinks_with_more_lists_and_a_model_does_not_differ_from_itsel
     assert widths[1] < 0.5 * widths[0]
 
 
+@pytest.mark.parametrize("metric", ["ndcg_at_10", "auc"])
+def test_lists_of_one_user_count_as_one_observation(metric: Metric) -> None:
+    each, scores = lists(100, 1)
+    copies = 8
+    repeated = Labels(np.tile(each.labels, copies), np.arange(0, 6 * 100 * copies + 1, 6))
+    users = np.tile(np.arange(100) * 7, copies)
+    many = np.tile(scores, copies)
+    one, over_users, over_lists = (
+        quality_of(scores, each, metric),
+        quality_of(many, Labels(repeated.labels, repeated.offsets, users), metric),
+        quality_of(many, repeated, metric),
+    )
+    assert one is not None
+    assert over_users is not None
+    assert over_lists is not None
+    assert over_users.resampled == pytest.approx(one.resampled)
+    widths = [each.interval().high - each.interval().low for each in (over_users, over_lists)]
+    assert widths[1] < 0.6 * widths[0]
+
+
 def test_paired_interval_of_a_small_change_is_narrower_than_the_qualities_themselves() -> None:
     each, scores = lists(400, 2)
     other = scores + 0.02 * np.random.default_rng(3).normal(size=len(scores)).astype(np.float32)

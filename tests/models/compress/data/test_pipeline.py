@@ -34,6 +34,18 @@ def test_select_and_report_are_the_halves_of_the_validation_lists(home: Path) ->
     assert (data.labels().labels == report.labels).all()
 
 
+def test_users_of_the_report_lists_are_known_if_the_data_have_them(home: Path) -> None:
+    assert data_in(home).labels().users is None
+    np.save(home / "impressions" / "valid" / "user.npy", np.arange(41) // 2)
+    labels = data_in(home).labels()
+    assert labels.users is not None
+    assert labels.users.tolist() == [(21 + index) // 2 for index in range(20)]
+    assert labels.user_count == 11
+    assert data_in(home, max_valid_lists=10).labels().user_count == 5
+    np.save(home / "impressions" / "valid" / "user.npy", np.arange(7))
+    assert data_in(home).labels().users is None
+
+
 def test_limit_spaces_lists_evenly(home: Path) -> None:
     data, signature = data_in(home), model_in(home).artifact.signature
     every = times_of(data.lists("select", signature).batch)
