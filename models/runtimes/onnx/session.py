@@ -1,9 +1,11 @@
 """A session of ONNX Runtime with the options of ``kind: onnx``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import RuntimeFailure
 from models.runtimes.checked_inputs import shapes_of
@@ -12,6 +14,7 @@ from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.onnx.failures import load_failure, reason_of
 from models.runtimes.onnx.graph_cache import cached_session
 from models.runtimes.onnx.opening import open_session
+from models.runtimes.onnx.outside_weights import open_with_weights
 from models.signature import Inputs
 
 
@@ -24,13 +27,21 @@ class OnnxSession:
         outputs: names of the graph's outputs.
     """
 
-    def __init__(self, model: Path | bytes, name: str, config: OnnxConfig | None = None) -> None:
+    def __init__(
+        self,
+        model: Path | bytes,
+        name: str,
+        config: OnnxConfig | None = None,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         """Load a model.
 
         Args:
             model: a path, or the model's bytes.
             name: model name in errors.
             config: options. None: the defaults.
+            weights: weights that are not in the model's bytes. Its graph must refer to another file for each. The graph
+                cache, whose entries are found by the model's bytes, is then not used.
 
         Raises:
             RuntimeFailure: ONNX Runtime cannot load the model, or has none of the providers.
@@ -38,7 +49,9 @@ class OnnxSession:
         config = config or OnnxConfig()
         self._binds = config.io_binding
         try:
-            if config.graph_cache is None:
+            if weights:
+                self._session = open_with_weights(model, config, weights)
+            elif config.graph_cache is None:
                 self._session = open_session(model, config)
             else:
                 self._session = cached_session(config.graph_cache, model, config)

@@ -7,16 +7,17 @@ from typing import Any
 
 from models.compress.rows import Table
 from models.compress.steps.base import Model, Outcome, Work
-from models.compress.steps.quantization.calibration import Calls
-from models.compress.steps.quantization.dynamic import quantise_dynamic
+from models.compress.steps.quantization.calibration.calls import Calls
+from models.compress.steps.quantization.calibration.ranges import activation_ranges
+from models.compress.steps.quantization.embeddings.tables import quantise_table, tables_of
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer, layers_of
+from models.compress.steps.quantization.layers.dynamic import quantise_dynamic
+from models.compress.steps.quantization.layers.layers import Layer, activations_of, layers_of
+from models.compress.steps.quantization.layers.static import quantise_static
+from models.compress.steps.quantization.layers.weight_codec import weight_bits
 from models.compress.steps.quantization.narrow import Narrow, store_narrow
 from models.compress.steps.quantization.options import Budget, Mode, QuantizeOptions
 from models.compress.steps.quantization.sensitivity.choice import TITLE, chosen_layers
-from models.compress.steps.quantization.static import activation_ranges, quantise_static
-from models.compress.steps.quantization.tables import quantise_table, tables_of
-from models.compress.steps.quantization.weight_codec import weight_bits
 from models.errors import TrainingError
 from models.extras import require
 
@@ -56,7 +57,8 @@ def _static(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -
     layers = _layers(graph, parent)
     bits, calibration = weight_bits(options.reduce_range), options.calibration
     calls = Calls.of(work, parent.artifact.signature, "train", calibration.lists)
-    ranges = activation_ranges(graph, layers, calls, calibration.method, calibration.percentile)
+    names = activations_of(graph, layers)
+    ranges = activation_ranges(graph, names, calls, calibration.method, calibration.percentile)
 
     def quantise(changed: Graph, some: Collection[Layer]) -> None:
         quantise_static(changed, some, ranges, per_channel=options.per_channel, bits=bits)
@@ -70,7 +72,7 @@ def _static(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -
 
 def _nncf(options: QuantizeOptions, graph: Graph, parent: Model, work: Work) -> Outcome:
     require(["nncf", "openvino"], "compress")
-    from models.compress.steps.quantization.accuracy_control import quantise_with_control
+    from models.compress.steps.quantization.layers.accuracy_control import quantise_with_control
 
     layers, signature = _layers(graph, parent), parent.artifact.signature
     budget = options.budget or Budget()

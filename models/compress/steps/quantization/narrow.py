@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compress.steps.quantization.embeddings.tables import tables_of
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.tables import tables_of
 from models.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def store_narrow(graph: Graph, kind: Narrow) -> int:
     dtype = np.dtype(np.float16) if kind == "float16" else np.dtype(ml_dtypes.bfloat16)
     tables = {table.name for table in tables_of(graph, 1)}
     widened: dict[str, str] = {}
+    gathered: set[str] = set()
     first: list[NodeProto] = []
     nodes: list[NodeProto] = []
     for node in graph.nodes:
@@ -36,9 +37,13 @@ def store_narrow(graph: Graph, kind: Narrow) -> int:
             if not graph.is_weight(name) or not graph.is_float(name) or len(graph.shape(name)) < 2:
                 continue
             if name not in widened:
-                stored = graph.put(f"{name}_{kind}", _narrowed(name, graph.values(name), kind, dtype))
+                stored = graph.put(
+                    graph.new_name(f"{name}_{kind}"), _narrowed(name, graph.values(name), kind, dtype)
+                )
                 widened[name] = stored if name in tables else f"{stored}_wide"
-                if name not in tables:
+                if name in tables:
+                    gathered.add(stored)
+                else:
                     first.append(
                         helper.make_node(
                             "Cast", [stored], [widened[name]], name=widened[name], to=TensorProto.FLOAT
@@ -46,8 +51,8 @@ def store_narrow(graph: Graph, kind: Narrow) -> int:
                     )
             node.input[index] = widened[name]
         nodes.append(node)
-        if node.op_type == "Gather" and node.input[0] in widened.values() and node.input[0].endswith(kind):
-            output, rows = node.output[0], f"{node.name}_{kind}"
+        if node.op_type == "Gather" and node.input[0] in gathered:
+            output, rows = node.output[0], graph.new_name(f"{node.name}_{kind}")
             node.output[0] = rows
             nodes.append(
                 helper.make_node("Cast", [rows], [output], name=f"{rows}_wide", to=TensorProto.FLOAT)

@@ -10,12 +10,12 @@ from models.compress.steps.base import Model, Work
 from models.compress.steps.child import golden_inputs, write_module
 from models.compress.steps.modules import loaded
 from models.compress.steps.pruning.single_weights import hold_zeros
+from models.compress.steps.quantization.layers.weight_codec import weight_bits
 from models.compress.steps.quantization.moq.rounding import Rounded, round_weights, stop_rounding
 from models.compress.steps.quantization.moq.schedule import periods_of
 from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.quantization.sensitivity.choice import FEW_LISTS
 from models.compress.steps.quantization.sensitivity.curvature import eigenvalues_of, required_module
-from models.compress.steps.quantization.weight_codec import weight_bits
 from models.compress.steps.tuning.fitting import tune
 
 TITLE = "Falling bits"

@@ -6,9 +6,9 @@ import numpy as np
 
 from models.compress.rows import Table
 from models.compress.steps.base import Model, Work
-from models.compress.steps.quantization.calibration import Calls
+from models.compress.steps.quantization.calibration.calls import Calls
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer
+from models.compress.steps.quantization.layers.layers import Layer
 from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.quantization.sensitivity.output_error import Quantise, output_errors
 from models.errors import TrainingError

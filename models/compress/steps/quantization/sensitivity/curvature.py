@@ -17,9 +17,9 @@ from models.compress.steps.base import Model, Work
 from models.compress.steps.losses import label_loss
 from models.compress.steps.modules import loaded
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer, matrix_of
+from models.compress.steps.quantization.layers.layers import Layer, matrix_of
+from models.compress.steps.quantization.layers.weight_codec import encode_matrix, weight_bits
 from models.compress.steps.quantization.options import QuantizeOptions
-from models.compress.steps.quantization.weight_codec import encode_matrix, weight_bits
 from models.errors import TrainingError
 from models.training.examples.lists import Lists
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compress.steps.quantization.calibration import Calls, scores_of
+from models.compress.steps.quantization.calibration.calls import Calls, scores_of
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer
+from models.compress.steps.quantization.layers.layers import Layer
 from models.training.loop import Progress
 
 Quantise = Callable[[Graph, Collection[Layer]], None]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from models.compress.steps.quantization.layers.weight_codec import encode_matrix
 from models.compress.steps.quantization.moq.rounding import Rounded, round_weights, rounded, stop_rounding
-from models.compress.steps.quantization.weight_codec import encode_matrix
 
 
 @pytest.mark.parametrize("per_channel", [True, False])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import layers_of
+from models.compress.steps.quantization.layers.layers import layers_of
 from models.compress.steps.quantization.sensitivity.choice import TITLE, kept_count
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.compress.steps.quantization.embeddings.row_codec import encode_rows
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.row_codec import encode_rows
 from models.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ def quantise_table(graph: Graph, table: Table) -> float:
     original = np.asarray(values[sample], dtype=np.float64)
     error = float(np.sqrt(np.square(decoded - original).mean()))
     size = float(np.sqrt(np.square(original).mean()))
-    prefix = f"{table.name}_int8"
+    prefix = graph.new_name(f"{table.name}_int8")
     graph.put(prefix, coded.rows)
     graph.put(f"{prefix}_sizes", np.array([table.width, 1], dtype=np.int64))
     graph.put(f"{prefix}_step", np.asarray(coded.step))
     graph.put(f"{prefix}_middle", np.asarray(coded.middle))
-    graph.put("rankway_int8_flat", np.array([-1], dtype=np.int64))
+    graph.put(f"{prefix}_flat", np.array([-1], dtype=np.int64))
     graph.put(f"{prefix}_width", np.array([table.width], dtype=np.int64))
     graph.nodes = [
         part
         for node in graph.nodes
-        for part in (_dequantised(node, prefix) if table.name in node.input else [node])
+        for part in (_dequantised(graph, node, prefix) if table.name in node.input else [node])
     ]
     return error / size if size else 0.0
 
@@ -77,15 +77,15 @@ def _gathers_rows(node: "NodeProto", table: str) -> bool:
     return node.op_type == "Gather" and axis in {0, -2} and list(node.input).count(table) == 1
 
 
-def _dequantised(node: "NodeProto", prefix: str) -> "list[NodeProto]":
+def _dequantised(graph: Graph, node: "NodeProto", prefix: str) -> "list[NodeProto]":
     """Return the nodes that gather coded rows and compute their numbers.
 
     The rows are gathered once, split into numbers and codes, and dequantised in one pass with a scale per row.
     """
     from onnx import helper
 
-    indices, output, base = node.input[1], node.output[0], f"{node.name}_int8"
-    flat = "rankway_int8_flat"
+    indices, output, base = node.input[1], node.output[0], graph.new_name(f"{node.name}_int8")
+    flat = f"{prefix}_flat"
     nodes = []
 
     def add(kind: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer, is_product, put_weight
+from models.compress.steps.quantization.layers.layers import Layer, is_product, put_weight
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -34,7 +34,7 @@ def quantise_dynamic(graph: Graph, layers: Collection[Layer], *, per_channel: bo
             graph, layer, per_channel=per_channel, bits=bits
         )
     wanted = {name: layer for layer in layers for name in layer.nodes}
-    scaled: set[str] = set()
+    scaled: dict[str, str] = {}
     nodes: list[NodeProto] = []
     for node in graph.nodes:
         product = wanted.get(node.name) if is_product(graph, node) else None
@@ -42,29 +42,37 @@ def quantise_dynamic(graph: Graph, layers: Collection[Layer], *, per_channel: bo
             nodes.append(node)
             continue
         if node.input[0] not in scaled:  # several layers often read the same activations
-            scaled.add(node.input[0])
-            nodes.append(_scaled(node.input[0]))
-        nodes += _product(node, coded[product.weight, product.is_transposed])
+            scaled[node.input[0]] = graph.new_name(f"{node.input[0]}_uint8")
+            nodes.append(_scaled(node.input[0], scaled[node.input[0]]))
+        weight, base = coded[product.weight, product.is_transposed], graph.new_name(f"{node.name}_int8")
+        nodes += _product(node, scaled[node.input[0]], weight, base)
     graph.nodes = nodes
 
 
-def _scaled(name: str) -> "NodeProto":
+def _scaled(activations: str, name: str) -> "NodeProto":
     from onnx import helper
 
-    outputs = [f"{name}_uint8", f"{name}_uint8_scale", f"{name}_uint8_zero"]
-    return helper.make_node("DynamicQuantizeLinear", [name], outputs, name=f"{name}_quantise")
+    outputs = [name, f"{name}_scale", f"{name}_zero"]
+    return helper.make_node("DynamicQuantizeLinear", [activations], outputs, name=f"{name}_quantise")
 
 
-def _product(node: "NodeProto", weight: str) -> "list[NodeProto]":
+def _product(node: "NodeProto", activations: str, weight: str, base: str) -> "list[NodeProto]":
+    """Return the nodes that replace a product.
+
+    Args:
+        node: the product.
+        activations: the name of its activations in uint8. Names of their scale and zero point begin with it.
+        weight: the name of its matrix in int8, likewise.
+        base: the new names begin with it.
+    """
     from onnx import TensorProto, helper
 
-    x, base = node.input[0], f"{node.name}_int8"
     has_bias = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
     product = f"{base}_scaled" if has_bias else node.output[0]
     nodes = [
         helper.make_node(
             "MatMulInteger",
-            [f"{x}_uint8", weight, f"{x}_uint8_zero", f"{weight}_zero"],
+            [activations, weight, f"{activations}_zero", f"{weight}_zero"],
             [f"{base}_integers"],
             name=f"{base}_product",
         ),
@@ -72,7 +80,7 @@ def _product(node: "NodeProto", weight: str) -> "list[NodeProto]":
             "Cast", [f"{base}_integers"], [f"{base}_floats"], name=f"{base}_cast", to=TensorProto.FLOAT
         ),
         helper.make_node(
-            "Mul", [f"{x}_uint8_scale", f"{weight}_scale"], [f"{base}_scale"], name=f"{base}_scales"
+            "Mul", [f"{activations}_scale", f"{weight}_scale"], [f"{base}_scale"], name=f"{base}_scales"
         ),
         helper.make_node("Mul", [f"{base}_floats", f"{base}_scale"], [product], name=f"{base}_scaling"),
     ]

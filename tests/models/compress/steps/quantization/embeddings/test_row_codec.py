@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from models.compress.steps.quantization.row_codec import LARGEST, Int8Rows, encode_rows
+from models.compress.steps.quantization.embeddings.row_codec import LARGEST, Int8Rows, encode_rows
 
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 TABLES = arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 9)), elements=NUMBERS)

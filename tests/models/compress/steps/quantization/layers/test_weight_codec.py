@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from models.compress.steps.quantization.weight_codec import encode_matrix
+from models.compress.steps.quantization.layers.weight_codec import encode_matrix
 from models.errors import TrainingError
 
 NUMBERS = st.floats(-(2.0**100), 2.0**100, width=32)

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +14,16 @@ from models.runtimes.onnx import OnnxSession
 from models.signature import Inputs, Signature
 from models.training.metrics import list_ndcg
 
+if TYPE_CHECKING:
+    from models.training.examples.lists import Lists
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
     """Lists as the calls of a model. One list in a call has no padding, which would count as activations.
 
     Attributes:
+        inputs: each list's inputs, which are assembled whenever they are read.
         labels: each list's labels.
     """
 
@@ -36,17 +38,37 @@ class Calls:
             TrainingError: there are none.
         """
         lists = work.data.lists(split, signature, limit)
-        inputs, labels = [], []
-        for index in np.flatnonzero(lists.batch.lengths > 0)[:limit]:
-            step = lists.step(np.array([index]))
-            inputs.append({name: values.numpy() for name, values in step.inputs.items()})
-            labels.append(step.labels[step.present].numpy())
-        if not inputs:
+        indices = np.flatnonzero(lists.batch.lengths > 0)[:limit].tolist()
+        if not indices:
             raise TrainingError(
                 f"quantize: calibration requires at least one list with a candidate, got none in the split "
                 f"{split}; build a larger data set"
             )
-        return cls(inputs, labels)
+        ends = lists.batch.offsets
+        labels = [lists.labels[ends[index] : ends[index + 1]] for index in indices]
+        return cls(_Assembled(lists, indices), labels)
+
+
+class _Assembled(Sequence[Inputs]):
+    """The inputs of lists. They are not kept, because those of many lists fill the memory."""
+
+    def __init__(self, lists: "Lists", indices: Sequence[int]) -> None:
+        self._lists, self._indices = lists, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Inputs: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Inputs]: ...
+
+    def __getitem__(self, index: int | slice) -> Inputs | Sequence[Inputs]:
+        if isinstance(index, slice):
+            return _Assembled(self._lists, self._indices[index])
+        step = self._lists.step(np.array([self._indices[index]]))
+        return {name: values.numpy() for name, values in step.inputs.items()}
 
 
 def run_graph(graph: Graph, calls: Calls, outputs: Sequence[str]) -> Iterator[list[NDArray[Any]]]:
@@ -55,10 +77,8 @@ def run_graph(graph: Graph, calls: Calls, outputs: Sequence[str]) -> Iterator[li
     Raises:
         RuntimeFailure: ONNX Runtime cannot execute the graph.
     """
-    with TemporaryDirectory(prefix="rankway-quantize-") as folder:
-        path = Path(folder) / "graph.onnx"
-        graph.save(path, outputs)
-        session = OnnxSession(path, str(path))
+    model, weights = graph.in_memory(outputs)
+    session = OnnxSession(model, str(graph.path), weights=weights)
     for inputs in calls.inputs:
         given = {name: values for name, values in inputs.items() if name in session.inputs}
         found = session.run(outputs, given)

@@ -9,9 +9,9 @@ from models.architectures.dlrm import Dlrm
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.layers import layers_of as layers_of_module
 from models.architectures.options import DlrmOptions
-from models.compress.steps.quantization import dynamic
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import layers_of
+from models.compress.steps.quantization.layers import dynamic
+from models.compress.steps.quantization.layers.layers import layers_of
 from models.errors import RuntimeFailure, TrainingError
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import layers_of
+from models.compress.steps.quantization.layers.layers import layers_of
 from models.errors import ArtifactError
 from models.runtimes.onnx import OnnxSession
 
@@ -78,10 +78,34 @@ def test_reads_weights_beside_the_graph_even_if_they_are_hard_links(tmp_path: Pa
     np.testing.assert_array_equal(Graph.read(tmp_path / "graph.onnx").values("w"), MATRIX)
 
 
+def test_a_graph_in_memory_leaves_large_weights_where_they_are(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx")
+    graph = Graph.read(tmp_path / "graph.onnx")
+    large = np.ones((2, 1 << 19), dtype=np.float32)
+    graph.put("w", large)
+    graph.put("c", large.T)
+    model, weights = graph.in_memory(["y"])
+    assert len(model) < 1000
+    assert set(weights) == {"w", "c"}
+    found = OnnxSession(model, "test", weights=weights).run(["y"], {"x": np.ones((1, 2), dtype=np.float32)})
+    assert (found["y"] == 2).all()
+
+
+def test_new_names_are_not_those_of_an_earlier_step(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx")
+    graph = Graph.read(tmp_path / "graph.onnx")
+    assert [graph.new_name(name) for name in ("y", "new", "new", "new_part")] == [
+        "y.2",
+        "new",
+        "new.2",
+        "new_part.2",
+    ]
+
+
 def test_refuses_a_missing_weight_file(tmp_path: Path) -> None:
     write(tmp_path / "graph.onnx", beside=True)
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(ArtifactError, match="the weight w cannot be read from"):
+    with pytest.raises(ArtifactError, match=r"the weight w cannot be read: .*weights.bin"):
         Graph.read(tmp_path / "graph.onnx").values("w")
 
 

@@ -1,6 +1,6 @@
 """The layers of a graph: products of activations and a matrix of weights."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.weight_codec import encode_matrix
+from models.compress.steps.quantization.layers.weight_codec import encode_matrix
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -43,6 +43,12 @@ def layers_of(graph: Graph) -> list[Layer]:
         taken.add(name if name not in taken else f"{name} (transposed)")
         layers.append(Layer(name, weight, tuple(nodes), is_transposed))
     return layers
+
+
+def activations_of(graph: Graph, layers: Collection[Layer]) -> list[str]:
+    """Return the names of the values that the layers multiply, each once."""
+    wanted = {name for layer in layers for name in layer.nodes}
+    return list(dict.fromkeys(node.input[0] for node in graph.nodes if node.name in wanted))
 
 
 def is_product(graph: Graph, node: "NodeProto") -> bool:
@@ -81,7 +87,8 @@ def put_weight(graph: Graph, layer: Layer, *, per_channel: bool, bits: int) -> s
         TrainingError: the layer has weights that are NaN or infinite.
     """
     coded = encode_matrix(layer.name, matrix_of(graph, layer), per_channel=per_channel, bits=bits)
-    name = graph.put(f"{layer.weight}{'_t' * layer.is_transposed}_int8", coded.values)
+    name = graph.new_name(f"{layer.weight}{'_t' * layer.is_transposed}_int8")
+    graph.put(name, coded.values)
     graph.put(f"{name}_scale", coded.scales)
     graph.put(f"{name}_zero", np.zeros(coded.scales.shape, dtype=np.int8))
     return name

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.compress.steps.quantization.calibration import Calls, ndcg_of
+from models.compress.steps.quantization.calibration.calls import Calls, ndcg_of
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.layers import Layer
+from models.compress.steps.quantization.layers.layers import Layer
 from models.errors import TrainingError
 from models.no_telemetry import import_openvino
 from models.runtimes.onnx import OnnxSession
-from models.signature import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,15 +60,14 @@ def quantise_with_control(
             "quantize: mode nncf requires at least one list with a label above 0 in the split select; build a larger "
             "data set"
         )
-    inputs = [judged.inputs[index] for index in rated]
-    labels_of = {id(judged.inputs[index]): judged.labels[index] for index in rated}
 
-    def validate(model: "ModelProto", data: Iterable[Inputs]) -> tuple[float, list[float]]:
+    def validate(model: "ModelProto", data: Iterable[int]) -> tuple[float, list[float]]:
         session = OnnxSession(model.SerializeToString(), "the graph in NNCF")
         values = []
-        for each in data:
-            found = session.run([output], {name: each[name] for name in session.inputs})[output]
-            values.append(ndcg_of(found.reshape(-1), labels_of[id(each)]))
+        for index in data:
+            inputs = judged.inputs[index]
+            found = session.run([output], {name: inputs[name] for name in session.inputs})[output]
+            values.append(ndcg_of(found.reshape(-1), judged.labels[index]))
         return float(np.mean(values)), values
 
     wanted = {name for layer in layers for name in layer.nodes}
@@ -83,8 +81,8 @@ def quantise_with_control(
             try:
                 quantised: Any = nncf.quantize_with_accuracy_control(
                     model,
-                    nncf.Dataset(list(calibration.inputs)),
-                    nncf.Dataset(inputs),
+                    nncf.Dataset(calibration.inputs),
+                    nncf.Dataset(rated, judged.inputs.__getitem__),
                     validate,
                     max_drop=max_ndcg_loss,
                     drop_type=nncf.DropType.RELATIVE,

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.artifact import write_artifact
 from models.compress.steps.base import Model
+from models.compress.steps.quantization.embeddings.row_codec import encode_rows
+from models.compress.steps.quantization.embeddings.tables import quantise_table, tables_of
 from models.compress.steps.quantization.graph import Graph
-from models.compress.steps.quantization.row_codec import encode_rows
-from models.compress.steps.quantization.tables import quantise_table, tables_of
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.runtimes.onnx import OnnxSession

@@ -1,0 +1,1 @@
+"""Embedding tables as rows in int8."""
