@@ -2,9 +2,9 @@
 
     python -m benchmarks.large_ranker [--candidates 50,200,1000] [--seconds 8] [--quick] [--json]
 
-All weights are RANDOM, because training 302 million parameters needs a GPU. So nothing is said about quality. The requests
-are lists of ``configs/walks.yaml``. Each model has one thread and a process of its own, and the models run in turns.
-``--quick`` takes a tiny ranker instead.
+All weights are RANDOM, because training 302 million parameters needs a GPU. So the quality is not measured. The
+requests are lists of ``configs/walks.yaml``. Each model has one thread and a process of its own, and the models run in
+turns. ``--quick`` takes a tiny ranker instead.
 """
 
 import argparse
