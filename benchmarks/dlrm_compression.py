@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.clicks.case import Case
+from benchmarks.clicks.case import TABLE_ROWS, Case
 from benchmarks.clicks.data import ClicksData
 from benchmarks.dlrm_clicks import ARTIFACT, build
 from models.architectures.options import DlrmOptions
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _trained(root, DlrmOptions(rows=1000, width=16), Case(rows=20_000, held_out=4_000))
         recipe = recipe_of(0.05, [4, 8], out)
     else:
-        _trained(root, DlrmOptions(), Case())
+        _trained(root, DlrmOptions(rows=TABLE_ROWS), Case())
         recipe = recipe_of(options.seconds, options.candidates, out)
     result, even = compress(root, home, recipe)
     if options.json:

@@ -10,6 +10,8 @@ from models.artifact import Artifact
 from models.errors import ArtifactError
 
 Split = Literal["train", "select", "report"]
+TABLE_ROWS = 200_000
+"""Rows in each of the 26 embedding tables. With 64 float32 numbers in a row, the tables have 1.3 GB."""
 LINEAGE = "clicks"
 """The entry in the lineage of the trained artifact, from which the same rows are drawn again."""
 

@@ -77,7 +77,8 @@ class TrainingConfig(BaseModel):
         seed: seed for all random choices.
         threads: CPU threads. One is fastest for models as small as the default. More threads pay off from a width of
             several hundred.
-        precision: precision of matrix products in training. bfloat16 is faster on GPUs, and on CPUs with avx512_bf16 or AMX.
+        precision: precision of matrix products in training. bfloat16 is faster on GPUs, and on CPUs with avx512_bf16
+            or AMX.
         reference: item column that orders the popularity reference. None leaves the reference out.
     """
 
