@@ -63,7 +63,7 @@ def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterato
         _recover(root, staging.parent)
         yield staging
         sync_tree(staging)
-        _put(staging, root)
+        put(staging, root, staging.parent)
 
 
 def recover(root: Path) -> None:
@@ -95,20 +95,30 @@ def _recover(root: Path, writers: Path) -> None:
         sync_folder(root.parent)
 
 
-def _put(staging: Path, root: Path) -> None:
-    """Rename the new folder to ``root``. Remove the old folder after the new name is on disk."""
+def put(folder: Path, root: Path, scratch: Path) -> None:
+    """Rename a completely written folder to ``root``. Remove the old folder after the new name is on disk.
+
+    Args:
+        folder: the new folder, on the same file system.
+        root: the new name.
+        scratch: a folder of this writer, in which the old folder is removed. It may contain ``folder``.
+
+    Raises:
+        OSError: it cannot be renamed. The old folder is unchanged.
+    """
     if not os.path.lexists(root):
-        staging.rename(root)
+        folder.rename(root)
         sync_folder(root.parent)
-    elif exchanged(staging, root):  # the old folder is now in the writers' folder, and is removed with it
+    elif exchanged(folder, root):  # the old folder has the new folder's former name
         sync_folder(root.parent)
+        remove(folder, scratch)
     else:
         replaced = root.with_name(root.name + _REPLACED)
         root.rename(replaced)
         try:
-            staging.rename(root)
+            folder.rename(root)
         except OSError:
             replaced.rename(root)
             raise
         sync_folder(root.parent)
-        remove(replaced, staging.parent)
+        remove(replaced, scratch)

@@ -63,8 +63,8 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     from cli.models.recipe_data import lists_folder, open_data
     from models.compress.chain import Chain
     from models.compress.measuring.measure import Meter
-    from models.compress.places import recipe_folder
     from models.compress.report.files import write_report
+    from models.compress.running.places import recipe_folder
     from models.compress.steps.base import Model
 
     home, pipeline = home_directory(), load_config(Path(recipe.pipeline))

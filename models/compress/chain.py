@@ -1,30 +1,29 @@
 """Runs a recipe: each branch from its parent, each step measured, judged and recorded. A killed run is resumed."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from autoscale.registries.errors import PLUGIN_ERRORS
-from models.artifact import Artifact
 from models.compress.data.base import RecipeData
 from models.compress.figures import Figures
-from models.compress.keys import Keys
 from models.compress.machine import machine
-from models.compress.places import StepFolder
 from models.compress.quality import NAMES
 from models.compress.recipe import ORIGINAL, Branch, Recipe
-from models.compress.records import Record
 from models.compress.rows import Result, Row
-from models.compress.steps.base import AnyStepKind, Model, Outcome, StepOptions, Work
-from models.compress.steps.registry import STEPS
-from models.errors import CompressionError, ModelError
+from models.compress.running.execution import Execution, Made
+from models.compress.running.failures import failure_of, is_full_disk
+from models.compress.running.keys import Keys
+from models.compress.running.measurements import Measurements, Measures
+from models.compress.running.places import StepFolder
+from models.compress.running.records import Record
+from models.compress.steps.base import Model, StepOptions, Work
 from models.training.loop import Progress
 from models.writers import writing_in
 
 _WAIT_LIMIT_S = 1.0
+_UNCHANGED = "it changed nothing: its files are those of its parent; remove the step, or use other options"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,6 @@ class _Parent:
 
     label: str
     model: Model
-
-
-class _Meter(Protocol):
-    def measure(self, child: Model, parent: Model, progress: Callable[[int, int], None], /) -> Figures:
-        """Return a child's figures, as ``Meter.measure`` does."""
-        ...
 
 
 class Chain:
@@ -50,7 +43,7 @@ class Chain:
         home: Path,
         original: Model,
         data: RecipeData,
-        meter: _Meter,
+        meter: Measures,
         progress: Progress,
     ) -> None:
         """Hash the data and the code.
@@ -69,8 +62,10 @@ class Chain:
         self._original = original
         self._data = data
         self._progress = progress
-        self._keys = Keys(recipe, data, original)
-        self._meter = meter
+        keys = Keys(recipe, data, original)
+        work = Work(original, data, self._out, "", progress, recipe.seed, recipe.threads)
+        self._execution = Execution(self._out, keys, work)
+        self._measurements = Measurements(meter, keys, progress)
         self._rows: list[Row] = []
 
     def run(self, each: Callable[[Row], None] = lambda _: None) -> Result:
@@ -116,74 +111,39 @@ class Chain:
         """Return a step's row, and its model if it was accepted."""
         row = Row(label=label, parent=parent.label, kind=options.kind, options=options.lineage)
         try:
-            record, child, fresh = self._made(label, folder, options, parent.model)
-            record, figures = self._measured(label, folder, record, child, parent.model)
-        except ModelError as error:
-            return row.model_copy(update={"state": "failed", "reason": str(error)}), None
-        metric = NAMES[self._recipe.measure.metric]
-        gate = self._recipe.gate.of_step(options.gate, keeps_speed=options.keeps_speed)
-        refusal = gate.refusal(figures, metric)
-        child = folder.judged(child, is_accepted=refusal is None)
+            made = self._execution.made(label, folder, options, parent.model)
+            figures = self._measurements.figures(label, folder, made.record, made.child, parent.model)
+        except PLUGIN_ERRORS as error:
+            if is_full_disk(error):
+                raise
+            reason = failure_of(error, options.kind, folder)
+            return row.model_copy(update={"state": "failed", "reason": reason}), None
+        refusal = self._refusal(made, figures, options, parent.model)
+        child = folder.judged(made.child, is_accepted=refusal is None)
         update = {
             "path": str(child.root.relative_to(self._home)),
             "version": child.artifact.version,
             "state": "accepted" if refusal is None else "rejected",
             "reason": refusal or "",
             "figures": figures,
-            "facts": record.facts,
-            "tables": record.tables,
-            "wall_s": record.wall_s,
-            "fresh": fresh,
+            "facts": made.record.facts,
+            "tables": made.record.tables,
+            "wall_s": made.record.wall_s,
+            "fresh": made.is_fresh,
         }
         return row.model_copy(update=update), child if refusal is None else None
 
-    def _made(
-        self, label: str, folder: StepFolder, options: StepOptions, parent: Model
-    ) -> tuple[Record, Model, bool]:
-        """Return a step's record and child, and whether the step was executed now."""
-        kind = STEPS.for_config(options)
-        key = self._keys.of_step(options, kind, parent)
-        record = Record.read(folder.record)
-        if record is not None and record.key == key and (child := folder.found(record.version)) is not None:
-            return record, child, False
-        folder.scratch.mkdir(parents=True, exist_ok=True)
-        work = Work(
-            original=self._original,
-            data=self._data,
-            scratch=folder.scratch,
-            key=key,
-            progress=lambda what, done, total, note="": self._progress(f"{label}: {what}", done, total, note),
-            seed=self._recipe.seed,
-            threads=self._recipe.threads,
-        )
-        begun_s = time.monotonic()
-        outcome = _run(kind, options, parent, folder.accepted, work)
-        child = Model(folder.accepted, Artifact.load(folder.accepted))
-        record = Record.of(key, child.artifact.version, outcome, time.monotonic() - begun_s)
-        record.write(folder.record)
-        folder.clear_scratch()
-        return record, child, True
-
-    def _measured(
-        self, label: str, folder: StepFolder, record: Record, child: Model, parent: Model
-    ) -> tuple[Record, Figures]:
-        """Return a step's figures, and its record with them."""
-        key = self._keys.of_measurement(child, parent)
-        known = record.figures if record.measured == key else None
-        if known is not None and known.fault is None:  # a fault may have passed, such as too little memory
-            return record, known
-        figures = self._meter.measure(
-            child, parent, lambda done, total: self._progress(f"{label}: measuring", done, total)
-        )
-        record = record.model_copy(update={"measured": key, "figures": figures})
-        record.write(folder.record)
-        return record, figures
+    def _refusal(self, made: Made, figures: Figures, options: StepOptions, parent: Model) -> str | None:
+        """Return the reason for which a step is rejected, or None if it is accepted."""
+        if made.child.artifact.version == parent.artifact.version:
+            return _UNCHANGED
+        gate = self._recipe.gate.of_step(options.gate, keeps_speed=options.keeps_speed)
+        return gate.refusal(figures, NAMES[self._recipe.measure.metric])
 
     def _original_row(self) -> Row:
-        folder = StepFolder(self._out, ORIGINAL)
-        version = self._original.artifact.version
+        folder, version = StepFolder(self._out, ORIGINAL), self._original.artifact.version
         record = Record.read(folder.record) or Record(key=version, version=version, wall_s=0.0)
-        _, figures = self._measured(ORIGINAL, folder, record, self._original, self._original)
+        figures = self._measurements.figures(ORIGINAL, folder, record, self._original, self._original)
         root = self._original.root
         path = root.relative_to(self._home) if root.is_relative_to(self._home) else root
         return Row(label=ORIGINAL, path=str(path), version=version, figures=figures, fresh=False)
@@ -193,15 +153,3 @@ class Chain:
         each(row)
         total = sum(len(branch.steps) for branch in self._recipe.ordered())
         self._progress("steps", len(self._rows) - 1, total, row.label)
-
-
-def _run(kind: AnyStepKind, options: StepOptions, parent: Model, root: Path, work: Work) -> Outcome:
-    """Execute a step. Unexpected errors of another package's step become CompressionError."""
-    try:
-        return kind.run(options, parent, root, work)
-    except PLUGIN_ERRORS as error:
-        if isinstance(error, ModelError | OSError) or options.kind in STEPS.builtins:
-            raise
-        raise CompressionError(
-            f"{options.kind}: failed: {type(error).__name__}: {error}; correct its options, or fix its package"
-        ) from error

@@ -43,7 +43,7 @@ class MeasureConfig(BaseModel):
     """How the models are measured.
 
     Attributes:
-        candidates: candidates in a request. The middle number decides whether a step is fast enough.
+        candidates: candidates in a request, ascending. The middle number decides whether a step is fast enough.
         seconds: seconds in which a model is called, for each number of candidates.
         metric: the quality's measure. AUC is that of all items of all lists together.
         max_lists: the largest number of report lists, spaced evenly over time. None uses all.
@@ -55,6 +55,14 @@ class MeasureConfig(BaseModel):
     seconds: float = Field(default=2.0, gt=0, le=600)
     metric: Metric = "ndcg_at_10"
     max_lists: int | None = Field(default=None, ge=2)
+
+    @field_validator("candidates")
+    @classmethod
+    def _each_number_is_measured_once(cls, candidates: tuple[int, ...]) -> tuple[int, ...]:
+        twice = [count for index, count in enumerate(candidates) if count in candidates[:index]]
+        if twice:
+            raise ValueError(f"expected different numbers, got {twice[0]} twice; remove one")
+        return tuple(sorted(candidates))
 
 
 class Branch(BaseModel):

@@ -72,13 +72,15 @@ class PipelineData:
 
     @cached_property
     def key(self) -> str:
-        """A hash of the data, the feature definitions, the choice of lists, and the ranker that scores them."""
+        """A hash of the data, the feature definitions, the choice of lists, and the ranker that scores them.
+
+        The number of report lists is not part of it, because no step reads them.
+        """
         chosen = {"over_catalogue", "max_train_lists", "max_valid_lists", "unknown_share", "seed"}
         parts = {
             "data": hash_of_data([settled(folder) for folder in self._folders.read]),
             "features": self._features.content_hash,
             "lists": self._config.model_dump(mode="json", include=chosen),
-            "report": self._most,
             "ranker": self._ranker_version(),
         }
         return hash_of(parts)
@@ -162,7 +164,7 @@ class PipelineData:
         done = partial(self._done, what, len(batch))
         return self._cache.scores(
             model.artifact.version,
-            f"{split} {limit}",
+            f"{split} {self._most if split == 'report' else limit}",
             len(labels),
             lambda: runtime_scores(model, lists, done),
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.compress.machine import machine_key
 from models.compress.quality import Scores
+from models.compress.steps.uses import SCORES, TEXT
 from models.durable import replacing
 from models.training.lineage import hash_of
 
@@ -18,6 +19,7 @@ class ScoreCache:
         """Set the folder, and a hash of the data from which the lists are made."""
         self._folder = folder
         self._data_key = data_key
+        self._code = (SCORES | TEXT).identity()["code"]
         self._machine = machine_key()  # int8 gives other scores on a processor without VNNI
 
     def scores(self, version: str, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
@@ -32,7 +34,8 @@ class ScoreCache:
         Raises:
             OSError: the scores cannot be written.
         """
-        key = hash_of({"version": version, "data": self._data_key, "lists": lists, "machine": self._machine})
+        parts = {"version": version, "data": self._data_key, "lists": lists}
+        key = hash_of({**parts, "machine": self._machine, "code": self._code})
         path = self._folder / f"{key}.npy"
         try:
             stored: Scores = np.load(path, allow_pickle=False)

@@ -69,14 +69,14 @@ class TextData:
 
     @cached_property
     def key(self) -> str:
-        """A hash of the lists, the texts and the tokenizer."""
+        """A hash of the lists, the texts and the tokenizer. The number of report lists is not part of it."""
         folders = [settled(self._folder), settled(self._catalogue_folder)]
         tokenizer = {
             name: digest
             for name, digest in Artifact.read(self._root).files.items()
             if name.startswith("tokenizer")
         }
-        return hash_of({"data": hash_of_data(folders), "tokenizer": tokenizer, "report": self._most})
+        return hash_of({"data": hash_of_data(folders), "tokenizer": tokenizer})
 
     def lists(self, split: Split, signature: Signature, limit: int | None = None) -> Lists:
         """Return a split's lists. See ``Data.lists``."""
@@ -129,7 +129,7 @@ class TextData:
         batch, _ = self._labelled(split, limit)
         return self._cache.scores(
             model.artifact.version,
-            f"{split} {limit}",
+            f"{split} {self._most if split == 'report' else limit}",
             batch.candidate_count,
             partial(self._computed, model, batch, f"scoring the {split} lists"),
         )

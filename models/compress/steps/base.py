@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
 from models.compress.gate import GateOverrides
+from models.compress.steps.uses import MODULES, Uses
 from models.features.catalogue import Catalogue
 from models.signature import Signature
 
@@ -58,7 +59,7 @@ class Work:
     Attributes:
         original: the model that the recipe compresses. Distillation learns from it.
         data: the lists.
-        scratch: a folder for checkpoints. It outlives a killed run, and is removed after the step.
+        scratch: a folder for checkpoints. It outlives a killed run. It is removed if the step succeeds or fails.
         key: a hash of the parent, the options, the data and the code. Checkpoints of another key are ignored.
         progress: called with the step's progress.
         seed: the seed of all random choices.
@@ -109,6 +110,11 @@ class StepOptions(BaseModel):
     def keeps_speed(self) -> bool:
         """Whether the child has the graph of its parent, with other weights."""
         return False
+
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages that may change the result. A step of another package names its packages here."""
+        return MODULES
 
     @property
     def of_machine(self) -> str:

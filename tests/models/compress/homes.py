@@ -66,10 +66,15 @@ def folders_in(home: Path) -> TrainingFolders:
     )
 
 
-def data_in(home: Path, **training: Any) -> PipelineData:
+def data_in(home: Path, *, max_report_lists: int | None = None, **training: Any) -> PipelineData:
     config = TrainingConfig.model_validate({**DOCUMENT, **training})
     return PipelineData(
-        config, FEATURES, folders_in(home), cache=home / "scores", progress=lambda *_, **__: None
+        config,
+        FEATURES,
+        folders_in(home),
+        cache=home / "scores",
+        progress=lambda *_, **__: None,
+        max_report_lists=max_report_lists,
     )
 
 

@@ -25,7 +25,7 @@ class NoiseOptions(StepOptions):
 
     kind: Literal["noise"] = "noise"
     scale: float = 0.01
-    outcome: Literal["good", "nan", "training", "disk", "bug"] = "good"
+    outcome: Literal["good", "nan", "training", "disk", "bug", "exit", "interrupt"] = "good"
     log: str = ""
     wait_for: str = ""
 
@@ -46,6 +46,10 @@ def run(options: NoiseOptions, parent: Model, root: Path, work: Work) -> Outcome
         raise OSError(28, "No space left on device")
     if options.outcome == "bug":
         raise ZeroDivisionError("division by zero")
+    if options.outcome == "exit":
+        raise SystemExit(3)
+    if options.outcome == "interrupt":
+        raise KeyboardInterrupt
     module = build_architecture(parent.artifact.architecture)
     module.load_state_dict(load_file(parent.root / SAFETENSORS))
     torch.manual_seed(work.seed)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from models.artifact import Artifact
-from models.compress import keys
 from models.compress.chain import Chain
 from models.compress.data import score_cache
 from models.compress.data.pipeline import PipelineData
@@ -17,6 +16,7 @@ from models.compress.measuring.rounds import Times
 from models.compress.measuring.worker import Memory
 from models.compress.recipe import MeasureConfig, Recipe
 from models.compress.rows import Result, Row
+from models.compress.running import keys
 from models.compress.steps.base import Model
 from models.errors import FolderBusy, RuntimeFailure
 from models.writers import writing_in
@@ -84,18 +84,24 @@ def test_step_that_loses_too_much_is_rejected(home: Path) -> None:
     assert "below the original's, and max_ndcg_loss is 1.00%" in result.steps[0].reason
 
 
-def test_step_whose_scores_are_not_numbers_is_rejected(home: Path) -> None:
-    result = run(home, steps=[{"kind": "noise", "outcome": "nan"}, "noise"])
+def test_step_that_changes_nothing_or_whose_scores_are_not_numbers_is_rejected(home: Path) -> None:
+    result = run(home, steps=[{"kind": "noise", "outcome": "nan"}, {"kind": "noise", "scale": 0.0}, "noise"])
     assert states(result) == [
         ("main/01-noise", "original", "rejected"),
-        ("main/02-noise", "original", "accepted"),
+        ("main/02-noise", "original", "rejected"),
+        ("main/03-noise", "original", "accepted"),
     ]
     assert "NaN or infinite" in result.steps[0].reason
+    assert result.steps[1].reason.startswith("it changed nothing: its files are those of its parent")
 
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
-    [("training", "noise.scale: must be smaller"), ("bug", "noise: failed: ZeroDivisionError")],
+    [
+        ("training", "noise.scale: must be smaller"),
+        ("bug", "noise: failed: ZeroDivisionError: division by zero; see the traceback in "),
+        ("exit", "noise: failed: SystemExit: 3"),
+    ],
 )
 def test_failed_step_has_a_row_and_the_branch_goes_on(home: Path, outcome: str, reason: str) -> None:
     result = run(home, steps=[{"kind": "noise", "outcome": outcome}, "noise"])
@@ -104,6 +110,45 @@ def test_failed_step_has_a_row_and_the_branch_goes_on(home: Path, outcome: str, 
         ("main/02-noise", "original", "accepted"),
     ]
     assert reason in result.steps[0].reason
+    branch = home / "compressed" / "main"
+    assert not list(branch.rglob("*.scratch"))
+    traceback = branch / "01-noise.error.txt"
+    assert traceback.exists() == (outcome != "training")
+    assert outcome != "bug" or "raise ZeroDivisionError" in traceback.read_text()
+
+
+def test_interrupt_ends_the_run_at_once_and_keeps_the_checkpoint(home: Path) -> None:
+    log = home / "log"
+    with pytest.raises(KeyboardInterrupt):
+        run(home, steps=[{"kind": "noise", "outcome": "interrupt", "log": str(log)}, "noise"])
+    assert (home / "compressed/main/01-noise.scratch/checkpoints/checkpoint").exists()
+    assert not (home / "compressed/main/02-noise.json").exists()
+
+
+def test_child_comes_to_its_folder_only_when_it_is_judged(home: Path) -> None:
+    log, branch = home / "log", home / "compressed" / "main"
+    step = {"kind": "noise", "log": str(log)}
+    run(home, steps=[step])
+    served = Artifact.load(branch / "01-noise").version
+
+    class KilledMeter(QuickMeter):
+        def measure(self, child: Model, parent: Model, progress: Callable[[int, int], None]) -> Figures:
+            if child.root != parent.root:
+                raise KeyboardInterrupt
+            return super().measure(child, parent, progress)
+
+    other = {**step, "scale": 0.02}
+    data, original = data_in(home), model_in(home)
+    recipe = Recipe.model_validate(recipe_document(steps=[other]))
+    killed = Chain(recipe, home, original, data, KilledMeter(data, original), lambda *_, **__: None)
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    assert Artifact.load(branch / "01-noise").version == served
+    (row,) = run(home, steps=[{**other, "gate": {"min_speedup": 1000}}]).steps
+    assert (row.state, row.fresh) == ("rejected", False)
+    assert executed(log) == ["0.01 begun", "0.02 begun"]
+    assert Artifact.load(branch / "rejected" / "01-noise").version == row.version != served
+    assert sorted(path.name for path in branch.iterdir()) == ["01-noise.json", "rejected"]
 
 
 def test_full_disk_ends_the_run_and_keeps_finished_steps(home: Path) -> None:
@@ -207,6 +252,36 @@ def test_changed_data_execute_everything_again(home: Path) -> None:
     second = run(home, steps=steps)
     assert len(executed(log)) == 2
     assert first.original.figures != second.original.figures
+
+
+def test_renamed_branch_and_moved_steps_are_found_again(home: Path) -> None:
+    log = home / "log"
+    first, last = ({"kind": "noise", "log": str(log), "scale": scale} for scale in (0.01, 0.02))
+    before = run(home, steps=[first, last])
+    failing = {"kind": "noise", "outcome": "training"}
+    branches = [{"name": "renamed", "steps": [first, failing, last]}, {"name": "again", "steps": [first]}]
+    after = run(home, steps=[], branches=branches)
+    assert [(row.label, row.state, row.fresh) for row in after.steps] == [
+        ("renamed/01-noise", "accepted", False),
+        ("renamed/02-noise", "failed", True),
+        ("renamed/03-noise", "accepted", False),
+        ("again/01-noise", "accepted", False),
+    ]
+    assert after.steps[2].figures == before.steps[1].figures
+    assert len(executed(log)) == 2
+
+
+def test_other_number_of_report_lists_is_measured_without_executing_a_step(home: Path) -> None:
+    log = home / "log"
+    steps = [{"kind": "noise", "log": str(log)}]
+    run(home, steps=steps)
+    few = recipe_document(steps=steps, measure={"candidates": [20], "max_lists": 5})
+    recipe, original = Recipe.model_validate(few), model_in(home)
+    data = data_in(home, max_report_lists=5)
+    meter = QuickMeter(data, original)
+    result = Chain(recipe, home, original, data, meter, lambda *_, **__: None).run()
+    assert (result.lists, result.steps[0].fresh) == (5, False)
+    assert executed(log) == ["0.01 begun"]
 
 
 def test_damaged_child_is_made_again(home: Path) -> None:

@@ -63,6 +63,11 @@ def test_branches_follow_the_branch_with_which_they_begin() -> None:
         ({"branches": [branch("a")]}, "12: steps: cannot be combined with branches; move them to a branch"),
         ({"trust": []}, "13: steps.0: the configuration does not trust the package tests"),
         ({"model": None}, "model: missing; add it"),
+        (
+            {"measure": {"candidates": [5, 20, 5]}},
+            "measure.candidates: expected different numbers, got 5 twice",
+        ),
+        ({"steps": []}, "steps: missing; add it"),
         ({"gate": {"min_speed": 1}}, "5: gate.min_speed: no such field; did you mean min_speedup?"),
     ],
 )

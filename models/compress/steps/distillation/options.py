@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 from models.architectures.options import HyperSize, PooledSize, Size
 from models.compress.steps.base import StepOptions
+from models.compress.steps.uses import MODULES, SCORES, Uses
 from models.training.fit_config import FitConfig
 
 
@@ -105,3 +106,10 @@ class DistilOptions(StepOptions):
     temperature: float = Field(default=2.0, gt=0, le=100)
     label_weight: float = Field(default=0.3, ge=0, le=1)
     fit: FitConfig = FitConfig(max_lists=80_000, epochs=2, lists_per_step=64, learning_rate=5e-3)
+
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages that may change the result."""
+        own = Uses.of(code=("compress/steps/distillation", "compress/steps/pruning/whole_layers.py"))
+        trees = Uses.of(code=("importing",), packages=("lightgbm", "onnx"))
+        return own | SCORES | (trees if isinstance(self.student, TreesStudent) else MODULES)

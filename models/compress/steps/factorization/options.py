@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from models.compress.steps.base import StepOptions
 from models.compress.steps.tuning.options import TuneConfig
+from models.compress.steps.uses import MODULES, Uses
 
 
 class LowRankOptions(StepOptions):
@@ -28,6 +29,12 @@ class LowRankOptions(StepOptions):
     weighted: bool = True
     lists: int = Field(default=1000, ge=1)
     tune: TuneConfig | None = TuneConfig()
+
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages that may change the result."""
+        own = Uses.of(code=("compress/steps/factorization",))
+        return own | (MODULES if self.tune is None else self.tune.uses)
 
     @model_validator(mode="after")
     def _one_way_chooses_the_ranks(self) -> Self:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from models.compress.steps.base import StepOptions
 from models.compress.steps.tuning.options import TuneConfig
+from models.compress.steps.uses import MODULES, Uses
 
 
 class PruneOptions(StepOptions):
@@ -13,7 +14,6 @@ class PruneOptions(StepOptions):
 
     Attributes:
         layers: layers to remove, or their share if below 1. Those go whose absence costs the least selection NDCG.
-            A share that is less than one layer removes none.
         heads: share of each layer's attention heads to remove.
         hidden: share of each feed-forward layer's hidden units to remove.
         unstructured: share of the linear layers' weights to set to zero. A dense runtime does not get faster by it.
@@ -35,6 +35,12 @@ class PruneOptions(StepOptions):
     importance: Literal["taylor", "magnitude"] | None = None
     lists: int = Field(default=1000, ge=1)
     tune: TuneConfig | None = TuneConfig()
+
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages that may change the result."""
+        own = Uses.of(code=("compress/steps/pruning",))
+        return own | (MODULES if self.tune is None else self.tune.uses)
 
     @property
     def keeps_speed(self) -> bool:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.compress.steps.base import StepOptions
 from models.compress.steps.quantization.moq.options import MoqConfig
+from models.compress.steps.uses import MODULES, SCORES, Uses
 from models.cpu_flags import sums_int8_exactly
 
 Mode = Literal["dynamic", "static", "embeddings", "float16", "bfloat16", "nncf"]
@@ -90,6 +91,14 @@ class QuantizeOptions(StepOptions):
     calibration: Calibration = Calibration()
     budget: Budget | None = None
     min_rows: int = Field(default=256, ge=1)
+
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages that may change the result. Its graphs are executed by ONNX Runtime."""
+        used = SCORES | Uses.of(code=("compress/steps/quantization",), packages=("onnx",))
+        if self.moq is not None or self.sensitivity == "curvature":
+            used |= MODULES
+        return used | Uses.of(packages=("nncf", "openvino")) if self.mode == "nncf" else used
 
     @property
     def of_machine(self) -> str:

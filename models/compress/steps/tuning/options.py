@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.compress.steps.base import StepOptions
+from models.compress.steps.uses import MODULES, SCORES, Uses
 from models.training.fit_config import FitConfig
 
 
@@ -28,8 +29,13 @@ class TuneConfig(FitConfig):
     temperature: float = Field(default=1.0, gt=0)
     label_weight: float = Field(default=0.3, ge=0, le=1)
 
+    @property
+    def uses(self) -> Uses:
+        """The code and the packages of a tuning."""
+        return MODULES | SCORES if self.learn_from == "original" else MODULES
 
-class TuneOptions(StepOptions, TuneConfig):
+
+class TuneOptions(TuneConfig, StepOptions):
     """Options of the step."""
 
     kind: Literal["tune"] = "tune"

@@ -1,12 +1,17 @@
-"""A recipe's folder, and a step's places in it: its artifact, its record, and checkpoints of an unfinished run."""
+"""A recipe's folder, and a step's places in it.
 
+A child is written and judged in the scratch folder. Then it is moved to its place by one rename. So readers of that
+place never see half a model, or one that was not judged.
+"""
+
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.artifact import Artifact
-from models.atomic_directory import recover
+from models.atomic_directory import put, recover
 from models.compress.steps.base import Model
 from models.errors import ArtifactError, CompressionError
 
@@ -67,13 +72,28 @@ class StepFolder:
         return self.branch / f"{self.name}.json"
 
     @property
+    def traceback(self) -> Path:
+        """The file with the traceback of an unexpected error."""
+        return self.branch / f"{self.name}.error.txt"
+
+    @property
     def scratch(self) -> Path:
-        """The folder for checkpoints."""
+        """The folder of an unfinished step. A later run continues with what is in it."""
         return self.branch / f"{self.name}.scratch"
 
+    @property
+    def checkpoints(self) -> Path:
+        """The folder for the step's own checkpoints."""
+        return self.scratch / "checkpoints"
+
+    @property
+    def made(self) -> Path:
+        """The artifact's folder before it is judged."""
+        return self.scratch / "child"
+
     def found(self, version: str) -> Model | None:
-        """Return the step's undamaged artifact of this version, accepted or rejected, if there is one."""
-        for root in (self.accepted, self.rejected):
+        """Return the step's undamaged artifact of this version, judged or not, if there is one."""
+        for root in (self.made, self.accepted, self.rejected):
             recover(root)
             try:
                 artifact = Artifact.load(root)
@@ -84,20 +104,28 @@ class StepFolder:
         return None
 
     def judged(self, child: Model, *, is_accepted: bool) -> Model:
-        """Move an artifact to the folder in which it belongs, and return it with that folder.
+        """Move an artifact to the folder in which it belongs, by one rename, and end the step.
+
+        Returns:
+            The artifact in its new folder. The other folder, and the old content of this one, are removed.
 
         Raises:
             OSError: it cannot be moved.
         """
-        target = self.accepted if is_accepted else self.rejected
+        target, other = self.accepted, self.rejected
+        if not is_accepted:
+            target, other = other, target
         if child.root != target:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            child.root.rename(target)
-        elif not is_accepted:
-            shutil.rmtree(self.accepted, ignore_errors=True)
+            self.scratch.mkdir(exist_ok=True)
+            put(child.root, target, self.scratch)
+        if other.exists():  # moved first, so that a killed run leaves no half of it
+            self.scratch.mkdir(exist_ok=True)
+            other.rename(self.scratch / f"{secrets.token_hex(8)}.removed")
+        self.traceback.unlink(missing_ok=True)
+        self.end()
         return Model(target, child.artifact)
 
-    def clear_scratch(self) -> None:
-        """Remove the checkpoints."""
+    def end(self) -> None:
+        """Remove everything that only an unfinished step needs."""
         shutil.rmtree(self.scratch, ignore_errors=True)
