@@ -16,6 +16,7 @@ from models.compress.steps.factorization.ranks import ranks_by_budget, ranks_by_
 from models.compress.steps.factorization.spectra import Spectrum, spectrum_of
 from models.compress.steps.modules import linears_of, loaded, parameters_of, rebuilt
 from models.compress.steps.tuning.fitting import tune
+from models.errors import TrainingError
 
 _ENERGY = 0.95
 
@@ -24,7 +25,7 @@ def factorise(options: LowRankOptions, parent: Model, root: Path, work: Work) ->
     """Write the factorised child at ``root``.
 
     Raises:
-        TrainingError: the options do not fit the parent, or its weights cannot be used.
+        TrainingError: no layer gets smaller, or the parent's weights cannot be used.
     """
     original = loaded(parent, "low_rank")
     signature = parent.artifact.signature
@@ -33,11 +34,20 @@ def factorise(options: LowRankOptions, parent: Model, root: Path, work: Work) ->
         moments = second_moments(original, work.data.lists("train", signature, options.lists))
     spectra = {name: spectrum_of(layer, moments.get(name)) for name, layer in linears_of(original).items()}
     spectra = {name: spectrum for name, spectrum in spectra.items() if spectrum.largest_rank}
+    if not spectra:
+        raise TrainingError(
+            f"low_rank: no linear layer of {parent.artifact.name} can get smaller by a product; remove the step"
+        )
     ranks = (
         ranks_by_energy(spectra, options.energy or _ENERGY)
         if options.parameters is None
         else ranks_by_budget(spectra, options.parameters)
     )
+    if not ranks:
+        raise TrainingError(
+            f"low_rank.energy: must make at least one layer smaller, got {options.energy or _ENERGY:g}; lower it, or "
+            f"remove the step"
+        )
     module = copy.deepcopy(original)
     for name, rank in ranks.items():
         _replace(module, name, spectra[name], rank)

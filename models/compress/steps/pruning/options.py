@@ -1,8 +1,8 @@
 """The options of the step ``prune``."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.compress.steps.base import StepOptions
 from models.compress.steps.tuning.options import TuneConfig
@@ -41,6 +41,17 @@ class PruneOptions(StepOptions):
         """The code and the packages that may change the result."""
         own = Uses.of(code=("compress/steps/pruning",))
         return own | (MODULES if self.tune is None else self.tune.uses)
+
+    @model_validator(mode="after")
+    def _removes_something(self) -> Self:
+        for name in ("layers", "heads", "hidden", "unstructured"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name}: must be above 0, got 0; raise it, or remove the option")
+        if self.layers is not None and self.layers > 1 and self.layers != int(self.layers):
+            raise ValueError(
+                f"layers: must be a whole number, or a share below 1, got {self.layers:g}; round it"
+            )
+        return self
 
     @property
     def keeps_speed(self) -> bool:

@@ -12,7 +12,7 @@ from models.compress.steps.losses import label_loss
 from models.compress.steps.modules import loaded, parameters_of, rebuilt
 from models.compress.steps.pruning.importance import by_loss, by_magnitude
 from models.compress.steps.pruning.options import PruneOptions
-from models.compress.steps.pruning.single_weights import share_of_zeros, zero_smallest
+from models.compress.steps.pruning.single_weights import Scope, share_of_zeros, zero_smallest
 from models.compress.steps.pruning.units import UnitKind, keep, units_of
 from models.compress.steps.pruning.whole_layers import number_to_remove, without_layers
 from models.compress.steps.tuning.fitting import tune
@@ -43,8 +43,7 @@ def prune(options: PruneOptions, parent: Model, root: Path, work: Work) -> Outco
         tables[f"Pruned {kind}"] = _without_units(kind, share, options, module, parent, work)
     module = rebuilt(module)
     if options.unstructured:
-        zero_smallest(module, options.unstructured, options.scope)
-        facts["zeros"] = round(share_of_zeros(module), 4)
+        facts["zeros"] = round(_with_zeros(module, options.unstructured, options.scope), 4)
     facts["parameters"] = parameters_of(module)
     if options.tune is not None:
         facts["tuning"] = tune(module, options.tune, work, parent.artifact.signature)
@@ -69,6 +68,23 @@ def _shares(options: PruneOptions, module: Architecture) -> dict[UnitKind, float
                 f"prune.{kind}: {name} has no {kind} that can be pruned, got {share:g}; remove the option"
             )
     return shares
+
+
+def _with_zeros(module: Architecture, share: float, scope: Scope) -> float:
+    """Set the smallest weights to zero, in place. Return the share of zeros.
+
+    Raises:
+        TrainingError: no weight changes, because the share is too small, or the model has as many zeros already.
+    """
+    before = share_of_zeros(module)
+    zero_smallest(module, share, scope)
+    after = share_of_zeros(module)
+    if after == before:
+        raise TrainingError(
+            f"prune.unstructured: must set another weight to zero, but {before:.2%} of the weights are zeros already, "
+            f"got {share:g}; raise it, or remove the option"
+        )
+    return after
 
 
 def _without_layers(

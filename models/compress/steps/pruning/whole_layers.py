@@ -31,7 +31,7 @@ def number_to_remove(module: Architecture, layers: float) -> int:
         layers: the number of layers, or their share if it is below 1.
 
     Raises:
-        TrainingError: the module has no layers, or none would remain.
+        TrainingError: the module has no layers, or none would be removed, or none would remain.
     """
     path = layer_list(module)
     if not path:
@@ -40,14 +40,15 @@ def number_to_remove(module: Architecture, layers: float) -> int:
             f"prune.layers: {name} has no layers to remove, got {layers:g}; remove the option"
         )
     total = len(module.get_submodule(path))  # type: ignore[arg-type]
-    if layers > 1 and layers != int(layers):
-        raise TrainingError(
-            f"prune.layers: must be a whole number, or a share below 1, got {layers:g}; round it"
-        )
     removed = int(layers * total + 1e-9) if layers < 1 else int(layers)
     if removed >= total:
         raise TrainingError(
             f"prune.layers: must leave at least one of {total} layers, got {layers:g}; lower it"
+        )
+    if not removed:
+        raise TrainingError(
+            f"prune.layers: must remove at least one of {total} layers, got {layers:g}; set it to 1, or "
+            f"remove the option"
         )
     return removed
 

@@ -19,7 +19,6 @@ from tests.models.compress.works import (
     assert_serves,
     child_of,
     make_work,
-    scores_of,
 )
 from tests.models.runtimes.shapes import ARCHITECTURES
 
@@ -57,16 +56,13 @@ def test_a_budget_is_shared_by_all_layers(tmp_path: Path, catalogue: Catalogue, 
     assert_serves(child)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_all_energy_changes_no_score(
-    name: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
+def test_energy_that_makes_no_layer_smaller_is_refused(
+    tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
-    parent = parents(name)
-    child, outcome = low_rank(parent, tmp_path / "child", catalogue, energy=1.0, weighted=False)
-    assert outcome.facts["ranks"] == {}
-    assert child.artifact.version == parent.artifact.version
-    before, after = (scores_of(loaded(each, "test")) for each in (parent, child))
-    assert before.equal(after)
+    message = r"low_rank.energy: must make at least one layer smaller, got 1; lower it"
+    with pytest.raises(TrainingError, match=message):
+        low_rank(parents("history_ranker"), tmp_path / "child", catalogue, weighted=False, energy=1.0)
+    assert not (tmp_path / "child").exists()
 
 
 def test_a_factorised_model_is_factorised_again_only_to_lower_ranks(
@@ -74,9 +70,8 @@ def test_a_factorised_model_is_factorised_again_only_to_lower_ranks(
 ) -> None:
     parent = parents("history_ranker")
     child, first = low_rank(parent, tmp_path / "child", catalogue, energy=0.8, weighted=False)
-    same, again = low_rank(child, tmp_path / "same", catalogue, energy=1.0, weighted=False)
-    assert again.facts["ranks"] == {}
-    assert same.artifact.version == child.artifact.version
+    with pytest.raises(TrainingError, match="must make at least one layer smaller"):
+        low_rank(child, tmp_path / "same", catalogue, energy=1.0, weighted=False)
     _, third = low_rank(child, tmp_path / "lower", catalogue, energy=0.5, weighted=False)
     ranks = first.facts["ranks"]
     assert all(rank < ranks[name] for name, rank in third.facts["ranks"].items() if name in ranks)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
@@ -91,18 +90,6 @@ def test_weights_become_zeros_and_stay_zeros_in_tuning(
     assert child.artifact.architecture == parent.artifact.architecture
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_removing_nothing_changes_nothing(
-    name: str, tmp_path: Path, catalogue: Catalogue, parents: Parents
-) -> None:
-    parent = parents(name)
-    child, _ = prune(parent, tmp_path / "child", catalogue, heads=0.0, hidden=0.0, layers=0, unstructured=0.0)
-    assert child.artifact.architecture == parent.artifact.architecture
-    before, after = (load_file(each.root / SAFETENSORS) for each in (parent, child))
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert child.artifact.version == parent.artifact.version
-
-
 def test_a_bare_step_removes_heads_or_else_hidden_units_and_tunes(
     tmp_path: Path, catalogue: Catalogue, parents: Parents
 ) -> None:
@@ -135,8 +122,13 @@ def test_lineage_lists_the_steps_and_names_original_and_parent(
         ),
         (
             "history_ranker",
-            {"layers": 1.5},
-            r"prune.layers: must be a whole number, or a share below 1, got 1.5",
+            {"layers": 0.4},
+            r"prune.layers: must remove at least one of 2 layers, got 0.4; set it to 1",
+        ),
+        (
+            "history_ranker",
+            {"unstructured": 1e-9},
+            r"prune.unstructured: must set another weight to zero, but 0.00% .*, got 1e-09; raise it",
         ),
         (
             "history_ranker",
@@ -160,9 +152,19 @@ def test_options_that_do_not_fit_the_parent_are_refused(
     assert not (tmp_path / "child").exists()
 
 
-@pytest.mark.parametrize("options", [{"heads": 1.0}, {"hidden": -0.1}, {"unstructured": 1}, {"layers": -1}])
-def test_options_outside_their_bounds_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 1.0}, "less than 1"),
+        ({"hidden": -0.1}, "greater than or equal to 0"),
+        ({"unstructured": 1}, "less than 1"),
+        ({"heads": 0, "hidden": 0}, "heads: must be above 0, got 0; raise it, or remove the option"),
+        ({"hidden": 0.5, "layers": 0}, "layers: must be above 0, got 0"),
+        ({"layers": 1.5}, "layers: must be a whole number, or a share below 1, got 1.5; round it"),
+    ],
+)
+def test_options_that_remove_nothing_or_too_much_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         PruneOptions.model_validate(options)
 
 
