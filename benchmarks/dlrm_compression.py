@@ -129,22 +129,21 @@ def tables(result: Result, even: Sequence[EvenTime]) -> str:
     lines = [f"{result.machine.cpu}, {', '.join(result.machine.flags)}; one thread"]
     for row in result.rows:
         lines.append("")
-        lines += [f"{title:<28} {cell}" for title, cell in zip(titles, cells(result, row), strict=True)]
+        lines += [f"{title:<44} {cell}" for title, cell in zip(titles, cells(result, row), strict=True)]
         if row.reason:
-            lines.append(f"{'reason':<28} {row.reason}")
+            lines.append(f"{'reason':<44} {row.reason}")
         if row.figures is not None:
-            lines.append(f"{'memory of the model':<28} {row.figures.model_mib:,.0f} MiB")
             speeds = ", ".join(
                 f"{each.candidates:,}: {each.of_original:.2f}" for each in row.figures.latencies
             )
-            lines.append(f"{'speed-up of original':<28} {speeds}")
+            lines.append(f"{'speed-ups over original':<44} {speeds}")
         drawn = [each for each in even if each.model == row.label]
         for title, texts in (
             ("p50 / p99 ms, drawn evenly", [f"{each.p50_ms:.3g} / {each.p99_ms:.3g}" for each in drawn]),
             ("speed-up, drawn evenly", [f"{each.of_original:.2f}" for each in drawn]),
         ):
             shown = ", ".join(f"{e.candidates:,}: {text}" for e, text in zip(drawn, texts, strict=True))
-            lines.append(f"{title:<28} {shown or '-'}")
+            lines.append(f"{title:<44} {shown or '-'}")
     return "\n".join(lines) + "\n"
 
 

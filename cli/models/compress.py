@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from cli.errors import FAILED, exit_on_error, print_error
 from cli.progress import shown_progress
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from models.compress.recipe import Recipe
     from models.compress.rows import Result
 
-_WIDTH = 160
-"""The width of the table if it is not printed to a terminal."""
+_WIDTH = 200
+"""The largest width of the tables if they are not printed to a terminal."""
 
 
 def compress(
@@ -90,17 +89,8 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
 
 
 def _show(result: "Result") -> None:
-    from models.compress.report.text import short_cells, short_columns
+    from models.compress.report.terminal import terminal_text
 
     console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
-    table = Table(*(Column(title, no_wrap=True) for title in short_columns(result)), box=None)
-    for row in result.rows:
-        table.add_row(*short_cells(row))
-    console.print(table, highlight=False)
-    for row in result.steps:
-        if row.state == "rejected":
-            console.print(
-                f"{row.label} was rejected: {row.reason}", soft_wrap=True, highlight=False, markup=False
-            )
+    width = console.width if console.is_terminal else _WIDTH
+    console.print(terminal_text(result, width), soft_wrap=True, highlight=False, markup=False)

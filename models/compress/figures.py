@@ -21,6 +21,7 @@ class Latency(_Figures):
     """The time of a request on one thread.
 
     Attributes:
+        calls: the number of measured requests, from which p50 and p99 are computed.
         of_parent: how many times as fast as the step's parent, the median of the rounds' ratios.
         of_original: the same, compared with the original.
         spread: (largest - smallest) / median of the ratios to the original.
@@ -29,6 +30,7 @@ class Latency(_Figures):
     candidates: int
     p50_ms: float
     p99_ms: float
+    calls: int = 0
     of_parent: float = 1.0
     of_original: float = 1.0
     spread: float = 0.0

@@ -113,6 +113,7 @@ def _latency(candidates: int, times: dict[str, Times]) -> Latency:
         candidates=candidates,
         p50_ms=child.percentile_ms(candidates, 50),
         p99_ms=child.percentile_ms(candidates, 99),
+        calls=child.calls(candidates),
         of_parent=median(child.ratios(times[_PARENT], candidates)),
         of_original=median(of_original),
         spread=(max(of_original) - min(of_original)) / median(of_original),

@@ -40,6 +40,10 @@ class Times:
         """Return a percentile of all times, ``share`` from 0 to 100."""
         return float(np.percentile(np.concatenate(self.rounds[candidates]), share))
 
+    def calls(self, candidates: int) -> int:
+        """Return the number of measured requests."""
+        return sum(map(len, self.rounds[candidates]))
+
     def ratios(self, other: "Times", candidates: int) -> list[float]:
         """Return how many times as fast as another model this one is, for each round."""
         pairs = zip(other.rounds[candidates], self.rounds[candidates], strict=True)

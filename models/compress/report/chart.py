@@ -5,31 +5,17 @@ from collections.abc import Sequence
 from html import escape
 
 from models.compress.report.pareto import Point, front
+from models.compress.report.places import Places
 
 # The drawing is small, so that its texts stay readable if a phone scales it down to its own width.
 _WIDTH, _HEIGHT = 520, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 46
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _CLOSE_TICKS = (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5)
+_BOUND_WIDTH = 92
 _CLOSE = 2.5
 """The largest ratio of two speed-ups with which the close ticks are drawn."""
 _STEPS = (1, 2, 5, 10)
-_LABEL = 8.0
-"""Half the size of a number beside its point."""
-_AROUND = (
-    (0, -13),
-    (13, -9),
-    (-13, -9),
-    (14, 5),
-    (-14, 5),
-    (0, 17),
-    (13, 15),
-    (-13, 15),
-    (0, -26),
-    (26, 0),
-    (-26, 0),
-)
-"""Places for a number, relative to its point, in order of preference."""
 
 
 def pareto_chart(found: Sequence[Point], *, candidates: int, metric: str, max_loss: float) -> str:
@@ -48,9 +34,12 @@ def pareto_chart(found: Sequence[Point], *, candidates: int, metric: str, max_lo
     joined = " ".join(f"{axes.x(p.speedup):.1f},{axes.y(p.loss):.1f}" for p in front(found))
     parts.append(f"<polyline class='front' points='{joined}'/>")
     on_front = {point.number for point in front(found)}
-    taken = [(axes.x(point.speedup), axes.y(point.loss)) for point in found]
+    places = Places(_LEFT, _TOP - 8, _WIDTH - 2, _HEIGHT - _BOTTOM + 6)
+    places.take(_LEFT, axes.y(max_loss) + 3, _LEFT + _BOUND_WIDTH, axes.y(max_loss) + 16)
+    for point in found:
+        places.take_mark(axes.x(point.speedup), axes.y(point.loss))
     for point in sorted(found, key=lambda point: point.number not in on_front):
-        parts.append(_mark(axes, point, taken, is_on_front=point.number in on_front))
+        parts.append(_mark(axes, point, places, is_on_front=point.number in on_front))
     title = f"Speed-up at {candidates:,} candidates against the loss of {metric}"
     return (
         f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{escape(title, quote=True)}'>"
@@ -93,8 +82,8 @@ class _Axes:
             parts.append(f"<text x='{_LEFT - 6}' y='{y + 4:.1f}' text-anchor='end'>{100 * loss:.4g}%</text>")
         middle = (_TOP + bottom) / 2
         parts.append(
-            f"<text x='{(_LEFT + right) / 2:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>speed-up at {candidates:,} "
-            f"candidates, right is faster</text>"
+            f"<text x='{(_LEFT + right) / 2:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>speed-up over "
+            f"original, {candidates:,} candidates. Right is faster</text>"
         )
         parts.append(
             f"<text x='13' y='{middle:.0f}' transform='rotate(-90 13 {middle:.0f})' text-anchor='middle'>loss of "
@@ -114,39 +103,26 @@ def _line(axes: _Axes, max_loss: float) -> str:
     y = axes.y(max_loss)
     return (
         f"<path class='bound' d='M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}'/>"
-        f"<text class='bound' x='{_WIDTH - _RIGHT}' y='{y + 14:.1f}' text-anchor='end'>max_ndcg_loss</text>"
+        f"<text class='bound' x='{_LEFT + 3}' y='{y + 13:.1f}'>max_ndcg_loss</text>"
     )
 
 
-def _mark(axes: _Axes, point: Point, taken: list[tuple[float, float]], *, is_on_front: bool) -> str:
+def _mark(axes: _Axes, point: Point, places: Places, *, is_on_front: bool) -> str:
     x, y = axes.x(point.speedup), axes.y(point.loss)
     name = "original" if point.number == 0 else point.row.state
     kind = f"{name} on" if is_on_front else name
     if not axes.is_inside(point.loss):
         shape = f"<path class='{kind}' d='M{x - 5:.1f} {y - 4:.1f}h10l-5 9z'/>"
     elif point.is_accepted:
-        shape = f"<circle class='{kind}' cx='{x:.1f}' cy='{y:.1f}' r='5'/>"
+        shape = f"<circle class='{kind}' cx='{x:.1f}' cy='{y:.1f}' r='4.5'/>"
     else:
         shape = f"<path class='{kind}' d='M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8'/>"
-    label_x, label_y = _place(x, y, taken)
-    taken.append((label_x, label_y))
+    label = places.label(str(point.number), x, y)
+    leader = (
+        f"<path class='leader' d='M{x:.1f} {y:.1f}L{label.x:.1f} {label.y:.1f}'/>" if label.is_far else ""
+    )
     title = f"{point.row.label}: {point.speedup:.2f}x, loss {point.loss:.2%}, {point.row.state}"
     return (
-        f"<g><title>{escape(title)}</title>{shape}"
-        f"<text class='number' x='{label_x:.1f}' y='{label_y + 4:.1f}' text-anchor='middle'>{point.number}</text></g>"
+        f"<g><title>{escape(title)}</title>{leader}{shape}<text class='number' x='{label.x:.1f}' "
+        f"y='{label.y + 4:.1f}' text-anchor='middle'>{point.number}</text></g>"
     )
-
-
-def _place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return a place for a number beside its point, on no other number or point if that is possible."""
-    places = [
-        (x + right, y + down)
-        for right, down in _AROUND
-        if _LEFT < x + right < _WIDTH - 4 and 6 < y + down < _HEIGHT - _BOTTOM + 4
-    ]
-    free = (
-        place
-        for place in places
-        if all(abs(place[0] - other[0]) > _LABEL or abs(place[1] - other[1]) > _LABEL for other in taken)
-    )
-    return next(free, places[0])

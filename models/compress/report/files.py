@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from models.compress.report.choices import Choice, choices
 from models.compress.report.html import html_report
-from models.compress.report.pareto import front, points
+from models.compress.report.pareto import Point, front, points
 from models.compress.rows import Result
 from models.durable import write_file
 
@@ -12,9 +13,10 @@ JSON_REPORT, HTML_REPORT = "report.json", "report.html"
 
 
 def json_report(result: Result) -> str:
-    """Return the result, and the labels of the models on the Pareto front, as JSON."""
-    labels = [point.row.label for point in front(points(result))]
-    return json.dumps({**result.model_dump(mode="json"), "front": labels}, indent=1) + "\n"
+    """Return the result as JSON, with the labels of the models on the Pareto front and of the recommended ones."""
+    found = points(result)
+    added = {"front": [point.row.label for point in front(found)], "choices": [*map(_choice, choices(found))]}
+    return json.dumps({**result.model_dump(mode="json"), **added}, indent=1) + "\n"
 
 
 def write_report(out: Path, result: Result) -> Path:
@@ -27,3 +29,15 @@ def write_report(out: Path, result: Result) -> Path:
     write_file(out / JSON_REPORT, json_report(result))
     write_file(out / HTML_REPORT, html_report(result))
     return out / HTML_REPORT
+
+
+def _choice(choice: Choice) -> dict[str, float | str | None]:
+    return {
+        "max_loss": choice.loss,
+        "interval_within": _label(choice.within),
+        "only_point_estimate_within": _label(choice.maybe),
+    }
+
+
+def _label(point: Point | None) -> str | None:
+    return None if point is None else point.row.label

@@ -14,12 +14,16 @@ class Point:
         number: the row's number in the table. The original has 0.
         speedup: how many times as fast as the original, with the deciding number of candidates.
         loss: the loss of quality as a share of the original's. Below 0 is a gain.
+        smallest_loss: the lower end of its 95% interval.
+        largest_loss: the upper end.
     """
 
     number: int
     row: Row
     speedup: float
     loss: float
+    smallest_loss: float
+    largest_loss: float
 
     @property
     def is_accepted(self) -> bool:
@@ -33,8 +37,9 @@ def points(result: Result) -> list[Point]:
     for number, row in enumerate(result.rows):
         figures = row.figures
         if figures is not None and figures.latencies and figures.change_of_original is not None:
-            speedup, loss = figures.deciding.of_original, 0.0 - figures.change_of_original.value
-            found.append(Point(number, row, speedup, loss))
+            change = figures.change_of_original
+            losses = [0.0 - share for share in (change.value, change.high, change.low)]
+            found.append(Point(number, row, figures.deciding.of_original, *losses))
     return found
 
 
@@ -51,9 +56,3 @@ def front(found: Sequence[Point]) -> list[Point]:
         if not kept or point.loss < kept[-1].loss:
             kept.append(point)
     return kept[::-1]
-
-
-def fastest_within(found: Sequence[Point], loss: float) -> Point | None:
-    """Return the fastest accepted point that loses at most ``loss``, if there is one."""
-    within = [point for point in found if point.is_accepted and point.loss <= loss]
-    return max(within, key=lambda point: point.speedup, default=None)

@@ -1,6 +1,8 @@
 """The result of a recipe as rows of text: the same figures in the terminal and in the HTML report."""
 
 from models.compress.figures import Figures, Interval
+from models.compress.report.choices import Choice
+from models.compress.report.pareto import Point
 from models.compress.rows import Result, Row
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -39,57 +41,87 @@ def shown_share(share: float) -> str:
     return shown[1:] if shown in {"+0.00%", "-0.00%"} else shown
 
 
+def shown_loss(point: Point) -> str:
+    """Return a loss with its interval, such as "0.52% (0.20% to 0.80%)"."""
+    low, high = sorted((point.smallest_loss, point.largest_loss))
+    return f"{_loss(point.loss)} ({_loss(low)} to {_loss(high)})"
+
+
+def shown_choice(choice: Choice, metric: str) -> str:
+    """Return a recommended model as a sentence."""
+    text = f"at most {choice.loss:.1%} loss of {metric}: "
+    text += "no model" if choice.within is None else _named(choice.within)
+    if choice.maybe is not None:
+        text += f". Point estimate within, interval not: {_named(choice.maybe)}"
+    return text
+
+
+def _named(point: Point) -> str:
+    return f"{point.row.label}, {point.speedup:.2f}x, loss {shown_loss(point)}"
+
+
+def _loss(share: float) -> str:
+    return f"{share + 0.0:.2%}".replace("-0.00%", "0.00%")
+
+
 def columns(result: Result) -> list[str]:
     """Return the titles of the table."""
     deciding = result.deciding
     return [
-        *("step", "state", "parameters", "on disk", "peak memory"),
-        *(f"p50 / p99 ms, {count:,}" for count in result.candidates),
-        *(f"speed-up of parent, {deciding:,}", f"of original, {deciding:,}"),
-        *(result.metric, "change of parent", "change of original"),
+        *("step", "parent", "state", "parameters", "on disk", "peak memory (of it the model)"),
+        *(f"p50 / p99 ms (calls), {count:,} candidates" for count in result.candidates),
+        f"speed-up over parent, {deciding:,} candidates",
+        f"speed-up over original, {deciding:,} candidates",
+        *(
+            result.metric,
+            f"{result.metric}: change against parent",
+            f"{result.metric}: change against original",
+        ),
     ]
 
 
 def cells(result: Result, row: Row) -> list[str]:
     """Return a row of the table. A step without figures has dashes."""
-    figures = row.figures
+    figures, first = row.figures, [row.label, row.parent or "-", shown_state(row)]
     if figures is None:
-        return [row.label, _state(row), *["-"] * (len(columns(result)) - 2)]
+        return first + ["-"] * (len(columns(result)) - len(first))
     sizes = figures.sizes
     return [
-        *(row.label, _state(row), shown_count(sizes.parameters), shown_bytes(sizes.disk_bytes)),
-        *(f"{figures.peak_mib:,.0f} MiB" if figures.latencies else "-", *_times(result, figures)),
-        *(shown_interval(figures.quality), shown_change(figures.change_of_parent)),
-        shown_change(figures.change_of_original),
+        *(*first, shown_count(sizes.parameters), shown_bytes(sizes.disk_bytes), shown_memory(figures)),
+        *shown_times(result, figures),
+        *shown_speedups(row),
+        shown_interval(figures.quality),
+        *shown_changes(row),
     ]
 
 
-def _times(result: Result, figures: Figures) -> list[str]:
-    if not figures.latencies:
-        return ["-"] * (len(result.candidates) + 2)
-    times = [f"{latency.p50_ms:.3g} / {latency.p99_ms:.3g}" for latency in figures.latencies]
-    return [*times, f"{figures.deciding.of_parent:.2f}", f"{figures.deciding.of_original:.2f}"]
+def shown_memory(figures: Figures) -> str:
+    """Return the peak memory and the model's part of it, such as "151 MiB (42)"."""
+    return f"{figures.peak_mib:,.0f} MiB ({figures.model_mib:,.0f})" if figures.latencies else "-"
 
 
-def short_columns(result: Result) -> list[str]:
-    """Return the titles of the table for a terminal."""
-    return ["step", "state", "on disk", f"p50 ms, {result.deciding:,}", "speed-up", result.metric, "change"]
+def shown_times(result: Result, figures: Figures | None) -> list[str]:
+    """Return p50, p99 and the number of measured calls for each number of candidates."""
+    if figures is None or not figures.latencies:
+        return ["-"] * len(result.candidates)
+    return [f"{each.p50_ms:.3g} / {each.p99_ms:.3g} ({each.calls:,})" for each in figures.latencies]
 
 
-def short_cells(row: Row) -> list[str]:
-    """Return a row of the table for a terminal. Speed-up and change are those of the original."""
+def shown_changes(row: Row) -> list[str]:
+    """Return the changes of the quality against the parent and against the original, which itself has none."""
+    if row.figures is None or not row.kind:
+        return ["-", "-"]
+    return [shown_change(row.figures.change_of_parent), shown_change(row.figures.change_of_original)]
+
+
+def shown_speedups(row: Row) -> list[str]:
+    """Return the speed-ups over the parent and over the original, which itself has none."""
     figures = row.figures
-    if figures is None or not figures.latencies or figures.quality is None:
-        return [row.label, _state(row), "-" if figures is None else shown_bytes(figures.sizes.disk_bytes)] + [
-            "-"
-        ] * 4
-    speed, change = figures.deciding, figures.change_of_original
-    return [
-        *(row.label, _state(row), shown_bytes(figures.sizes.disk_bytes), f"{speed.p50_ms:.3g}"),
-        *(f"{speed.of_original:.2f}", f"{figures.quality.value:.4f}"),
-        "-" if change is None else shown_share(change.value),
-    ]
+    if figures is None or not figures.latencies or not row.kind:
+        return ["-", "-"]
+    return [f"{figures.deciding.of_parent:.2f}x", f"{figures.deciding.of_original:.2f}x"]
 
 
-def _state(row: Row) -> str:
+def shown_state(row: Row) -> str:
+    """Return whether the gate accepted a step. The original was not judged."""
     return row.state if row.kind else "-"

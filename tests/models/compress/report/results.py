@@ -7,9 +7,12 @@ from tests.models.compress.homes import recipe_document
 CANDIDATES = (50, 200, 1000)
 
 
-def figures(speedup: float, loss: float) -> Figures:
-    """Return figures with this speed-up and this loss, both compared with the original."""
-    change = Interval(value=-loss, low=-loss - 0.002, high=-loss + 0.002)
+def figures(speedup: float, loss: float, around: float = 0.002) -> Figures:
+    """Return figures with this speed-up and this loss, both compared with the original.
+
+    The interval of the loss reaches ``around`` to both sides.
+    """
+    change = Interval(value=-loss, low=-loss - around, high=-loss + around)
     quality = 0.6 * (1 - loss)
     return Figures(
         runtime="onnx",
@@ -23,6 +26,7 @@ def figures(speedup: float, loss: float) -> Figures:
                 p99_ms=count / 80 / speedup,
                 of_parent=speedup,
                 of_original=speedup,
+                calls=800,
                 spread=0.05,
             )
             for count in CANDIDATES
@@ -33,7 +37,7 @@ def figures(speedup: float, loss: float) -> Figures:
     )
 
 
-def row(label: str, state: State, speedup: float, loss: float) -> Row:
+def row(label: str, state: State, speedup: float, loss: float, around: float = 0.002) -> Row:
     return Row(
         label=label,
         parent="original",
@@ -42,7 +46,7 @@ def row(label: str, state: State, speedup: float, loss: float) -> Row:
         kind=label.rpartition("-")[2],
         state=state,
         reason="" if state == "accepted" else "NDCG@10 is <too low>",
-        figures=figures(speedup, loss),
+        figures=figures(speedup, loss, around),
         facts={"rank": 16},
         tables={"Layer sensitivity": [{"layer": "encoder.0", "ndcg_loss": 0.0123456, "bits": 8}]},
         wall_s=12.3,
@@ -52,7 +56,7 @@ def row(label: str, state: State, speedup: float, loss: float) -> Row:
 def result(*steps: Row, **recipe: object) -> Result:
     """Return a result with these steps."""
     measure = {"candidates": list(CANDIDATES), "seconds": 2.0, "metric": "ndcg_at_10", "max_lists": None}
-    original = Row(label="original", path="models/ranker", figures=figures(1.0, 0.0))
+    original = Row(label="original", path="models/ranker", figures=figures(1.0, 0.0, 0.0))
     document = recipe_document(measure=measure, gate={"max_ndcg_loss": 0.01, "min_speedup": 1.0}, **recipe)
     return Result(
         recipe=document,

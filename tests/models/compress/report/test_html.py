@@ -52,11 +52,20 @@ def test_has_every_step_with_its_tables_and_loads_nothing() -> None:
         "avx512_vnni",
         "2026-11-30T17:00:00",
         "onnxruntime 1.24",
+        "change against parent",
+        "point estimate within, interval not",
+        "bootstrap intervals over lists",
     ):
         assert text in html
-    assert "heads: &lt;must&gt; be fewer" in html
+    assert html.count("avx512_vnni") == 1
+    assert "failed: heads: &lt;must&gt; be fewer" in html
     assert not re.search(r"(src|href)=|url\(|@import|<script", html)
     assert "nan" not in html.lower().replace("rankway", "")
+
+
+def test_names_the_users_over_which_intervals_were_drawn() -> None:
+    html = html_report(result(*STEPS).model_copy(update={"users": 4100}))
+    assert "bootstrap intervals over their 4,100 users" in html
 
 
 def test_chart_has_a_mark_for_each_measured_model_and_joins_the_front() -> None:
@@ -79,4 +88,4 @@ def test_is_complete_if_no_step_was_accepted(steps: tuple[Row, ...]) -> None:
     parser.feed(html)
     assert parser.open == []
     assert "0: original" in html
-    assert ("Steps that were not accepted" in html) == bool(steps)
+    assert html.count("<tr class='reason'>") == sum(step.state != "accepted" for step in steps)
