@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.runtimes import load_runtime
-from models.runtimes.kinds.openvino import OpenVinoConfig
 from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs
 
@@ -40,22 +39,8 @@ def load_engine(name: EngineName, root: Path, threads: int | None) -> Engine:
         precision = "bf16" if name == "openvino bf16" else "f32"
         config = runtime_config(kind="openvino", threads=cores, precision=precision, shapes="dynamic")
     output = artifact.signature.outputs[0].name
-    if isinstance(config, OpenVinoConfig) and LIMIT in os.environ:
-        return _unchecked_openvino(root, artifact, config, output)
     runtime = load_runtime(root, artifact, config)
     return lambda inputs: runtime.run(inputs)[output].reshape(-1)
-
-
-def _unchecked_openvino(root: Path, artifact: Artifact, config: OpenVinoConfig, output: str) -> Engine:
-    """Load a graph without the comparison with ONNX Runtime, which would compute with other instructions.
-
-    int8 sums can saturate without VNNI, so the scores differ by up to a tenth. The ladder reports their correlation.
-    """
-    from models.runtimes.openvino.compiling import compile_graph
-    from models.runtimes.openvino.graph import Graph
-
-    graph = Graph(compile_graph(root / artifact.weights, config, "f32"), artifact.signature)
-    return lambda inputs: graph.run(inputs)[output].reshape(-1)
 
 
 def _torch(root: Path, threads: int | None, *, is_int8: bool) -> Engine:

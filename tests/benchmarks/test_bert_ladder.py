@@ -5,10 +5,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from benchmarks.bert.calls import Composer
-from benchmarks.bert.models import DYNAMIC, SIZES, STATIC, STUDENT, quiet, write_models
+from benchmarks.bert.models import DYNAMIC, SIZES, STATIC, STATIC_7_BITS, STUDENT, quiet, write_models
 from benchmarks.bert.report import tables
 from benchmarks.bert.rounds import Budget
 from benchmarks.bert.worker import Task, serve
@@ -55,6 +58,16 @@ def test_worker_executes_its_part_of_the_mix(folder: Path, engine: str, artifact
         assert len(window["latencies_ms"]) >= 1
         assert 0 < window["tokens"] <= window["slots"]
     assert (windows[-1]["hits"] > 0) == (cache > 0)
+
+
+@pytest.mark.parametrize(("artifact", "largest"), [(STATIC, 127), (STATIC_7_BITS, 64)])
+def test_a_graph_for_cpus_without_vnni_has_weights_in_seven_bits(
+    folder: Path, artifact: str, largest: int
+) -> None:
+    weights = onnx.load(folder / artifact / "model.onnx").graph.initializer
+    arrays = [numpy_helper.to_array(each) for each in weights]
+    found = max(int(np.abs(each.astype(int)).max()) for each in arrays if each.dtype == np.int8)
+    assert found == largest
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from itertools import pairwise
 
-from benchmarks.bert.models import DYNAMIC
+from benchmarks.bert.models import DYNAMIC, STATIC_7_BITS
 from benchmarks.bert.rungs import climb, without_vnni
 
 RUNGS = climb(64, ("onnx", DYNAMIC))
@@ -24,4 +24,5 @@ def test_limited_rungs_leave_out_engines_without_a_switch() -> None:
 
     assert {rung.engine for rung in limited} == {"torch", "openvino"}
     assert all(rung.max_isa == "AVX512_CORE" for rung in limited)
+    assert {rung.artifact for rung in limited if rung.engine == "openvino"} == {STATIC_7_BITS}
     assert limited[-1].name == "workers"
