@@ -6,7 +6,16 @@ from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "sve")
+INSTRUCTION_SETS = (
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "asimd",
+    "sve",
+)
 """The flags that determine a model's speed."""
 _EXACT = ("avx512_vnni", "avx_vnni", "amx_int8")
 """Flags of instructions that add products of int8 numbers in 32 bits."""
