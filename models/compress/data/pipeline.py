@@ -163,7 +163,7 @@ class PipelineData:
         lists, what = Lists(batch, labels, self._assembler(signature)), f"scoring the {split} lists"
         done = partial(self._done, what, len(batch))
         return self._cache.scores(
-            model.artifact.version,
+            model.artifact,
             f"{split} {self._most if split == 'report' else limit}",
             len(labels),
             lambda: runtime_scores(model, lists, done),

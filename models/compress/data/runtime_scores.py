@@ -21,13 +21,15 @@ _LISTS_AT_ONCE, _CANDIDATES_AT_ONCE = 64, 16_384
 def runtime_of(artifact: Artifact) -> RuntimeOptions:
     """Return the runtime with which a model is measured, on one thread.
 
-    It is the fastest one that the artifact names, else ONNX Runtime, else PyTorch.
+    It is the one that the artifact was compressed for, else the fastest one of its import, else ONNX Runtime, else
+    PyTorch.
 
     Raises:
         RuntimeFailure: the artifact has neither.
     """
     has_graph = any(name.endswith(".onnx") for name in artifact.files)
-    kind = artifact.runtime or ("onnx" if has_graph else "torch" if artifact.architecture else None)
+    usual = "onnx" if has_graph else "torch" if artifact.architecture else None
+    kind = artifact.lineage.get("compression", {}).get("runtime") or artifact.runtime or usual
     if kind is None:
         raise RuntimeFailure(
             f"artifact {artifact.name}: has no ONNX graph and no architecture for PyTorch, got "

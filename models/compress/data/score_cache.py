@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.artifact import Artifact
+from models.compress.data.runtime_scores import runtime_of
 from models.compress.machine import machine_key
 from models.compress.quality import Scores
 from models.compress.steps.uses import SCORES, TEXT
@@ -13,7 +15,7 @@ from models.training.lineage import hash_of
 
 
 class ScoreCache:
-    """Scores by the model's version, the data and the lists."""
+    """Scores by the model's version, its runtime, the data and the lists."""
 
     def __init__(self, folder: Path, data_key: str) -> None:
         """Set the folder, and a hash of the data from which the lists are made."""
@@ -22,11 +24,11 @@ class ScoreCache:
         self._code = (SCORES | TEXT).identity()["code"]
         self._machine = machine_key()  # int8 gives other scores on a processor without VNNI
 
-    def scores(self, version: str, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
+    def scores(self, artifact: Artifact, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
         """Return the stored scores, or compute and store them.
 
         Args:
-            version: the model's version.
+            artifact: the model.
             lists: the name of the lists.
             count: the number of scores. Others are ignored.
             compute: computes the scores.
@@ -34,7 +36,8 @@ class ScoreCache:
         Raises:
             OSError: the scores cannot be written.
         """
-        parts = {"version": version, "data": self._data_key, "lists": lists}
+        model = {"version": artifact.version, "runtime": runtime_of(artifact).kind}
+        parts = {**model, "data": self._data_key, "lists": lists}
         key = hash_of({**parts, "machine": self._machine, "code": self._code})
         path = self._folder / f"{key}.npy"
         try:

@@ -10,6 +10,7 @@ from models.compress.report.text import (
     shown_bytes,
     shown_changes,
     shown_choice,
+    shown_label,
     shown_memory,
     shown_speedups,
     shown_state,
@@ -52,7 +53,7 @@ def _quality_head(result: Result) -> list[str]:
 
 
 def _quality(number: int, row: Row) -> list[str]:
-    first = [str(number), row.label, row.parent or "-", shown_state(row)]
+    first = [str(number), shown_label(row), row.parent or "-", shown_state(row)]
     figures = row.figures
     if figures is None or figures.quality is None:
         return [*first, "-", "-", "-"]
@@ -68,7 +69,7 @@ def _time_head(result: Result) -> list[str]:
 def _times(result: Result, number: int, row: Row) -> list[str]:
     figures = row.figures
     sizes = ["-", "-"] if figures is None else [shown_bytes(figures.sizes.disk_bytes), shown_memory(figures)]
-    return [str(number), row.label, *sizes, *shown_times(result, figures), *shown_speedups(row)]
+    return [str(number), shown_label(row), *sizes, *shown_times(result, figures), *shown_speedups(row)]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:

@@ -82,7 +82,7 @@ def columns(result: Result) -> list[str]:
 
 def cells(result: Result, row: Row) -> list[str]:
     """Return a row of the table. A step without figures has dashes."""
-    figures, first = row.figures, [row.label, row.parent or "-", shown_state(row)]
+    figures, first = row.figures, [shown_label(row), row.parent or "-", shown_state(row)]
     if figures is None:
         return first + ["-"] * (len(columns(result)) - len(first))
     sizes = figures.sizes
@@ -120,6 +120,12 @@ def shown_speedups(row: Row) -> list[str]:
     if figures is None or not figures.latencies or not row.kind:
         return ["-", "-"]
     return [f"{figures.deciding.of_parent:.2f}x", f"{figures.deciding.of_original:.2f}x"]
+
+
+def shown_label(row: Row) -> str:
+    """Return a row's label, with its runtime if that is not ONNX Runtime."""
+    runtime = "onnx" if row.figures is None else row.figures.runtime
+    return row.label if runtime == "onnx" else f"{row.label} ({runtime})"
 
 
 def shown_state(row: Row) -> str:

@@ -36,6 +36,7 @@ def write_child(
     signature: Signature | None = None,
     architecture: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
+    runtime: str | None = None,
 ) -> Artifact:
     """Write a child completely or not at all.
 
@@ -48,6 +49,7 @@ def write_child(
         signature: the child's signature. None: the parent's.
         architecture: the child's architecture. None: the parent's. Empty for a graph without a module.
         facts: what the step chose, for the lineage.
+        runtime: kind of the runtime that the child is made for, which measures it. None: the usual one for its files.
     """
     artifact = parent.artifact
     steps = [*artifact.lineage.get("compression", {}).get("steps", []), options.lineage]
@@ -57,6 +59,8 @@ def write_child(
         "steps": steps,
         "facts": dict(facts or {}),
     }
+    if runtime is not None:
+        compression["runtime"] = runtime
 
     def write(staging: Path) -> None:
         write_files(staging)

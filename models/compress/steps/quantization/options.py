@@ -26,13 +26,13 @@ _READ_BY: Mapping[Mode, frozenset[str]] = {
 
 
 class Calibration(BaseModel):
-    """How the ranges of activations are found. Mode ``nncf`` reads only ``lists``.
+    """How the ranges of activations are found. Mode ``nncf`` reads ``lists`` only, and refuses the others.
 
     Attributes:
         lists: the maximum number of training lists, evenly spaced over time.
         method: ``percentile`` cuts a share of the numbers off, ``minmax`` none, and ``entropy`` as many as change the
             distribution least.
-        percentile: at each end, 100 minus this percentage of the numbers is cut off. Read by ``percentile`` only.
+        percentile: at each end, 100 minus this percentage of the numbers is cut off. Other methods refuse it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +40,15 @@ class Calibration(BaseModel):
     lists: int = Field(default=200, ge=1, le=100_000)
     method: CalibrationMethod = "percentile"
     percentile: float = Field(default=99.99, gt=50, le=100)
+
+    @model_validator(mode="after")
+    def _only_one_method_reads_the_percentile(self) -> Self:
+        if "percentile" in self.model_fields_set and self.method != "percentile":
+            raise ValueError(
+                f"percentile: method {self.method} does not read it, got {self.percentile:g}; remove it, or use "
+                f"method: percentile"
+            )
+        return self
 
 
 class Budget(BaseModel):
@@ -106,6 +115,11 @@ class QuantizeOptions(StepOptions):
         return "" if self.reduce_range is not None or sums_int8_exactly() else "7 bits"
 
     @property
+    def runtime(self) -> str | None:
+        """The kind of runtime that the mode is made for. None: that of the parent."""
+        return {"dynamic": "onnx", "nncf": "openvino"}.get(self.mode)
+
+    @property
     def measures_layers(self) -> bool:
         """Whether it is measured how sensitive the layers are."""
         return self.keep > 0 or self.sensitivity is not None
@@ -117,6 +131,12 @@ class QuantizeOptions(StepOptions):
             raise ValueError(
                 f"{unread[0]}: mode {self.mode} does not read it; remove it, or use mode "
                 f"{' or '.join(mode for mode, read in _READ_BY.items() if unread[0] in read)}"
+            )
+        of_method = sorted(self.calibration.model_fields_set - {"lists"})
+        if self.mode == "nncf" and of_method:
+            raise ValueError(
+                f"calibration.{of_method[0]}: mode nncf does not read it, because NNCF has its own method, got "
+                f"{getattr(self.calibration, of_method[0])}; remove it, or use mode: static"
             )
         if self.sensitivity_lists is not None and not self.measures_layers and self.moq is None:
             raise ValueError(

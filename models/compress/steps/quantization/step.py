@@ -46,7 +46,14 @@ def run(options: QuantizeOptions, parent: Model, root: Path, work: Work) -> Outc
             _write_golden(staging, source.name, parent, golden)
 
     write_child(
-        root, parent, options, weights=source.name, write_files=write, architecture={}, facts=outcome.facts
+        root,
+        parent,
+        options,
+        weights=source.name,
+        write_files=write,
+        architecture={},
+        facts=outcome.facts,
+        runtime=options.runtime or parent.artifact.lineage.get("compression", {}).get("runtime"),
     )
     return outcome
 

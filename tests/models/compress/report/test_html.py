@@ -68,6 +68,14 @@ def test_names_the_users_over_which_intervals_were_drawn() -> None:
     assert "bootstrap intervals over their 4,100 users" in html
 
 
+def test_names_a_runtime_that_is_not_onnx_runtime() -> None:
+    step = STEPS[0]
+    assert step.figures is not None
+    figures = step.figures.model_copy(update={"runtime": "openvino"})
+    html = html_report(result(step.model_copy(update={"figures": figures})))
+    assert f"{step.label} (openvino)</td>" in html
+
+
 def test_chart_has_a_mark_for_each_measured_model_and_joins_the_front() -> None:
     html = html_report(result(*STEPS))
     svg = ElementTree.fromstring(re.findall(r"<svg.*?</svg>", html, re.DOTALL)[0])

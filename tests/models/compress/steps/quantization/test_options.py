@@ -26,6 +26,14 @@ def test_refuses_an_option_that_the_mode_does_not_read() -> None:
     ("options", "message"),
     [
         ({"mode": "nncf", "keep": 0.2}, "keep: mode nncf does not read it"),
+        (
+            {"mode": "nncf", "calibration": {"method": "minmax"}},
+            r"calibration\.method: mode nncf does not read it, because NNCF has its own method, got minmax",
+        ),
+        (
+            {"mode": "static", "calibration": {"method": "minmax", "percentile": 99.9}},
+            r"percentile: method minmax does not read it, got 99\.9; remove it, or use method: percentile",
+        ),
         ({"keep": 1.0}, "less than 1"),
         ({"keep": -0.1}, "greater than or equal to 0"),
         ({"sensitivity": "loss"}, "'error' or 'curvature'"),
@@ -35,7 +43,7 @@ def test_refuses_an_option_that_the_mode_does_not_read() -> None:
         ),
     ],
 )
-def test_refuses_bad_choices_of_layers(options: dict[str, Any], message: str) -> None:
+def test_refuses_bad_choices_and_unread_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         QuantizeOptions(**options)
 

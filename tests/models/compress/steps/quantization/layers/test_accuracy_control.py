@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.compress.data.runtime_scores import runtime_of
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
@@ -33,6 +34,7 @@ def test_openvino_executes_the_quantised_layers(tmp_path: Path, catalogue: Catal
     assert np.corrcoef(scores(parent, inputs).ravel(), scores(child, inputs).ravel())[0, 1] > 0.98
     runtime = load_runtime(child.root, child.artifact, runtime_config(kind="openvino"))
     assert check_golden(child.root, child.artifact, runtime)
+    assert runtime_of(child.artifact).kind == "openvino"
     assert logging.getLoggerClass() is logging.Logger, "loggers of other modules must not be NNCF's"
 
 
