@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.errors import RuntimeFailure
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.onnx import OnnxSession
+from models.runtimes.onnx.outside_weights import mapped_weights
 from models.signature import ENCODED_HISTORY, Inputs, Signature
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class OnnxCutRuntime:
         """
         first, second = cut(path, signature)
         self._outputs = [spec.name for spec in signature.outputs]
-        self._encode = OnnxSession(first.SerializeToString(), f"{path}, its first half", config)
-        self._score = OnnxSession(second.SerializeToString(), f"{path}, its second half", config)
+        self._encode = _session(first, path, "first", config)
+        self._score = _session(second, path, "second", config)
         self.encode_signature = _restricted(signature, self._encode.inputs)
         self.score_signature = _restricted(signature, self._score.inputs)
 
@@ -71,6 +72,8 @@ class OnnxCutRuntime:
 def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
     """Return two graphs: from the inputs to the encoded history, and from there to the outputs.
 
+    Weights in another file stay there, and both graphs refer to it.
+
     Raises:
         RuntimeFailure: the graph cannot be read or encodes no history, or the package onnx is not installed.
     """
@@ -81,7 +84,7 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
             "the package onnx, which cuts the model in two, is not installed; pip install onnx"
         ) from error
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's errors share no public base class
         raise RuntimeFailure(
             f"{path}: cannot be read as an ONNX graph: {error}; copy the artifact again, or train the model again"
@@ -98,6 +101,21 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
     second = _part(model, [*inputs, *encoded], outputs)
     _check_inputs(path, first, signature)
     return first, second
+
+
+def _session(part: "ModelProto", path: Path, half: str, config: OnnxConfig | None) -> OnnxSession:
+    """Return the session of a part, with the weights that are in a file beside ``path``.
+
+    Raises:
+        RuntimeFailure: the part or its weights cannot be loaded.
+    """
+    try:
+        weights = mapped_weights(part, path.parent)
+    except (OSError, ValueError) as error:
+        raise RuntimeFailure(
+            f"{path}: its weights cannot be read: {error}; copy the artifact again"
+        ) from error
+    return OnnxSession(part.SerializeToString(), f"{path}, its {half} half", config, weights)
 
 
 def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelProto":

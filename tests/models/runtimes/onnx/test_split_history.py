@@ -17,6 +17,7 @@ from models.runtimes import load_cut_runtime, load_runtime
 from models.runtimes.base import CutRuntime
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.onnx.split_history import OnnxCutRuntime
 from models.signature import ENCODED_HISTORY
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker
@@ -80,6 +81,22 @@ def test_history_tokens_do_not_depend_on_padding(halves: CutRuntime, catalogue: 
     alone = halves.encode(assemble(make_batch([1, 1], [3, 8]).take(np.array([0]))))
     assert (len(alone), alone.shape[1], beside.shape[1]) == (1, 4, 9)
     np.testing.assert_allclose(beside[:1, :4], alone, atol=TOLERANCE)
+
+
+def test_cuts_a_graph_whose_weights_are_a_hard_link_beside_it(
+    root: Path, halves: CutRuntime, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    model = onnx.load(root / ONNX)
+    onnx.save(model, tmp_path / ONNX, save_as_external_data=True, location="weights.bin")
+    (tmp_path / "weights.bin").rename(tmp_path / "other")
+    (tmp_path / "weights.bin").hardlink_to(tmp_path / "other")
+    signature = Artifact.read(root).signature
+    inputs = InputAssembler(signature, catalogue)(make_batch([5, 3], [2, 0]))
+    linked = OnnxCutRuntime(tmp_path / ONNX, signature)
+    np.testing.assert_allclose(linked.run(inputs)["score"], halves.run(inputs)["score"], atol=TOLERANCE)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(RuntimeFailure, match=r"its weights cannot be read: .*; copy the artifact again"):
+        OnnxCutRuntime(tmp_path / ONNX, signature)
 
 
 def test_encoded_history_is_not_an_output_of_the_artifact(root: Path) -> None:
