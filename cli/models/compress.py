@@ -40,7 +40,10 @@ def compress(
     from models.compress.report.files import json_report
 
     console = Console(stderr=True)
-    remedy = f"finished steps are kept; make room under {home_directory()} and run the command again"
+    remedy = (
+        f"finished steps are kept; make room under {home_directory()}, or allow this user to write there, and run the "
+        f"command again"
+    )
     with exit_on_error(console, OSError, SafetensorError, remedy=remedy, exit_code=FAILED):
         loaded = load_recipe(recipe)
         report, result = _run(loaded, console)
