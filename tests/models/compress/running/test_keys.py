@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_another_version_of_a_package_changes_the_keys_of_the_steps_that_use_it(
         "onnx": set(steps),
         "ray": set(),
     }
-    original, version = model_in(home), uses.version
+    original = model_in(home)
     made = Keys(Recipe.model_validate(recipe_document(steps=["tune"])), data_in(home), original)
     monkeypatch.setattr(uses, "hash_of_code", lambda _: "")
 

@@ -38,7 +38,9 @@ def test_run_ends_with_a_remedy_and_is_completed_with_more_room(home: Path, kib:
     full = compress(home, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kib << 10, kib << 10)))
     assert full.returncode == 1
     assert "File too large" in full.stderr
-    assert f"finished steps are kept; make room under {home}, or allow this user to write there" in full.stderr
+    assert (
+        f"finished steps are kept; make room under {home}, or allow this user to write there" in full.stderr
+    )
     assert "Traceback" not in full.stderr
     branch = home / "compressed" / "main"
     assert not list(branch.glob("0*-*/artifact.yaml"))
