@@ -1,7 +1,7 @@
-"""Progress reports for long work: bars on a terminal, else a line for every 10%."""
+"""Progress reports for long work: bars on a terminal, else a line for every 10%, or fewer for short tasks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -35,18 +35,20 @@ class Report(Protocol):
 
 
 @contextmanager
-def shown_progress(console: Console, *tasks: str) -> Iterator[Report]:
+def shown_progress(console: Console, *tasks: str, others_every_s: float = 0.0) -> Iterator[Report]:
     """Show several tasks' progress, by name.
 
     Args:
         console: the console to print to.
         tasks: tasks to list from the start. Other tasks are listed when they begin.
+        others_every_s: without a terminal, the other tasks have a line when they begin, and no further one until this
+            many seconds after their last one. For work with many short tasks.
 
     Yields:
         The function that reports progress.
     """
     if not console.is_terminal:
-        yield _lines(console)
+        yield _lines(console, tasks, others_every_s)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -68,15 +70,18 @@ def shown_progress(console: Console, *tasks: str) -> Iterator[Report]:
         yield report
 
 
-def _lines(console: Console) -> Report:
-    begun_s, printed = time.monotonic(), dict[str, int]()
+def _lines(console: Console, tasks: Sequence[str], others_every_s: float) -> Report:
+    begun_s, printed, printed_s = time.monotonic(), dict[str, int](), dict[str, float]()
 
     def report(what: str, done: int, total: int, note: str = "") -> None:
         tenths = done * _LINES // max(1, total)
+        now_s = time.monotonic()
         if printed.get(what) == tenths:
             return
-        printed[what] = tenths
-        parts = [f"{what}: {done:,} of {total:,}", note, f"{time.monotonic() - begun_s:.0f} s"]
+        if what in printed and what not in tasks and now_s - printed_s[what] < others_every_s:
+            return
+        printed[what], printed_s[what] = tenths, now_s
+        parts = [f"{what}: {done:,} of {total:,}", note, f"{now_s - begun_s:.0f} s"]
         console.print(", ".join(filter(None, parts)), markup=False, highlight=False, soft_wrap=True)
 
     return report

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 200
 """The largest width of the tables if they are not printed to a terminal."""
+_LINE_EVERY_S = 30.0
+"""Seconds between two progress lines of one phase of a step, if they are not printed to a terminal."""
 
 
 def compress(
@@ -84,7 +86,7 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     features = load_definitions(home / pipeline.features.definitions)
     original = Model(settled(root), Artifact.load(root, feature_hash=features.content_hash))
     torch.set_num_threads(recipe.threads)
-    with shown_progress(console, "steps") as progress:
+    with shown_progress(console, "steps", others_every_s=_LINE_EVERY_S) as progress:
         data = open_data(recipe, pipeline, home, features, original, out / ".scores", progress)
         meter = Meter(recipe.measure, data, original)
         result = Chain(recipe, home, original, data, meter, progress).run()

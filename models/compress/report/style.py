@@ -12,7 +12,8 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; } tr.rejected, tr.
 tr.rejected td, tr.failed td { border-bottom: 0; } tr.reason td { padding-top: 0; }
 tr.on { background: #e7f1f9; } td.step { overflow-wrap: anywhere; min-width: 6.5rem; }
 small { color: #666; font-size: .92em; }
-table.steps td { white-space: nowrap; } table.steps td.step { white-space: normal; } table.steps tr.reason td { white-space: normal; }
+table.steps td { white-space: nowrap; }
+table.steps td.step, table.steps tr.reason td { white-space: normal; }
 table.steps small { display: block; }
 .chart { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
 .chart svg { flex: 1 1 24rem; } .chart table { flex: 0 1 auto; }

@@ -1,8 +1,16 @@
 """Options of the step ``distil``: the student, the teacher and the training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from models.architectures.options import HyperSize, PooledSize, Size
 from models.compress.steps.base import StepOptions
@@ -82,10 +90,41 @@ class ShallowStudent(BaseModel):
     layers: int = Field(ge=1, le=128)
 
 
+_STUDENTS = PooledStudent | HyperStudent | HistoryStudent | TreesStudent | ShallowStudent
+_NAMES = "pooled_ranker, hyper_ranker, history_ranker, trees, parent"
+
+
+def _with_architecture(student: Any) -> Any:
+    if isinstance(student, dict) and "architecture" not in student:
+        raise ValueError(
+            f"architecture: missing, got only {', '.join(map(str, student)) or 'nothing'}; name one of {_NAMES}"
+        )
+    return student
+
+
 StudentConfig = Annotated[
-    PooledStudent | HyperStudent | HistoryStudent | TreesStudent | ShallowStudent,
-    Discriminator("architecture"),
+    Annotated[_STUDENTS, Discriminator("architecture")], BeforeValidator(_with_architecture)
 ]
+
+
+class DistilFit(FitConfig):
+    """Options of a student's training. Options that a recipe leaves out have these defaults.
+
+    ``loss`` is refused: a student learns from its teacher's scores with a loss of its own.
+    """
+
+    max_lists: int | None = Field(default=80_000, ge=1)
+    epochs: int = Field(default=2, ge=1, le=1000)
+    lists_per_step: int = Field(default=64, ge=1, le=65_536)
+    learning_rate: float = Field(default=5e-3, gt=0, le=1)
+
+    @field_validator("loss")
+    @classmethod
+    def _has_a_loss_of_its_own(cls, loss: str) -> str:
+        raise ValueError(
+            f"must not be set, because a student learns from its teacher's scores, got {loss!r}; remove it, or set "
+            f"label_weight"
+        )
 
 
 class DistilOptions(StepOptions):
@@ -96,8 +135,7 @@ class DistilOptions(StepOptions):
         teacher: the model whose scores are learned: the model that the recipe compresses, or this step's parent.
         temperature: divides both models' scores before the softmax over a list.
         label_weight: the labels' weight in the loss. The rest is the weight of the teacher's scores.
-        fit: options of the training, without ``loss``. If it is given, options that it leaves out have the defaults of
-            ``FitConfig``. Trees read only ``max_lists``.
+        fit: options of the training. Trees read only ``max_lists``, and refuse the others.
     """
 
     kind: Literal["distil"] = "distil"
@@ -105,7 +143,17 @@ class DistilOptions(StepOptions):
     teacher: Literal["original", "parent"] = "original"
     temperature: float = Field(default=2.0, gt=0, le=100)
     label_weight: float = Field(default=0.3, ge=0, le=1)
-    fit: FitConfig = FitConfig(max_lists=80_000, epochs=2, lists_per_step=64, learning_rate=5e-3)
+    fit: DistilFit = DistilFit()
+
+    @model_validator(mode="after")
+    def _trees_have_options_of_their_own(self) -> Self:
+        unread = sorted(self.fit.model_fields_set - {"max_lists"})
+        if isinstance(self.student, TreesStudent) and unread:
+            raise ValueError(
+                f"fit.{unread[0]}: must not be set for trees, which read only fit.max_lists, got "
+                f"{getattr(self.fit, unread[0])!r}; remove it, or use the options of the student"
+            )
+        return self
 
     @property
     def uses(self) -> Uses:

@@ -16,7 +16,6 @@ from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
-from models.training.fit_config import FitConfig
 from tests.models.compress.steps.distillation.data import Killed, SmallData, make_model, make_work
 from tests.models.worlds import RANKER, make_ranker
 
@@ -110,8 +109,29 @@ def test_a_parent_without_an_architecture_is_refused(
         STEP.run(options(POOLED), graph, tmp_path / "child", make_work(tmp_path, original, data))
 
 
-def test_the_defaults_are_those_of_a_pooled_student() -> None:
-    defaults = DistilOptions()
-    assert defaults.student.architecture == "pooled_ranker"
-    assert (defaults.teacher, defaults.fit.epochs) == ("original", 2)
-    assert isinstance(defaults.fit, FitConfig)
+def test_options_of_the_training_that_are_left_out_keep_the_defaults_of_the_step() -> None:
+    assert DistilOptions().student.architecture == "pooled_ranker"
+    fit = DistilOptions.model_validate({"fit": {"epochs": 4}}).fit
+    assert (fit.epochs, fit.max_lists, fit.lists_per_step, fit.learning_rate) == (4, 80_000, 64, 5e-3)
+    assert fit.loss == "softmax"
+
+
+@pytest.mark.parametrize(
+    ("student", "fit", "expected"),
+    [
+        ({"width": 48}, {}, "architecture: missing, got only width; name one of pooled_ranker, hyper_ranker"),
+        (
+            POOLED,
+            {"loss": "bce"},
+            "must not be set, because a student learns from its teacher's scores, got 'bce'",
+        ),
+        ({"architecture": "trees"}, {"epochs": 4}, "fit.epochs: must not be set for trees"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    student: dict[str, Any], fit: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        DistilOptions.model_validate({"student": student, "fit": fit})
+    trees = DistilOptions.model_validate({"student": {"architecture": "trees"}, "fit": {"max_lists": 5}})
+    assert trees.fit.max_lists == 5
