@@ -53,10 +53,14 @@ class Figures(_Figures):
 
     Attributes:
         runtime: the kind of runtime that was measured.
-        peak_mib: the largest memory of the process that executed the model.
-        model_mib: the growth of that memory from just before the model was loaded.
+        peak_mib: the largest resident memory of the process that executed the model, from the loading on, without that
+            of the measured requests. It includes Python and the runtime's libraries.
+        model_mib: the part of it that came with the model: its growth from just before the model was loaded, with the
+            requests in memory already. It is the runtime's libraries, the weights, and the buffers of requests.
         latencies: by number of candidates, ascending. The middle one decides whether a step is accepted.
         quality: NDCG@10 or AUC on the report lists. None if a score is NaN or infinite.
+        scored_alone: whether each report list was scored in a call of its own, because scores depend on the other lists
+            in the call.
         change_of_parent: the relative change of the quality, 0.01 is 1% better. The same lists are compared.
         change_of_original: the same, compared with the original.
         fault: the reason for which the model could not be measured. The figures above are then not complete.
@@ -68,6 +72,7 @@ class Figures(_Figures):
     model_mib: float = 0.0
     latencies: tuple[Latency, ...] = Field(default=())
     quality: Interval | None = None
+    scored_alone: bool = False
     change_of_parent: Interval | None = None
     change_of_original: Interval | None = None
     fault: str | None = None

@@ -1,6 +1,8 @@
 """Scores lists with an artifact's runtime, as in serving."""
 
+import mmap
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -10,12 +12,14 @@ from models.compress.quality import Scores
 from models.compress.steps.base import Model
 from models.errors import RuntimeFailure
 from models.ragged import gather_positions
-from models.runtimes import load_runtime
+from models.runtimes import load_runtime, runtime_kind
 from models.runtimes.base import RuntimeOptions
 from models.runtimes.kinds.registry import runtime_config
 from models.training.examples.lists import Lists
 
 _LISTS_AT_ONCE, _CANDIDATES_AT_ONCE = 64, 16_384
+_SCALES_EACH_CALL = b"DynamicQuantizeLinear"
+"""The operator of ONNX graphs that scales activations by their range in the call."""
 
 
 def runtime_of(artifact: Artifact) -> RuntimeOptions:
@@ -38,8 +42,25 @@ def runtime_of(artifact: Artifact) -> RuntimeOptions:
     return runtime_config(kind=kind, threads=1)
 
 
+def scores_alone(model: Model) -> bool:
+    """Return whether each list must be scored alone, because a score depends on the other lists in the call.
+
+    A graph with dynamic int8 has one scale for the activations of the whole call. So lists that are scored together
+    get coarser scores than each request alone.
+    """
+    suffix = runtime_kind(runtime_of(model.artifact)).suffix
+    root = settled(model.root)
+    graphs = [root / name for name in model.artifact.files if name.endswith(".onnx") and suffix == ".onnx"]
+    return any(map(_scales_each_call, graphs))
+
+
+def _scales_each_call(graph: Path) -> bool:
+    with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_SCALES_EACH_CALL) >= 0
+
+
 def runtime_scores(model: Model, lists: Lists, progress: Callable[[int], None] | None = None) -> Scores:
-    """Return a model's scores (N,) of lists.
+    """Return a model's scores (N,) of lists. Up to 64 lists are scored in one call, or one (see ``scores_alone``).
 
     Args:
         model: the artifact.
@@ -53,7 +74,8 @@ def runtime_scores(model: Model, lists: Lists, progress: Callable[[int], None] |
     output, assembler = model.artifact.signature.outputs[0].name, lists.assembler
     scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
     longest, done = int(lists.batch.lengths.max(initial=1)), 0
-    for requests in lists.by_size(max(1, min(_LISTS_AT_ONCE, _CANDIDATES_AT_ONCE // longest))):
+    at_once = 1 if scores_alone(model) else max(1, min(_LISTS_AT_ONCE, _CANDIDATES_AT_ONCE // longest))
+    for requests in lists.by_size(at_once):
         part = lists.batch.take(requests)
         if part.candidate_count:
             values = assembler.flatten(runtime.run(assembler(part)), part)[output]

@@ -10,7 +10,7 @@ from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.compress.data.base import Call
 from models.compress.data.halves import half_of
-from models.compress.data.runtime_scores import runtime_of
+from models.compress.data.runtime_scores import runtime_of, scores_alone
 from models.compress.data.score_cache import ScoreCache
 from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
@@ -129,7 +129,7 @@ class TextData:
         batch, _ = self._labelled(split, limit)
         return self._cache.scores(
             model.artifact,
-            f"{split} {self._most if split == 'report' else limit}",
+            f"{split} {self._most if split == 'report' else limit}{' alone' if scores_alone(model) else ''}",
             batch.candidate_count,
             partial(self._computed, model, batch, f"scoring the {split} lists"),
         )
@@ -138,11 +138,11 @@ class TextData:
         signature = model.artifact.signature
         runtime = load_runtime(settled(model.root), model.artifact, runtime_of(model.artifact))
         scorer = PairScorer(self._root, signature, self.catalogue, TextConfig())
-        parts = []
-        for first in range(0, len(batch), _LISTS_AT_ONCE):
-            part = batch.between(first, min(first + _LISTS_AT_ONCE, len(batch)))
-            parts.append(scorer.scores(part, signature.outputs[0].name, runtime))
-            self._progress(what, min(first + _LISTS_AT_ONCE, len(batch)), len(batch))
+        parts, at_once = [], 1 if scores_alone(model) else _LISTS_AT_ONCE
+        for first in range(0, len(batch), at_once):
+            last = min(first + at_once, len(batch))
+            parts.append(scorer.scores(batch.between(first, last), signature.outputs[0].name, runtime))
+            self._progress(what, last, len(batch))
         return np.concatenate(parts)
 
     @cached_property

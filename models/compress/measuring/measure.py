@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import median
 
 from models.compress.data.base import RecipeData
-from models.compress.data.runtime_scores import runtime_of
+from models.compress.data.runtime_scores import runtime_of, scores_alone
 from models.compress.figures import Figures, Latency
 from models.compress.measuring.rounds import Side, Times, time_sides
 from models.compress.measuring.sizes import sizes_of
@@ -76,6 +76,7 @@ class Meter:
             model_mib=memory.peak_mib - memory.before_mib,
             latencies=tuple(_latency(count, times) for count in sorted(self._config.candidates)),
             quality=quality.interval(),
+            scored_alone=scores_alone(child),
             change_of_parent=of_parent,
             change_of_original=of_original,
         )

@@ -135,6 +135,9 @@ def _details(number: int, row: Row) -> str:
         facts["seconds"] = row.wall_s
     if row.figures is not None:
         facts["runtime"] = row.figures.runtime
+        facts["lists in a call"] = (
+            "1, because scores depend on the call" if row.figures.scored_alone else None
+        )
     lines = "".join(
         f"<tr><td>{escape(name)}</td><td class='step'>{escape(_plain(value))}</td></tr>"
         for name, value in facts.items()

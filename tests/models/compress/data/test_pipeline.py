@@ -7,6 +7,7 @@ import pytest
 
 from models.assembly import InputAssembler
 from models.compress.data.pipeline import PipelineData
+from models.compress.data.runtime_scores import scores_alone
 from models.compress.steps.base import Split
 from models.errors import ArtifactError, CompressionError
 from models.importing.lightgbm import load
@@ -14,6 +15,7 @@ from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.kinds.registry import runtime_config
 from tests.models.compress.homes import data_in, model_in, write_home, write_small
+from tests.models.compress.steps.quantization.parents import quantise
 from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
 from tests.models.worlds import make_catalogue, make_impressions, make_ranker
 
@@ -100,6 +102,20 @@ def test_trees_that_return_a_column_are_scored(home: Path) -> None:
     scores = data_in(home).scores(model_in(home, "trees"))
     assert scores.shape == data_in(home).labels().labels.shape
     assert len(np.unique(scores)) > 10
+
+
+def test_lists_are_scored_alone_if_a_score_depends_on_the_others_in_the_call(home: Path) -> None:
+    data, ranker = data_in(home), model_in(home)
+    child, _ = quantise(ranker, home / "models" / "int8", data.catalogue)
+    assert (scores_alone(ranker), scores_alone(child)) == (False, True)
+    scores, lists = data.scores(child), data.lists("report", child.artifact.signature)
+    runtime = load_runtime(child.root, child.artifact, runtime_config(kind="onnx"))
+    assembler = InputAssembler(child.artifact.signature, data.catalogue)
+    for number in range(3):
+        one = lists.batch.take(np.array([number]))
+        alone = assembler.flatten(runtime.run(assembler(one)), one)["score"]
+        first, last = lists.batch.offsets[number : number + 2]
+        assert (scores[first:last] == alone).all()
 
 
 def test_student_of_a_reranker_reads_the_ranker_and_learns_from_the_reranker(home: Path) -> None:
