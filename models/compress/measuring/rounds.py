@@ -71,16 +71,15 @@ def time_sides(
             name,
             side,
         ) in sides.items():  # one after the other, so that no load disturbs another's memory or time
-            workers[name] = processes.enter_context(Worker(name, side.root, side.config))
+            workers[name] = processes.enter_context(Worker(name, side.root, side.config, side.requests))
             workers[name].ready()
         for index, count in enumerate(counts):
             for name, worker in workers.items():
-                worker.prepare(sides[name].requests[count])
-                worker.times_ms(seconds / ROUNDS)
+                worker.times_ms(count, seconds / ROUNDS)
                 rounds[name][count] = []
             for number in range(ROUNDS):
                 turn = number % len(names)
                 for name in (*names[turn:], *names[:turn]):
-                    rounds[name][count].append(workers[name].times_ms(seconds / ROUNDS))
+                    rounds[name][count].append(workers[name].times_ms(count, seconds / ROUNDS))
                 progress(index * ROUNDS + number + 1, len(counts) * ROUNDS)
         return {name: Times(rounds[name], worker.memory()) for name, worker in workers.items()}

@@ -1,11 +1,13 @@
 """A process that loads one model and executes requests when it is told to.
 
-Its memory is that of this model alone. It ends when its parent does, because its pipe is then closed.
+It holds all requests before it loads the model, so that their memory can be told from the model's. It ends
+when its parent does, because its pipe is then closed.
 """
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -20,13 +22,19 @@ from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeOptions
 from models.runtimes.golden import check_golden
 
-_STATUS = Path("/proc/self/status")
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_CLEAR_PEAK = "5"
 _LOAD_LIMIT_S, _ENDING_S = 600.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The memory of a process, in MiB: at its peak, and before it loaded the model."""
+    """The resident memory of a process, in MiB.
+
+    Attributes:
+        peak_mib: the largest memory since the model was loaded, without that of the requests.
+        before_mib: the memory just before the model was loaded, without that of the requests.
+    """
 
     peak_mib: float
     before_mib: float
@@ -35,13 +43,16 @@ class Memory:
 class Worker:
     """A model in a process of its own. Use it in a ``with`` block."""
 
-    def __init__(self, name: str, root: Path, config: RuntimeOptions) -> None:
-        """Start the process, which loads the model and runs its golden requests.
+    def __init__(
+        self, name: str, root: Path, config: RuntimeOptions, requests: Mapping[int, Sequence[Call]]
+    ) -> None:
+        """Start the process. It gets the requests, loads the model and runs its golden requests.
 
         Args:
             name: the model's name in errors.
             root: the artifact's folder.
             config: the runtime.
+            requests: the requests by number of candidates.
         """
         self._name = name
         context = get_context("spawn")
@@ -49,6 +60,11 @@ class Worker:
         self._process = context.Process(target=_serve, args=(theirs, root, config), daemon=True)
         self._process.start()
         theirs.close()
+        with suppress(OSError):  # the process has ended: ``ready`` raises the reason
+            for candidates, calls in requests.items():
+                for call in calls:  # one at a time, so that the copy in the pipe is small
+                    self._pipe.send((candidates, call))
+            self._pipe.send(None)
 
     def __enter__(self) -> "Worker":
         """Return the worker."""
@@ -70,21 +86,17 @@ class Worker:
         """
         self._answer(_LOAD_LIMIT_S)
 
-    def prepare(self, requests: Sequence[Call]) -> None:
-        """Send the requests that the following calls of ``times_ms`` execute.
-
-        Raises:
-            RuntimeFailure: the process has ended.
-        """
-        self._ask("prepare", list(requests))
-
-    def times_ms(self, window_s: float) -> list[float]:
+    def times_ms(self, candidates: int, window_s: float) -> list[float]:
         """Execute requests for ``window_s`` seconds, at least one, and return the time of each.
+
+        Args:
+            candidates: the number of candidates in the requests. The requests are executed in turn.
+            window_s: seconds.
 
         Raises:
             RuntimeFailure: the model failed on a request.
         """
-        times: list[float] = self._ask("time", window_s)
+        times: list[float] = self._ask("time", (candidates, window_s))
         return times
 
     def memory(self) -> Memory:
@@ -125,28 +137,20 @@ class Worker:
 class _Server:
     """The process's side."""
 
-    def __init__(self, root: Path, config: RuntimeOptions) -> None:
-        self._before_mib = _status_mib("VmRSS")
+    def __init__(self, root: Path, config: RuntimeOptions, requests: Mapping[int, Sequence[Call]]) -> None:
+        self._requests = requests
+        self._next = dict.fromkeys(requests, 0)
         artifact = Artifact.read(root)
         self._runtime = load_runtime(settled(root), artifact, config)
         check_golden(settled(root), artifact, self._runtime, narrow=config.is_narrow)
-        self._requests: list[Call] = []
-        self._next = 0
 
-    def answer(self, what: str, argument: Any) -> Any:
-        if what == "prepare":
-            self._requests, self._next = argument, 0
-            return None
-        if what == "time":
-            return self._times_ms(argument)
-        return Memory(_status_mib("VmHWM"), self._before_mib)
-
-    def _times_ms(self, window_s: float) -> list[float]:
+    def times_ms(self, candidates: int, window_s: float) -> list[float]:
         times: list[float] = []
+        requests = self._requests[candidates]
         begun_s = time.perf_counter()
         while not times or time.perf_counter() - begun_s < window_s:
-            calls = self._requests[self._next % len(self._requests)]
-            self._next += 1
+            calls = requests[self._next[candidates] % len(requests)]
+            self._next[candidates] += 1
             call_s = time.perf_counter()
             for inputs in calls:
                 self._runtime.run(inputs)
@@ -156,12 +160,24 @@ class _Server:
 
 def _serve(pipe: Connection, root: Path, config: RuntimeOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the parent ends this one
-    server: _Server | None = None
     try:
-        server = _Server(root, config)
+        before_mib = _status_mib("VmRSS")
+        requests: dict[int, list[Call]] = {}
+        while (sent := pipe.recv()) is not None:
+            requests.setdefault(sent[0], []).append(sent[1])
+        of_requests_mib = _status_mib("VmRSS") - before_mib
+        with suppress(
+            OSError
+        ):  # the peak begins again here. Without /proc, or if that is not allowed, it does not
+            _CLEAR.write_text(_CLEAR_PEAK)
+        server = _Server(root, config, requests)
         pipe.send((None, None))
         while True:
-            pipe.send((None, server.answer(*pipe.recv())))
+            what, argument = pipe.recv()
+            if what == "time":
+                pipe.send((None, server.times_ms(*argument)))
+            else:
+                pipe.send((None, Memory(_status_mib("VmHWM") - of_requests_mib, before_mib)))
     except (ModelError, MemoryError) as error:
         pipe.send((str(error) or "out of memory", None))
     except (EOFError, BrokenPipeError, ConnectionResetError):

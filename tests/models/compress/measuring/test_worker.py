@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from models.artifact import GOLDEN
+from models.compress.data.base import Call
 from models.compress.data.runtime_scores import runtime_of
 from models.compress.measuring.worker import Worker
 from models.errors import RuntimeFailure
@@ -14,17 +16,32 @@ from tests.models.compress.homes import data_in, model_in
 
 def test_executes_requests_and_reports_its_memory(home: Path) -> None:
     model = model_in(home)
-    with Worker("ranker", model.root, runtime_of(model.artifact)) as worker:
+    made = data_in(home).requests(model.artifact.signature, 8, 2)
+    requests: dict[int, list[Call]] = {8: made, 1: [[{}]]}
+    with Worker("ranker", model.root, runtime_of(model.artifact), requests) as worker:
         worker.ready()
-        worker.prepare(data_in(home).requests(model.artifact.signature, 8, 2))
-        times = worker.times_ms(0.0)
+        times = worker.times_ms(8, 0.0)
         memory = worker.memory()
         with pytest.raises(RuntimeFailure, match="attributes"):
-            worker.prepare([[{}]])
-            worker.times_ms(0.0)
+            worker.times_ms(1, 0.0)
     assert len(times) == 1
     assert times[0] > 0
     assert memory.peak_mib > memory.before_mib > 1
+
+
+def test_memory_does_not_include_that_of_the_requests(home: Path) -> None:
+    model = model_in(home)
+    (call,) = data_in(home).requests(model.artifact.signature, 8, 1)
+    unread: Call = [{"unread": np.ones((64, 1024, 256), dtype=np.float32)}]
+    cases: list[list[Call]] = [[], [unread] * 4]  # four times 64 MiB
+    peaks: list[float] = []
+    for others in cases:
+        config = runtime_of(model.artifact)
+        with Worker("ranker", model.root, config, {8: [call], 9: others}) as worker:
+            worker.ready()
+            worker.times_ms(8, 0.0)
+            peaks.append(worker.memory().peak_mib)
+    assert peaks[1] < peaks[0] + 100
 
 
 def test_model_that_fails_its_golden_requests_is_not_measured(home: Path) -> None:
@@ -34,7 +51,7 @@ def test_model_that_fails_its_golden_requests_is_not_measured(home: Path) -> Non
         for name, values in load_file(model.root / GOLDEN).items()
     }
     save_file(golden, model.root / GOLDEN)
-    with Worker("ranker", model.root, runtime_of(model.artifact)) as worker:
+    with Worker("ranker", model.root, runtime_of(model.artifact), {}) as worker:
         with pytest.raises(RuntimeFailure, match="failed on its golden requests"):
             worker.ready()
         with pytest.raises(
