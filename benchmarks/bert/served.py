@@ -96,7 +96,8 @@ def token_counts(config: PipelineConfig, home: Path) -> NDArray[np.int64]:
     batch = batch_of(QuerySet(queries, rows, np.zeros(rows.shape, np.float32)))
     mask = next(spec.name for spec in signature.inputs if spec.source == "tokens.mask")
     calls = PairScorer(root, signature, catalogue, TextConfig()).micro_batches(batch)
-    return np.concatenate([call.inputs[mask].sum(axis=1) for call in calls])
+    counts: NDArray[np.int64] = np.concatenate([call.inputs[mask].sum(axis=1) for call in calls])
+    return counts
 
 
 def measure(home: Path, seconds: float) -> tuple[Cell, Cell]:
