@@ -1,26 +1,31 @@
 """The last rung through the service: ``configs/bert-billion.yaml`` behind ``/v1/rank``, at its peak and at 70% of it.
 
-    python -m benchmarks.bert.served [--seconds 10] [--repeats 3] [--make] [--json]
+    python -m benchmarks.bert.served [--seconds 6] [--rounds 10] [--make] [--json]
 
 A request has one candidate, as in the published workload: one text to score. Query and text are cut to 24 tokens
 together. That is the median of the ladder's mix ``median 24``, but that mix has longer texts too. The output has the
 distribution. ``benchmarks/bert_ladder.py`` makes the model first.
 
-Each repeat starts the service again. A window that other processes disturb is measured again, at most twice. The peak
-is a closed loop with 16 clients. Then an open loop sends Poisson arrivals at 70% of the peak, and its latencies count
-from the scheduled times.
+The peak is a closed loop with 16 clients. After it, an open loop sends Poisson arrivals at 70% of that peak, and its
+latencies count from the scheduled times. Both windows are short and take turns, because a machine's speed drifts: a
+rate that was 70% a minute ago may be 100% now. A window that other processes disturb is measured again, at most twice.
+The number of replicas is fixed: one for each core of this machine, on which the client runs too.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from benchmarks.bert.mixes import distribution_of, shown
@@ -100,23 +105,49 @@ def token_counts(config: PipelineConfig, home: Path) -> NDArray[np.int64]:
     return counts
 
 
-def measure(home: Path, seconds: float) -> tuple[Cell, Cell]:
-    """Serve the pipeline, and return the figures at the peak and at 70% of it."""
+def on_this_machine(config: Path, folder: Path, cores: int) -> Path:
+    """Write the pipeline with a fixed number of replicas, one for each core, and return the file.
+
+    The pipeline's own node has 32 cores, and its policy would start more replicas than this machine has cores.
+    """
+    document = yaml.safe_load(config.read_text())
+    document["pools"]["local"]["cpus"] = cores
+    document["units"]["main"]["replicas"] = cores
+    document["autoscaling"]["bounds"]["main"] = {"min_replicas": cores, "max_replicas": cores}
+    path = folder / config.name
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def measure(home: Path, rounds: int, seconds: float) -> list[tuple[Cell, Cell]]:
+    """Serve the pipeline, and return the figures at the peak and at 70% of it, for each round.
+
+    Args:
+        home: the data home.
+        rounds: how many times each load is measured.
+        seconds: length of a window at 70%. At the peak it is half as long.
+    """
     requests = bodies(home)
-    with service(CONFIG) as server:
-        measure_cell(server, PEAK, requests, min(seconds, _WARM_UP_S), 0.0)
-        peak = measure_quietly(
-            lambda: measure_cell(server, PEAK, requests, seconds, 0.0), _ATTEMPTS, _PAUSE_S
+
+    def cell(load: Load, seconds: float, peak_rps: float) -> Cell:
+        return measure_quietly(
+            lambda: measure_cell(server, load, requests, seconds, peak_rps), _ATTEMPTS, _PAUSE_S
         )
-        rate = peak.load.rps
-        opened = measure_quietly(
-            lambda: measure_cell(server, SHARE, requests, seconds, rate), _ATTEMPTS, _PAUSE_S
-        )
-        return peak, opened
+
+    cells = []
+    with tempfile.TemporaryDirectory(prefix="rankway-bert-") as folder, ExitStack() as running:
+        config = on_this_machine(CONFIG, Path(folder), os.cpu_count() or 1)
+        server = running.enter_context(service(config))
+        measure_cell(server, PEAK, requests, _WARM_UP_S, 0.0)
+        for number in range(rounds):
+            peak = cell(PEAK, seconds / 2, 0.0)
+            cells.append((peak, cell(SHARE, seconds, peak.load.rps)))
+            say(f"round {number + 1} of {rounds}: {json.dumps(summary(cells[-1:]))}")
+    return cells
 
 
 def summary(cells: Sequence[tuple[Cell, Cell]]) -> dict[str, Any]:
-    """Return the medians over repeats, with the smallest and the largest value."""
+    """Return the medians over rounds, with the smallest and the largest value."""
     figures: dict[str, Any] = {}
     for load, side in ((PEAK, 0), (SHARE, 1)):
         own = [pair[side] for pair in cells]
@@ -140,8 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.bert.served", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a window")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of a window at 70%%")
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument(
         "--make", action="store_true", help="write the pipeline's artifact, and do not measure"
     )
@@ -151,11 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     artifact = write_served(home)
     if options.make:
         return 0
-    cells = []
-    for number in range(options.repeats):
-        say(f"repeat {number + 1} of {options.repeats}")
-        cells.append(measure(home, options.seconds))
-        say(json.dumps(summary(cells[-1:])))
+    cells = measure(home, options.rounds, options.seconds)
     tokens = distribution_of(token_counts(load_config(CONFIG), home))
     figures = {
         **machine(),
