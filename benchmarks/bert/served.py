@@ -1,21 +1,22 @@
-"""The last rung through the service: ``configs/bert-billion.yaml`` behind ``/v1/rank``, at its peak and at 70% of it.
+"""Steps of the ladder through the service: ``configs/bert-billion.yaml`` at its peak and at 70% of it.
 
-    python -m benchmarks.bert.served [--seconds 6] [--rounds 10] [--make] [--json]
+    python -m benchmarks.bert.served [--seconds 6] [--rounds 10] [--only NAME] [--make] [--json]
 
-A request has one candidate, as in the published workload: one text to score. Query and text are cut to 24 tokens
-together. That is the median of the ladder's mix ``median 24``, but that mix has longer texts too. The output has the
-distribution. ``benchmarks/bert_ladder.py`` makes the model first.
+BERT-base and the 6 layers are served in PyTorch, and the 6 layers in int8 as in the pipeline. A request has one
+candidate, as in the published workload: one text to score. Query and text are cut to 24 tokens together. That is the
+median of the ladder's mix ``median 24``, but that mix has longer texts too. The output has the distribution.
+``benchmarks/bert_ladder.py`` makes the models first.
 
 The peak is a closed loop with 16 clients. After it, an open loop sends Poisson arrivals at 70% of that peak, and its
 latencies count from the scheduled times. Both windows are short and take turns, because a machine's speed drifts: a
 rate that was 70% a minute ago may be 100% now. A window that other processes disturb is measured again, at most twice.
 The number of replicas is fixed: one for each core of this machine, on which the client runs too.
+``cost_per_million`` is that of a node at its peak, at the price in the pipeline.
 """
 
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,20 +26,18 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from benchmarks.bert.mixes import distribution_of, shown
-from benchmarks.bert.models import STATIC
+from benchmarks.bert.served_models import CONFIG, SERVED, Served, cost_per_million, pipeline_of, write_served
 from benchmarks.harness.cells import Cell, Load, measure_cell
 from benchmarks.harness.meters.machine import machine
 from benchmarks.harness.quiet import measure_quietly, say
 from benchmarks.harness.servers import service
-from models.artifact import Artifact, write_artifact
+from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.text.scorer import PairScorer, TextConfig
-from models.text.tokenizer import TOKENIZER
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.paths import home_directory
@@ -46,37 +45,9 @@ from services.profiling.sample_requests import SampleRequests
 from walks.text.queries import QuerySet
 from walks.text.query_lists import batch_of
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs/bert-billion.yaml"
-MODELS = Path("benchmarks/bert")
 PEAK, SHARE = Load(clients=16), Load(share=0.7)
-_TEXT, _MAX_LENGTH = "details.name", 24
 _BODIES, _WARM_UP_S = 997, 5.0
 _ATTEMPTS, _PAUSE_S = 3, 1.0
-
-
-def write_served(home: Path) -> Artifact:
-    """Write the artifact of the pipeline: the ladder's int8 student, over the names of routes.
-
-    A pair has at most 24 tokens, the median of the mix: a query, and the beginning of a route's name.
-    """
-    source, root = home / MODELS / "base" / STATIC, home / MODELS / "served"
-    student = Artifact.load(source)
-    pair = student.signature.pair
-    assert pair is not None
-    pair = pair.model_copy(update={"text": _TEXT, "max_length": _MAX_LENGTH})
-
-    def write(staging: Path) -> None:
-        for name in (student.weights, TOKENIZER):
-            shutil.copyfile(source / name, staging / name)
-
-    return write_artifact(
-        root,
-        name="bert-billion",
-        signature=student.signature.model_copy(update={"pair": pair}),
-        weights=student.weights,
-        write_files=write,
-        lineage=student.lineage,
-    )
 
 
 def bodies(home: Path) -> list[bytes]:
@@ -105,25 +76,12 @@ def token_counts(config: PipelineConfig, home: Path) -> NDArray[np.int64]:
     return counts
 
 
-def on_this_machine(config: Path, folder: Path, cores: int) -> Path:
-    """Write the pipeline with a fixed number of replicas, one for each core, and return the file.
-
-    The pipeline's own node has 32 cores, and its policy would start more replicas than this machine has cores.
-    """
-    document = yaml.safe_load(config.read_text())
-    document["pools"]["local"]["cpus"] = cores
-    document["units"]["main"]["replicas"] = cores
-    document["autoscaling"]["bounds"]["main"] = {"min_replicas": cores, "max_replicas": cores}
-    path = folder / config.name
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def measure(home: Path, rounds: int, seconds: float) -> list[tuple[Cell, Cell]]:
-    """Serve the pipeline, and return the figures at the peak and at 70% of it, for each round.
+def measure(home: Path, served: Served, rounds: int, seconds: float) -> list[tuple[Cell, Cell]]:
+    """Serve a model, and return the figures at the peak and at 70% of it, for each round.
 
     Args:
         home: the data home.
+        served: the model.
         rounds: how many times each load is measured.
         seconds: length of a window at 70%. At the peak it is half as long.
     """
@@ -136,13 +94,13 @@ def measure(home: Path, rounds: int, seconds: float) -> list[tuple[Cell, Cell]]:
 
     cells = []
     with tempfile.TemporaryDirectory(prefix="rankway-bert-") as folder, ExitStack() as running:
-        config = on_this_machine(CONFIG, Path(folder), os.cpu_count() or 1)
+        config = pipeline_of(served, Path(folder), os.cpu_count() or 1)
         server = running.enter_context(service(config))
         measure_cell(server, PEAK, requests, _WARM_UP_S, 0.0)
         for number in range(rounds):
             peak = cell(PEAK, seconds / 2, 0.0)
             cells.append((peak, cell(SHARE, seconds, peak.load.rps)))
-            say(f"round {number + 1} of {rounds}: {json.dumps(summary(cells[-1:]))}")
+            say(f"{served.name}: round {number + 1} of {rounds}: {json.dumps(summary(cells[-1:]))}")
     return cells
 
 
@@ -173,33 +131,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="of a window at 70%%")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument(
-        "--make", action="store_true", help="write the pipeline's artifact, and do not measure"
-    )
+    parser.add_argument("--only", choices=[each.name for each in SERVED], help="the only model to measure")
+    parser.add_argument("--make", action="store_true", help="write the artifacts, and do not measure")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    home = home_directory()
-    artifact = write_served(home)
+    home, models = home_directory(), list[dict[str, Any]]()
+    chosen = [each for each in SERVED if options.only in {None, each.name}]
+    versions = [write_served(home, served).version for served in chosen]
     if options.make:
         return 0
-    cells = measure(home, options.rounds, options.seconds)
+    for served, version in zip(chosen, versions, strict=True):
+        loads = summary(measure(home, served, options.rounds, options.seconds))
+        cost = cost_per_million(loads[PEAK.label]["rps"][0], os.cpu_count() or 1)
+        models.append({"name": served.name, "model": version, "loads": loads, "cost_per_million": cost})
     tokens = distribution_of(token_counts(load_config(CONFIG), home))
-    figures = {
-        **machine(),
-        "model": artifact.version,
-        "weights": "random",
-        "tokens": tokens,
-        "loads": summary(cells),
-    }
+    figures = {**machine(), "weights": "random", "tokens": tokens, "models": models}
     if options.json:
         json.dump(figures, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     sys.stdout.write(f"tokens in a request: {shown(tokens)}; random weights\n")
-    for label, row in figures["loads"].items():
-        sys.stdout.write(f"{label}: {row['statuses']}\n")
-        for name, (middle, low, high) in ((n, v) for n, v in row.items() if n != "statuses"):
-            sys.stdout.write(f"  {name:<14} {middle:>8.2f} ({low:.2f}-{high:.2f})\n")
+    for model in models:
+        sys.stdout.write(
+            f"{model['name']}: {model['cost_per_million']:.3g} per million requests at the peak\n"
+        )
+        for label, row in model["loads"].items():
+            sys.stdout.write(f"  {label}: {row['statuses']}\n")
+            for name, (middle, low, high) in ((n, v) for n, v in row.items() if n != "statuses"):
+                sys.stdout.write(f"    {name:<14} {middle:>8.2f} ({low:.2f}-{high:.2f})\n")
     return 0
 
 
