@@ -5,7 +5,8 @@
 The clicks and their teacher are described in ``benchmarks/clicks/teacher.py``. The artifact is ``dlrm-clicks/artifact``
 in the data home, completely or not at all. It has the shape of the model in ``configs/dlrm.yaml``, with twice as many
 rows in its tables. Training takes about three minutes on one core. The same options and seed give the same rows, and
-on the same processor the same weights.
+on the same processor the same weights. A model of the default size must have an AUC of at least 0.75, or else the
+command ends with status 1.
 """
 
 import argparse
@@ -13,23 +14,26 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases.dlrm import features_of
-from benchmarks.clicks.case import TABLE_ROWS, Case
+from benchmarks.clicks.case import LINEAGE, TABLE_ROWS, Case
 from benchmarks.clicks.data import inputs_of, lists_of
 from benchmarks.harness.meters.machine import machine
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.compress.figures import Interval
 from models.compress.quality import quality_of
+from models.errors import ArtifactError
 from services.paths import home_directory
 
 ARTIFACT = "dlrm-clicks/artifact"
 """The trained model's folder in the data home."""
+_LEAST_AUC = 0.75
 _GOLDEN_ROWS = 64
 _LINE_EVERY_S = 5.0
 Log = Callable[[str], None]
@@ -84,6 +88,31 @@ def build(
     )
 
 
+def trained(root: Path, options: DlrmOptions, case: Case, *, log: Log) -> Artifact:
+    """Return the model at ``root``. It is trained first if it is missing, or has other options or another case."""
+    try:
+        found = Artifact.load(root)
+    except ArtifactError:
+        return build(root, options, case, log=log)
+    if found.architecture == options.model_dump(mode="json") and found.lineage.get(LINEAGE) == asdict(case):
+        return found
+    log(f"{root}: has another size or was trained on other rows; it is trained again")
+    return build(root, options, case, log=log)
+
+
+def fault_of(artifact: Artifact) -> str | None:
+    """Return why a model is too weak to be used, or None. Only models of the default size are judged."""
+    options, case = DlrmOptions.model_validate(artifact.architecture), Case.of(artifact)
+    is_full = options.rows >= TABLE_ROWS and case.rows >= Case().rows
+    found = artifact.metrics["auc"]
+    if not is_full or found >= _LEAST_AUC:
+        return None
+    return (
+        f"auc: must be at least {_LEAST_AUC} with {case.rows:,} rows, got {found:.4f}; revert the last change of "
+        f"benchmarks/clicks or of the DLRM"
+    )
+
+
 def _auc(scores: NDArray[np.float32], labels: NDArray[np.float32]) -> Interval:
     quality = quality_of(scores, lists_of(labels), "auc")
     assert quality is not None  # the training stops if a loss is not finite
@@ -127,18 +156,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threads=chosen.threads,
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    took_s, found = time.monotonic() - started_s, artifact.metrics
+    took_s, found, fault = time.monotonic() - started_s, artifact.metrics, fault_of(artifact)
+    if fault is not None:
+        print(fault, file=sys.stderr)
+    status = 0 if fault is None else 1
     if chosen.json:
         report = {**machine(), "artifact": str(root), "version": artifact.version, "seconds": took_s, **found}
         json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
-        return 0
+        return status
     sys.stdout.write(
         f"{root}: AUC {found['auc']:.4f} ({found['auc_low']:.4f} to {found['auc_high']:.4f}) on {chosen.held_out:,} "
         f"other rows, {found['click_rate']:.0%} of them clicked. The teacher, which no model can surpass, has "
         f"{found['teacher_auc']:.4f}. {took_s:.0f} s\n"
     )
-    return 0
+    return status
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m benchmarks.dlrm_compression [--seconds 4] [--quick] [--json]
 
-The model is that of ``python -m benchmarks.dlrm_clicks``, which is made if it is missing. A recipe compresses it into
-``dlrm-clicks/compressed`` in the data home. Then all models are timed a second time, with rows drawn evenly from
-the tables. Frequent rows stay in the processor's cache if requests are drawn like clicks, and hardly any does so if
-they are drawn evenly.
+The model is that of ``python -m benchmarks.dlrm_clicks``. It is made if it is missing, and again if it has another size
+or was trained on other rows. A recipe compresses it into ``dlrm-clicks/compressed`` in the data home. Then all models
+are timed a second time, with rows drawn evenly from the tables. Frequent rows stay in the processor's cache if requests
+are drawn like clicks, and hardly any does so if they are drawn evenly.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.clicks.case import TABLE_ROWS, Case
 from benchmarks.clicks.data import ClicksData
-from benchmarks.dlrm_clicks import ARTIFACT, build
+from benchmarks.dlrm_clicks import ARTIFACT, fault_of, trained
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.atomic_directory import settled
@@ -32,7 +32,6 @@ from models.compress.report.files import json_report, write_report
 from models.compress.report.text import cells, columns
 from models.compress.rows import Result
 from models.compress.steps.base import Model
-from models.errors import ArtifactError
 from services.paths import home_directory
 
 OUT = "dlrm-clicks/compressed"
@@ -158,11 +157,8 @@ def _progress(what: str, done: int, total: int, note: str = "") -> None:
         print(f"{what}: {done} of {total} {note}".rstrip(), file=sys.stderr, flush=True)
 
 
-def _trained(root: Path, options: DlrmOptions, case: Case) -> None:
-    try:
-        Artifact.load(root)
-    except ArtifactError:
-        build(root, options, case, log=lambda line: print(line, file=sys.stderr, flush=True))
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -180,11 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home, prefix = home_directory(), _QUICK if options.quick else ""
     root, out = home / f"{prefix}{ARTIFACT}", f"{prefix}{OUT}"
     if options.quick:
-        _trained(root, DlrmOptions(rows=1000, width=16), Case(rows=20_000, held_out=4_000))
+        model = trained(root, DlrmOptions(rows=1000, width=16), Case(rows=20_000, held_out=4_000), log=_say)
         recipe = recipe_of(0.05, [4, 8], out)
     else:
-        _trained(root, DlrmOptions(rows=TABLE_ROWS), Case())
+        model = trained(root, DlrmOptions(rows=TABLE_ROWS), Case(), log=_say)
         recipe = recipe_of(options.seconds, options.candidates, out)
+    fault = fault_of(model)
+    if fault is not None:
+        _say(fault)
+        return 1
     result, even = compress(root, home, recipe)
     if options.json:
         json.dump(data_of(result, even), sys.stdout, indent=1)

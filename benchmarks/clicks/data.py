@@ -1,6 +1,7 @@
 """Generated clicks as the data of a compression recipe."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -11,6 +12,7 @@ from benchmarks.clicks.teacher import Clicks
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.atomic_directory import settled
+from models.code_identity import hash_of_code
 from models.compress.data.base import Call
 from models.compress.data.runtime_scores import runtime_of
 from models.compress.quality import Labels, Scores
@@ -25,6 +27,7 @@ from models.training.lineage import hash_of
 _LIST = 100
 """Rows that are drawn together for an interval. Rows are independent, so any number would do."""
 _ROWS_AT_ONCE = 200
+_CODE = Path(__file__).parent
 
 
 class ClicksData:
@@ -49,8 +52,10 @@ class ClicksData:
 
     @cached_property
     def key(self) -> str:
-        """A hash of the case and the architecture."""
-        return hash_of({**self._case.lineage(), "options": self._options.model_dump(mode="json")})
+        """A hash of the case, the architecture, and the code that draws the rows."""
+        options = self._options.model_dump(mode="json")
+        code = hash_of_code(sorted(_CODE.glob("*.py")))
+        return hash_of({**self._case.lineage(), "options": options, "code": code})
 
     @property
     def catalogue(self) -> Catalogue:

@@ -1,4 +1,4 @@
-"""A small DLRM is trained on generated clicks and written as an artifact that passes its golden requests."""
+"""A small DLRM is trained on generated clicks, if there is none, and written as an artifact with its AUC."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import dlrm_clicks
-from benchmarks.clicks.case import Case
+from benchmarks.clicks.case import TABLE_ROWS, Case
 from benchmarks.clicks.data import inputs_of
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
@@ -15,10 +15,13 @@ from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
 from models.training.auc import auc
+from tests.models.runtimes.artifacts import write_model
+from tests.models.runtimes.shapes import make_dlrm
 
-pytestmark = pytest.mark.slow  # torch's exporter takes ten seconds
+SMALL = DlrmOptions(dense=2, fields=3, rows=20, width=4)
 
 
+@pytest.mark.slow  # torch's exporter takes ten seconds
 def test_command_writes_the_trained_model_and_its_auc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,3 +40,38 @@ def test_command_writes_the_trained_model_and_its_auc(
     scores = runtime.run(inputs_of(held_out))["score"]
     assert auc(scores, held_out.labels) == pytest.approx(artifact.metrics["auc"], abs=1e-4)
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.slow
+def test_only_the_same_model_of_the_same_clicks_is_not_trained_again(tmp_path: Path) -> None:
+    root, case, lines = tmp_path / "a", Case(rows=500, held_out=200), list[str]()
+    first = dlrm_clicks.trained(root, SMALL, case, log=lines.append)
+    lines.clear()
+
+    assert dlrm_clicks.trained(root, SMALL, case, log=lines.append).version == first.version
+    assert lines == []
+    other = dlrm_clicks.trained(root, SMALL, Case(rows=600, held_out=200), log=lines.append)
+
+    assert "was trained on other rows; it is trained again" in lines[0]
+    assert other.version != first.version
+
+
+@pytest.mark.parametrize(("options", "status"), [(DlrmOptions(rows=TABLE_ROWS), 1), (SMALL, 0)])
+def test_a_weak_model_of_the_default_size_is_a_failure(
+    options: DlrmOptions,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    written = write_model(tmp_path / "a", make_dlrm(dense_per_request=False))
+    metrics = {"auc": 0.7, "auc_low": 0.69, "auc_high": 0.71, "teacher_auc": 0.8, "click_rate": 0.2}
+    weak = written.model_copy(
+        update={"architecture": options.model_dump(), "lineage": Case().lineage(), "metrics": metrics}
+    )
+    monkeypatch.setattr(dlrm_clicks, "build", lambda *_arguments, **_options: weak)
+
+    assert dlrm_clicks.main([]) == status
+
+    assert ("auc: must be at least 0.75" in capsys.readouterr().err) == bool(status)

@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks import dlrm_compression
-from benchmarks.clicks.case import Case
-from benchmarks.dlrm_clicks import build
-from models.architectures.options import DlrmOptions
 from models.compress.rows import Result
 
 pytestmark = (
@@ -44,12 +41,3 @@ def test_report_has_all_figures_of_all_models(
         (row.label, count) for row in result.rows for count in (4, 8)
     }
     assert "drawn evenly" in dlrm_compression.tables(result, [])
-
-
-def test_a_trained_model_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
-    small = DlrmOptions(dense=2, fields=3, rows=20, width=4)
-    root = tmp_path / "a"
-    version = build(root, small, Case(rows=500, held_out=200)).version
-    dlrm_compression._trained(root, DlrmOptions(), Case())
-    assert version in (root / "artifact.yaml").read_text()

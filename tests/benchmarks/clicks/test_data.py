@@ -1,10 +1,12 @@
 """Clicks as the data of a compression recipe."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.clicks import data
 from benchmarks.clicks.case import Case
 from benchmarks.clicks.data import ClicksData, lists_of
 from models.artifact import Artifact
@@ -22,8 +24,8 @@ def artifact(tmp_path: Path) -> Artifact:
     return written.model_copy(update={"lineage": CASE.lineage()})
 
 
-def requests(data: ClicksData, artifact: Artifact, candidates: int, count: int) -> list[Inputs]:
-    return [calls[0] for calls in data.requests(artifact.signature, candidates, count)]
+def requests(clicks: ClicksData, artifact: Artifact, candidates: int, count: int) -> list[Inputs]:
+    return [calls[0] for calls in clicks.requests(artifact.signature, candidates, count)]
 
 
 def test_requests_are_all_held_out_rows_once(artifact: Artifact) -> None:
@@ -55,6 +57,18 @@ def test_labels_are_in_groups_and_the_last_one_is_shorter() -> None:
 def test_key_depends_on_the_rows(artifact: Artifact) -> None:
     other = artifact.model_copy(update={"lineage": Case(rows=301, held_out=230).lineage()})
     assert ClicksData(artifact).key != ClicksData(other).key
+
+
+def test_key_depends_on_the_code_that_draws_the_rows(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ClicksData(artifact).key
+    shutil.copytree(data._CODE, tmp_path / "clicks", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(data, "_CODE", tmp_path / "clicks")
+    assert ClicksData(artifact).key == before
+    with (tmp_path / "clicks/teacher.py").open("a", encoding="utf-8") as file:
+        file.write("\nMORE = 1\n")
+    assert ClicksData(artifact).key != before
 
 
 def test_steps_that_need_lists_are_refused_with_the_modes_that_do_not(artifact: Artifact) -> None:
