@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.bert.mixes import MAX_LENGTH
-from models.artifact import Artifact, write_artifact
+from benchmarks.harness.quiet import say
+from models.architectures.options import SequenceClassifierOptions
+from models.artifact import Artifact, sha256_of, write_artifact
 from models.errors import ArtifactError
 from models.signature import Inputs, PairSpec
 from models.text.tokenizer import TOKENIZER
@@ -62,7 +64,7 @@ SIZES: Mapping[str, Size] = MappingProxyType({"base": Size(12, 768, 12), "tiny":
 
 
 def write_models(root: Path, size: Size, tokenizer: Path, calibration: Sequence[Inputs]) -> None:
-    """Write the artifacts that are missing below ``root``.
+    """Write the artifacts that are missing below ``root``, or that were made from something else.
 
     Args:
         root: the folder for the artifacts.
@@ -73,18 +75,20 @@ def write_models(root: Path, size: Size, tokenizer: Path, calibration: Sequence[
     from models.text.hugging_face import write_text_artifact
 
     for name, layers in ((BASE, size.layers), (STUDENT, size.layers // 2)):
-        if not _exists(root / name):
+        architecture = _options(size, layers).model_dump(mode="json")
+        if not _is_of(root / name, architecture=architecture, tokenizer=tokenizer, parent=None):
             module, is_student = build(size, layers), name == STUDENT
             write_text_artifact(
                 root / name, module, tokenizer, name=name, onnx=is_student, lineage={"weights": "random"}
             )
+    parent = Artifact.read(root / STUDENT).version
     graphs: Mapping[str, _Quantise] = {
         DYNAMIC: _quantise_dynamic,
         STATIC: partial(_quantise_static, calibration=calibration, reduce_range=False),
         STATIC_7_BITS: partial(_quantise_static, calibration=calibration, reduce_range=True),
     }
     for name, quantise in graphs.items():
-        if not _exists(root / name):
+        if not _is_of(root / name, architecture={}, tokenizer=tokenizer, parent=parent):
             _write_graph(root / name, root / STUDENT, name, quantise)
 
 
@@ -92,22 +96,29 @@ def build(size: Size, layers: int) -> "SequenceClassifier":
     """Return a BERT with random weights."""
     import torch
 
-    from models.architectures.options import SequenceClassifierOptions
     from models.architectures.sequence_classifier import SequenceClassifier
 
-    pair = PairSpec(query="context.query", text="details.summary", max_length=MAX_LENGTH, pad_id=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        options = SequenceClassifierOptions(config=size.config(layers), pair=pair, types=True)
-        return SequenceClassifier(options).eval()
+        return SequenceClassifier(_options(size, layers)).eval()
 
 
-def _exists(root: Path) -> bool:
+def _options(size: Size, layers: int) -> SequenceClassifierOptions:
+    pair = PairSpec(query="context.query", text="details.summary", max_length=MAX_LENGTH, pad_id=0)
+    return SequenceClassifierOptions(config=size.config(layers), pair=pair, types=True)
+
+
+def _is_of(root: Path, *, architecture: Mapping[str, Any], tokenizer: Path, parent: str | None) -> bool:
+    """Return whether there is an artifact of this architecture, tokenizer and parent. Say if there is another one."""
     try:
-        Artifact.read(root)
+        found = Artifact.read(root)
     except ArtifactError:
         return False
-    return True
+    own = (found.architecture, found.files.get(TOKENIZER), found.lineage.get("of"))
+    if own == (architecture, sha256_of(tokenizer), parent):
+        return True
+    say(f"{root}: has another architecture, tokenizer or parent; it is made again")
+    return False
 
 
 def _write_graph(root: Path, student: Path, name: str, quantise: _Quantise) -> None:

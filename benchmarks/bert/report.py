@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.bert.mixes import shown
-from benchmarks.bert.published import FACTORS
+from benchmarks.bert.published import FACTORS, TOTAL
 from benchmarks.bert.rounds import DISTURBED_CORES, Measured
 
 
@@ -63,7 +63,7 @@ def _rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 def tables(ladder: Ladder) -> str:
     """Return the figures as text."""
     lines = [f"## {ladder.mix}", "", f"tokens in a request: {shown(ladder.lengths)}", ""]
-    lines += _table(_rows(ladder.rungs))
+    lines += [*_table(_rows(ladder.rungs)), "", f"published gain of all rungs together: {TOTAL}"]
     lines += ["", "candidates for the best runtime, in one process:", "", *_table(_rows(ladder.runtimes))]
     if ladder.limited:
         lines += ["", "without VNNI, bfloat16 and AMX:", "", *_table(_rows(ladder.limited))]

@@ -54,7 +54,7 @@ class Window:
     """What a worker did in a window.
 
     Attributes:
-        latencies_ms: the time of each request's call. Hits of the cache count as 0.
+        latencies_ms: the time of each finished request's call. Hits of the cache count as 0.
         cpu_s: CPU time of the worker.
         slots: tokens and padding.
         tokens: tokens.
@@ -92,13 +92,13 @@ class Worker:
         started_s, cpu_s = time.perf_counter(), time.process_time()
         while not latencies or time.perf_counter() - started_s < seconds:
             waiting = self._missing(next(self._blocks))
-            hits += WAITING - len(waiting)
-            latencies += [0.0] * (WAITING - len(waiting))
+            done = 0
             for texts in self._composer.calls(waiting):
                 call_s = time.perf_counter()
                 inputs = self._composer.inputs(texts)
                 scores = self._engine(inputs)
                 latencies += [(time.perf_counter() - call_s) * 1e3] * len(texts)
+                done += len(texts)
                 slots += inputs["input_ids"].size
                 tokens += int(self._mix.texts.lengths[texts].sum())
                 if self._cache is not None:
@@ -106,6 +106,9 @@ class Worker:
                         self._cache.add(self._mix.texts[text], score)
                 if time.perf_counter() - started_s >= seconds:
                     break  # the block's other requests are dropped
+            answered = _hits_with(done, len(waiting))
+            hits += answered
+            latencies += [0.0] * answered
         took_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
         return Window(took_s, cpu_s, latencies, slots, tokens, hits)
 
@@ -121,6 +124,12 @@ class Worker:
             first = block % count * WAITING
             yield self._mix.order[first : first + WAITING]
             block += task.parts
+
+
+def _hits_with(done: int, misses: int) -> int:
+    """Return how many of a block's hits count if ``done`` of its misses were executed: the same share."""
+    found = WAITING - misses
+    return found * done // misses if misses else found
 
 
 def serve(lines: TextIO, answers: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.bert.report import tables
 from benchmarks.bert.rounds import Budget
 from benchmarks.bert.worker import Task, serve
 from benchmarks.bert_ladder import climbed
+from models.artifact import Artifact
 from tests.benchmarks.bert.tokens import real, tokenizer_in
 
 
@@ -60,6 +62,25 @@ def test_worker_executes_its_part_of_the_mix(folder: Path, engine: str, artifact
     assert (windows[-1]["hits"] > 0) == (cache > 0)
 
 
+def test_only_models_of_another_shape_or_parent_are_made_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder, tmp_path / "models")
+    models, composer, mix = tmp_path / "models", Composer(real(folder)), real(folder)
+    calls = [composer.inputs(mix.order[i : i + 1]) for i in range(4)]
+    before = {path.parent.name: path.stat().st_ino for path in models.glob("*/artifact.yaml")}
+    manifest = models / DYNAMIC / "artifact.yaml"
+    manifest.write_text(
+        manifest.read_text().replace(Artifact.read(folder / STUDENT).version, "0" * 12), encoding="utf-8"
+    )
+
+    write_models(models, SIZES["tiny"], tokenizer_in(folder), calls)
+
+    after = {path.parent.name: path.stat().st_ino for path in models.glob("*/artifact.yaml")}
+    assert {name for name in before if before[name] != after[name]} == {DYNAMIC}
+    assert f"{DYNAMIC}: has another architecture, tokenizer or parent" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("artifact", "largest"), [(STATIC, 127), (STATIC_7_BITS, 64)])
 def test_a_graph_for_cpus_without_vnni_has_weights_in_seven_bits(
     folder: Path, artifact: str, largest: int
@@ -81,5 +102,6 @@ def test_all_rungs_are_measured(folder: Path) -> None:
     assert ladder.rungs[0].gain == 1.0
     assert json.loads(json.dumps(ladder.data()))["rungs"][-1]["hit_rate"] > 0
     lines = {line[:18].strip(): line for line in reversed(tables(ladder).splitlines())}
-    assert "in all over 30 (Roblox)" in lines["workers"]
+    assert "over 30" not in lines["workers"]
+    assert "published gain of all rungs together: over 30 (Roblox)" in tables(ladder)
     assert lines["dynamic shapes"].split("%")[1].split()[0] == "-"
