@@ -143,6 +143,7 @@ def fit(
                 checkpoint.save(Snapshot(reached, _copy(module), best_weights, moments_of(optimizer)))
             saved_s = time.monotonic()
     module.load_state_dict(best_weights)
+    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the module is exported, and computes in float32 again
     return Fitted(reached.best, reached.step)
 
 

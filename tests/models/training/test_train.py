@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
 
 from models.architectures.options import HyperSize, Size
 from models.artifact import Artifact
@@ -16,6 +17,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
+from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
 from models.training.config import TrainingConfig
 from models.training.folders import Trained, TrainingFolders
@@ -109,6 +111,17 @@ def test_all_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -
         scores = assembler.flatten(runtime.run(assembler(batch)), batch)["score"]
         assert scores.shape == (11,)
         assert np.isfinite(scores).all()
+
+
+def test_models_that_were_trained_in_bfloat16_score_in_float32(home: Path) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process has one precision
+    try:
+        trained = train(home, changed().model_copy(update={"precision": "bfloat16"}))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    for model in trained:
+        runtime = load_runtime(model.root, model.artifact, runtime_config(kind="onnx"))
+        assert check_golden(model.root, model.artifact, runtime)
 
 
 def test_unchanged_models_are_not_trained_again(home: Path) -> None:
