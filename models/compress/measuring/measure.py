@@ -8,6 +8,7 @@ from models.compress.data.runtime_scores import runtime_of, scores_alone
 from models.compress.figures import Figures, Latency
 from models.compress.measuring.rounds import Side, Times, time_sides
 from models.compress.measuring.sizes import sizes_of
+from models.compress.measuring.worker import SideFailure
 from models.compress.quality import NAMES, Quality, quality_of
 from models.compress.recipe import ORIGINAL, MeasureConfig
 from models.compress.steps.base import Model
@@ -61,7 +62,7 @@ class Meter:
                 return Figures(runtime=config.kind, sizes=sizes, fault=fault)
             times = self._times(models, progress)
         except ModelError as error:
-            is_of_another = any(str(error).startswith(f"{name}: ") for name in (ORIGINAL, _PARENT))
+            is_of_another = isinstance(error, SideFailure) and error.side in {ORIGINAL, _PARENT}
             if is_of_another or child.root in {self._original.root, parent.root}:
                 raise
             return Figures(runtime=config.kind, sizes=sizes, fault=str(error))

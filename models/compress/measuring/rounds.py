@@ -61,7 +61,7 @@ def time_sides(
         progress: called with the rounds that are done, and all rounds.
 
     Raises:
-        RuntimeFailure: a model cannot be loaded or executed. The message begins with its name.
+        SideFailure: a model cannot be loaded or executed.
     """
     names, counts = list(sides), list(next(iter(sides.values())).requests)
     rounds: dict[str, dict[int, list[list[float]]]] = {name: {} for name in names}

@@ -40,6 +40,19 @@ class Memory:
     before_mib: float
 
 
+class SideFailure(RuntimeFailure):
+    """A model cannot be loaded or executed.
+
+    Attributes:
+        side: the model's name.
+    """
+
+    def __init__(self, side: str, problem: str) -> None:
+        """Set the name and the problem. The message has both."""
+        super().__init__(f"{side}: {problem}")
+        self.side = side
+
+
 class Worker:
     """A model in a process of its own. Use it in a ``with`` block."""
 
@@ -82,7 +95,7 @@ class Worker:
         """Wait until the model is loaded.
 
         Raises:
-            RuntimeFailure: it cannot be loaded, or failed on its golden requests.
+            SideFailure: it cannot be loaded, or failed on its golden requests.
         """
         self._answer(_LOAD_LIMIT_S)
 
@@ -103,7 +116,7 @@ class Worker:
         """Return the memory of the process.
 
         Raises:
-            RuntimeFailure: the process has ended.
+            SideFailure: the process has ended.
         """
         memory: Memory = self._ask("memory", None)
         return memory
@@ -118,19 +131,20 @@ class Worker:
     def _answer(self, limit_s: float | None) -> Any:
         try:
             if not self._pipe.poll(limit_s):
-                raise RuntimeFailure(f"{self._name}: was not loaded after {limit_s:g} s; use a faster disk")
+                raise SideFailure(self._name, f"was not loaded after {limit_s:g} s; use a faster disk")
             fault, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._ended() from error
         if fault is not None:
-            raise RuntimeFailure(fault)
+            raise SideFailure(self._name, fault)
         return answer
 
-    def _ended(self) -> RuntimeFailure:
+    def _ended(self) -> SideFailure:
         self._process.join(_ENDING_S)
-        return RuntimeFailure(
-            f"{self._name}: the process that executed the model ended with exit code {self._process.exitcode}; see its "
-            f"output. With exit code -9 the system had too little memory"
+        return SideFailure(
+            self._name,
+            f"the process that executed the model ended with exit code {self._process.exitcode}; see its output. With "
+            f"exit code -9 the system had too little memory",
         )
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from models.architectures.base import Architecture
-from models.artifact import Artifact
+from models.artifact import GOLDEN, Artifact
 from models.assembly import InputAssembler
 from models.compress.data.pipeline import PipelineData
 from models.compress.steps.base import Model
@@ -81,6 +82,13 @@ def data_in(home: Path, *, max_report_lists: int | None = None, **training: Any)
 def model_in(home: Path, name: str = "ranker") -> Model:
     root = home / "models" / name
     return Model(root, Artifact.load(root))
+
+
+def damage_golden(model: Model) -> None:
+    """Change the stored scores of a model, so that it fails on its golden requests."""
+    path = model.root / GOLDEN
+    stored = load_file(path)
+    save_file({name: values + name.startswith("output") for name, values in stored.items()}, path)
 
 
 def install_noise(site: Path) -> None:

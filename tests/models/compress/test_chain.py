@@ -13,12 +13,12 @@ from models.compress.data.pipeline import PipelineData
 from models.compress.figures import Figures
 from models.compress.measuring.measure import Meter
 from models.compress.measuring.rounds import Times
-from models.compress.measuring.worker import Memory
+from models.compress.measuring.worker import Memory, SideFailure
 from models.compress.recipe import MeasureConfig, Recipe
 from models.compress.rows import Result, Row
 from models.compress.running import keys
 from models.compress.steps.base import Model
-from models.errors import FolderBusy, RuntimeFailure
+from models.errors import FolderBusy
 from models.writers import writing_in
 from tests.models.compress.homes import data_in, model_in, recipe_document
 from tests.models.worlds import make_catalogue, make_impressions
@@ -204,7 +204,7 @@ class LosingMeter(QuickMeter):
 
     def _times(self, models: Mapping[str, Model], _: object) -> dict[str, Times]:
         if models["child"] is not models["original"]:
-            raise RuntimeFailure(f"{self._lost}: the process that executed the model ended with exit code -9")
+            raise SideFailure(self._lost, "the process that executed the model ended with exit code -9")
         return super()._times(models, _)
 
 
