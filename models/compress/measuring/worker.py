@@ -99,17 +99,18 @@ class Worker:
         """
         self._answer(_LOAD_LIMIT_S)
 
-    def times_ms(self, candidates: int, window_s: float) -> list[float]:
+    def times_ms(self, candidates: int, window_s: float, first: int = 0) -> list[float]:
         """Execute requests for ``window_s`` seconds, at least one, and return the time of each.
 
         Args:
-            candidates: the number of candidates in the requests. The requests are executed in turn.
+            candidates: the number of candidates in the requests.
             window_s: seconds.
+            first: the number of the first request. The others follow in turn.
 
         Raises:
-            RuntimeFailure: the model failed on a request.
+            SideFailure: the model failed on a request.
         """
-        times: list[float] = self._ask("time", (candidates, window_s))
+        times: list[float] = self._ask("time", (candidates, window_s, first))
         return times
 
     def memory(self) -> Memory:
@@ -153,18 +154,16 @@ class _Server:
 
     def __init__(self, root: Path, config: RuntimeOptions, requests: Mapping[int, Sequence[Call]]) -> None:
         self._requests = requests
-        self._next = dict.fromkeys(requests, 0)
         artifact = Artifact.read(root)
         self._runtime = load_runtime(settled(root), artifact, config)
         check_golden(settled(root), artifact, self._runtime, narrow=config.is_narrow)
 
-    def times_ms(self, candidates: int, window_s: float) -> list[float]:
+    def times_ms(self, candidates: int, window_s: float, first: int) -> list[float]:
         times: list[float] = []
         requests = self._requests[candidates]
         begun_s = time.perf_counter()
         while not times or time.perf_counter() - begun_s < window_s:
-            calls = requests[self._next[candidates] % len(requests)]
-            self._next[candidates] += 1
+            calls = requests[(first + len(times)) % len(requests)]
             call_s = time.perf_counter()
             for inputs in calls:
                 self._runtime.run(inputs)

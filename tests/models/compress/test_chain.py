@@ -43,7 +43,7 @@ class QuickMeter(Meter):
         super().__init__(MeasureConfig(candidates=(20,)), data, original)
 
     def _times(self, models: Mapping[str, Model], _: object) -> dict[str, Times]:
-        return dict.fromkeys(models, Times({20: [[1.0]]}, Memory(2.0, 1.0)))
+        return dict.fromkeys(models, Times({20: [[1.0]]}, {20: 1}, Memory(2.0, 1.0)))
 
 
 def executed(log: Path) -> list[str]:

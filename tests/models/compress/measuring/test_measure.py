@@ -14,6 +14,6 @@ def test_child_is_not_at_fault_if_the_original_fails(home: Path) -> None:
     original, child = model_in(home), model_in(home, "distilled")
     meter = Meter(MeasureConfig(candidates=(5,), seconds=0.01), data_in(home), original)
     damage_golden(original)
-    with pytest.raises(SideFailure, match="original: .* failed on its golden requests") as raised:
+    with pytest.raises(SideFailure, match=r"original: .* failed on its golden requests") as raised:
         meter.measure(child, original, lambda *_: None)
     assert raised.value.side == "original"

@@ -13,16 +13,16 @@ from tests.models.compress.homes import damage_golden, data_in, model_in
 
 def test_executes_requests_and_reports_its_memory(home: Path) -> None:
     model = model_in(home)
-    made = data_in(home).requests(model.artifact.signature, 8, 2)
-    requests: dict[int, list[Call]] = {8: made, 1: [[{}]]}
+    good = data_in(home).requests(model.artifact.signature, 8, 2)
+    requests: dict[int, list[Call]] = {8: [*good, [{}]]}
     with Worker("ranker", model.root, runtime_of(model.artifact), requests) as worker:
         worker.ready()
-        times = worker.times_ms(8, 0.0)
+        times = [worker.times_ms(8, 0.0, first) for first in (0, 1, 0, 3)]
         memory = worker.memory()
         with pytest.raises(SideFailure, match="attributes"):
-            worker.times_ms(1, 0.0)
-    assert len(times) == 1
-    assert times[0] > 0
+            worker.times_ms(8, 0.0, 2)
+    assert [len(each) for each in times] == [1, 1, 1, 1]
+    assert min(times) > [0.0]
     assert memory.peak_mib > memory.before_mib > 1
 
 
@@ -45,7 +45,7 @@ def test_model_that_fails_its_golden_requests_is_not_measured(home: Path) -> Non
     model = model_in(home)
     damage_golden(model)
     with Worker("ranker", model.root, runtime_of(model.artifact), {}) as worker:
-        with pytest.raises(SideFailure, match="ranker: .* failed on its golden requests"):
+        with pytest.raises(SideFailure, match=r"ranker: .* failed on its golden requests"):
             worker.ready()
         with pytest.raises(
             SideFailure, match="ranker: the process that executed the model ended with exit code 0"
