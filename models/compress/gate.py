@@ -19,7 +19,8 @@ class Gate(BaseModel):
 
     Attributes:
         max_ndcg_loss: the largest loss of NDCG@10, or of AUC, as a share of the original's. 0.01 is 1%.
-        min_speedup: the smallest speed-up, compared with the step's parent. 1.0 is "not slower".
+        min_speedup: the smallest speed-up, compared with the step's parent. 1.0 is "not slower". A step is refused if
+            the upper quartile of the rounds' ratios is smaller, so that noise alone does not refuse it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,9 +54,10 @@ class Gate(BaseModel):
             reasons.append(
                 f"{metric} is {-change.value:.2%} below the original's, and max_ndcg_loss is {self.max_ndcg_loss:.2%}"
             )
-        if speed.of_parent < self.min_speedup:
+        at_best = speed.of_parent if speed.of_parent_at_best is None else speed.of_parent_at_best
+        if at_best < self.min_speedup:
             reasons.append(
-                f"{speed.of_parent:.2f} times as fast as its parent at {speed.candidates} candidates, and min_speedup "
-                f"is {self.min_speedup:g}"
+                f"{speed.of_parent:.2f} times as fast as its parent at {speed.candidates} candidates, at best "
+                f"{at_best:.2f} times (upper quartile of the rounds), and min_speedup is {self.min_speedup:g}"
             )
         return "; ".join(reasons) or None

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from statistics import median
 
+import numpy as np
+
 from models.compress.data.base import RecipeData
 from models.compress.data.runtime_scores import runtime_of, scores_alone
 from models.compress.figures import Figures, Latency
@@ -110,13 +112,14 @@ class Meter:
 
 def _latency(candidates: int, times: dict[str, Times]) -> Latency:
     child = times[_CHILD]
-    of_original = child.ratios(times[ORIGINAL], candidates)
+    of_original, of_parent = (child.ratios(times[name], candidates) for name in (ORIGINAL, _PARENT))
     return Latency(
         candidates=candidates,
         p50_ms=child.percentile_ms(candidates, 50),
         p99_ms=child.percentile_ms(candidates, 99),
         calls=child.calls(candidates),
-        of_parent=median(child.ratios(times[_PARENT], candidates)),
+        of_parent=median(of_parent),
+        of_parent_at_best=float(np.percentile(of_parent, 75)),
         of_original=median(of_original),
         spread=(max(of_original) - min(of_original)) / median(of_original),
     )

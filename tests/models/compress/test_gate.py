@@ -11,8 +11,17 @@ from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.tuning.options import TuneOptions
 
 
-def figures(*, change: float = 0.0, speedup: float = 1.0, fault: str | None = None) -> Figures:
-    latency = Latency(candidates=200, p50_ms=1.0, p99_ms=2.0, of_parent=speedup, of_original=9.0)
+def figures(
+    *, change: float = 0.0, speedup: float = 1.0, at_best: float | None = None, fault: str | None = None
+) -> Figures:
+    times = {
+        "p50_ms": 1.0,
+        "p99_ms": 2.0,
+        "of_parent": speedup,
+        "of_parent_at_best": at_best,
+        "of_original": 9.0,
+    }
+    latency = Latency.model_validate({"candidates": 200, **times})
     return Figures(
         runtime="onnx",
         sizes=Sizes(parameters=1, disk_bytes=4),
@@ -28,7 +37,12 @@ def figures(*, change: float = 0.0, speedup: float = 1.0, fault: str | None = No
         (figures(change=-0.01, speedup=1.0), None),
         (figures(change=0.02, speedup=3.0), None),
         (figures(change=-0.0123), "NDCG@10 is 1.23% below the original's, and max_ndcg_loss is 1.00%"),
-        (figures(speedup=0.9), "0.90 times as fast as its parent at 200 candidates, and min_speedup is 1"),
+        (
+            figures(speedup=0.9),
+            "0.90 times as fast as its parent at 200 candidates, at best 0.90 times .*, and min_speedup is 1",
+        ),
+        (figures(speedup=0.97, at_best=1.01), None),
+        (figures(speedup=0.97, at_best=0.99), "0.97 times .*, at best 0.99 times"),
         (figures(change=-0.5, speedup=0.5), "50.00% below .*; 0.50 times as fast"),
         (figures(fault="its scores are NaN"), "its scores are NaN"),
     ],
