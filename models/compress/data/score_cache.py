@@ -1,6 +1,7 @@
 """Scores of lists on disk, so that a resumed recipe does not compute them again."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -49,5 +50,12 @@ class ScoreCache:
         scores = compute()
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            np.save(file, scores, allow_pickle=False)
+            file.write(_npy_of(scores))
         return scores
+
+
+def _npy_of(scores: Scores) -> memoryview:
+    """Return the content of a file with scores. If numpy writes it, the number of a full disk's error is lost."""
+    content = BytesIO()
+    np.save(content, scores, allow_pickle=False)
+    return content.getbuffer()

@@ -15,10 +15,11 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # in the messages of safetensors
 def is_full_disk(error: BaseException) -> bool:
     """Return whether a file could not be written because the disk is full, read-only or broken.
 
-    All later steps would fail too, so such an error ends the run.
+    All later steps would fail too, so such an error ends the run. An OSError without a number is taken for a full disk:
+    numpy raises one if it cannot write all of an array.
     """
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno is None or error.errno in _FULL
     found = None if isinstance(error, ModelError) else _OS_ERROR.search(str(error))
     return found is not None and int(found[1]) in _FULL
 

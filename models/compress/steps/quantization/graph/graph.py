@@ -140,7 +140,7 @@ class Graph:
                     continue
                 file.write(b"\0" * (-file.tell() % _PAGE_BYTES))
                 model.graph.initializer.append(self._weights.reference(name, beside.name, file.tell()))
-                np.ascontiguousarray(self.values(name)).tofile(file)
+                file.write(_bytes_of(self.values(name)))
         if not beside.stat().st_size:
             beside.unlink()
         onnx.save(model, path)
@@ -179,3 +179,8 @@ class Graph:
     def _used(self) -> list[str]:
         read = {name for node in self.nodes for name in names_read(node)} | self._outputs
         return [name for name in self._weights.names() if name in read]
+
+
+def _bytes_of(values: NDArray[Any]) -> memoryview:
+    """Return an array's bytes. ``tofile`` would lose the number of the error if the disk is full."""
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data

@@ -1,5 +1,6 @@
 """Graphs that a step changes: unreadable ones, weights in other files, and copies of weights."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.compress.running.failures import is_full_disk
 from models.compress.steps.quantization.graph import Graph
 from models.compress.steps.quantization.layers.layers import layers_of
 from models.errors import ArtifactError
 from models.runtimes.onnx import OnnxSession
+from tests.models.compress.full_disk import files_up_to
 
 MATRIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -89,6 +92,26 @@ def test_a_graph_in_memory_leaves_large_weights_where_they_are(tmp_path: Path) -
     assert set(weights) == {"w", "c"}
     found = OnnxSession(model, "test", weights=weights).run(["y"], {"x": np.ones((1, 2), dtype=np.float32)})
     assert (found["y"] == 2).all()
+
+
+def test_a_full_disk_is_told_from_other_errors_while_large_weights_are_written(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx", beside=True)
+    graph = Graph.read(tmp_path / "graph.onnx")
+    graph.put("w", np.ones((2, 1 << 19), dtype=np.float32))
+    with files_up_to(1 << 20), pytest.raises(OSError, match="File too large") as raised:
+        graph.save(tmp_path / "saved.onnx")
+    assert is_full_disk(raised.value)
+    assert raised.value.errno == errno.EFBIG
+
+
+def test_large_weights_of_any_type_are_written_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path / "graph.onnx", beside=True)
+    graph = Graph.read(tmp_path / "graph.onnx")
+    bfloat16 = helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16)
+    values = np.arange(1 << 21, dtype=np.float32).reshape(2, -1).astype(bfloat16)
+    graph.put("w", values)
+    graph.save(tmp_path / "saved.onnx")
+    assert (Graph.read(tmp_path / "saved.onnx").values("w") == values).all()
 
 
 def test_new_names_are_not_those_of_an_earlier_step(tmp_path: Path) -> None:
