@@ -19,7 +19,7 @@ class LowRankOptions(StepOptions):
             singular values with the largest share of their layer's energy per parameter are kept.
         weighted: whether errors count by the inputs that layers get on training lists. False: all inputs count alike,
             and no lists are needed.
-        lists: the maximum number of training lists on which the inputs are measured.
+        lists: the maximum number of training lists on which the inputs are measured. Refused if not ``weighted``.
         tune: tuning after the factorization. None: no tuning.
     """
 
@@ -37,10 +37,14 @@ class LowRankOptions(StepOptions):
         return own | (MODULES if self.tune is None else self.tune.uses)
 
     @model_validator(mode="after")
-    def _one_way_chooses_the_ranks(self) -> Self:
+    def _options_are_read(self) -> Self:
         if self.energy is not None and self.parameters is not None:
             raise ValueError(
                 f"energy: must not be set together with parameters, got {self.energy:g} and {self.parameters:g}; "
                 f"remove one"
+            )
+        if "lists" in self.model_fields_set and not self.weighted:
+            raise ValueError(
+                f"lists: no lists are read with weighted: false, got {self.lists}; remove it, or set weighted: true"
             )
         return self

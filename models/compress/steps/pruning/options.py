@@ -18,11 +18,12 @@ class PruneOptions(StepOptions):
         hidden: share of each feed-forward layer's hidden units to remove.
         unstructured: share of the linear layers' weights to set to zero. A dense runtime does not get faster by it.
             Only a compressed copy of the file gets smaller.
-        scope: whether ``unstructured`` is a share of all weights together, or of each matrix.
+        scope: whether ``unstructured`` is a share of all weights together, or of each matrix. Refused without it.
         importance: removes the heads and units whose absence changes the loss least (``taylor``), or those with the
             smallest weights (``magnitude``, which needs no lists). None: heads by magnitude and hidden units by the
-            loss, which was best for the walks ranker.
-        lists: the maximum number of lists: training lists for ``taylor``, selection lists for ``layers``.
+            loss, which was best for the walks ranker. Refused if neither heads nor hidden units are removed.
+        lists: the maximum number of lists: training lists for ``taylor``, selection lists for ``layers``. Refused if
+            neither reads lists.
         tune: tuning after the pruning. None: no tuning.
     """
 
@@ -50,6 +51,25 @@ class PruneOptions(StepOptions):
         if self.layers is not None and self.layers > 1 and self.layers != int(self.layers):
             raise ValueError(
                 f"layers: must be a whole number, or a share below 1, got {self.layers:g}; round it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _options_are_read(self) -> Self:
+        if "scope" in self.model_fields_set and self.unstructured is None:
+            raise ValueError(
+                f"scope: only unstructured reads it, got {self.scope}; remove it, or set unstructured"
+            )
+        is_bare = not (self.layers or self.heads or self.hidden or self.unstructured)
+        removes_units = bool(self.heads or self.hidden) or is_bare
+        if self.importance is not None and not removes_units:
+            raise ValueError(
+                f"importance: only heads and hidden read it, got {self.importance}; remove it, or set one of them"
+            )
+        by_loss = self.importance == "taylor" or (self.importance is None and bool(self.hidden or is_bare))
+        if "lists" in self.model_fields_set and not (self.layers or by_loss):
+            raise ValueError(
+                f"lists: only layers and importance: taylor read lists, got {self.lists}; remove it, or set one of them"
             )
         return self
 

@@ -92,7 +92,7 @@ def test_key_changes_with_the_lists(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"kind": "prune", "heads": 0.5, "lists": 4, "tune": None},
+        {"kind": "prune", "heads": 0.5, "tune": None},
         {"kind": "prune", "hidden": 0.5, "lists": 4, "tune": {"max_lists": 8, "lists_per_step": 4}},
         {"kind": "low_rank", "energy": 0.999, "tune": None},
         {"kind": "tune", "max_lists": 8, "lists_per_step": 4, "learn_from": "original"},

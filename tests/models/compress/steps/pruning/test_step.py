@@ -33,7 +33,9 @@ Parents = Callable[[str], Model]
 
 def prune(parent: Model, root: Path, catalogue: Catalogue, **options: Any) -> tuple[Model, Outcome]:
     work = make_work(parent, root.with_name(f"{root.name}.scratch"), RandomData(catalogue))
-    options = {"tune": None, "importance": "magnitude", **options}
+    if options.get("heads") or options.get("hidden"):
+        options = {"importance": "magnitude", **options}
+    options = {"tune": None, **options}
     outcome = STEP.run(PruneOptions.model_validate(options), parent, root, work)
     return child_of(root), outcome
 
@@ -161,11 +163,25 @@ def test_options_that_do_not_fit_the_parent_are_refused(
         ({"heads": 0, "hidden": 0}, "heads: must be above 0, got 0; raise it, or remove the option"),
         ({"hidden": 0.5, "layers": 0}, "layers: must be above 0, got 0"),
         ({"layers": 1.5}, "layers: must be a whole number, or a share below 1, got 1.5; round it"),
+        ({"heads": 0.5, "scope": "layer"}, "scope: only unstructured reads it, got layer; remove it"),
+        ({"unstructured": 0.5, "importance": "taylor"}, "importance: only heads and hidden read it, got taylor"),
+        ({"unstructured": 0.5, "lists": 5}, "lists: only layers and importance: taylor read lists, got 5"),
+        ({"heads": 0.5, "lists": 5}, "lists: only layers and importance: taylor read lists, got 5"),
     ],
 )
-def test_options_that_remove_nothing_or_too_much_are_refused(options: dict[str, Any], message: str) -> None:
+def test_options_that_remove_nothing_or_too_much_or_are_not_read_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValidationError, match=message):
         PruneOptions.model_validate(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lists": 5}, {"layers": 1, "lists": 5}, {"hidden": 0.5, "lists": 5}, {"importance": "taylor", "lists": 5}],
+)
+def test_options_that_are_read_are_accepted(options: dict[str, Any]) -> None:
+    assert PruneOptions.model_validate(options).lists == 5
 
 
 def test_a_parent_without_a_module_is_refused(tmp_path: Path, catalogue: Catalogue, parents: Parents) -> None:

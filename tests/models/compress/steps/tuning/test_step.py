@@ -100,3 +100,16 @@ def test_a_killed_tuning_continues_from_its_checkpoint(tmp_path: Path, catalogue
     assert seen == [1, 2, 3, 3, 4]  # the third step was not saved
     one, other = (load_file(model.root / SAFETENSORS) for model in (whole, child))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 2}, "temperature: learn_from: labels does not read it, got 2.0; remove it, or set"),
+        ({"label_weight": 0.5}, "label_weight: learn_from: labels does not read it, got 0.5"),
+        ({"loss": "bce", "learn_from": "original"}, "loss: learn_from: original does not read it, got bce"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TuneOptions.model_validate(options)
