@@ -48,7 +48,10 @@ class Data(Protocol):
         ...
 
     def taught(self, teacher: Model, split: Split, signature: Signature, limit: int | None = None) -> "Lists":
-        """Return the same lists with the teacher's scores in the candidate column "score"."""
+        """Return the same lists with the teacher's scores in the candidate column "score".
+
+        They are in the column "teacher" if the signature reads the ranker's scores, which are in "score" then.
+        """
         ...
 
 

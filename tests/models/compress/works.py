@@ -74,7 +74,8 @@ class RandomData:
         lists = self.lists(split, signature, limit)
         own = replace(lists, assembler=RandomAssembler(teacher.artifact.signature))
         scores = score(loaded(teacher, "test"), own)
-        return replace(lists, batch=lists.batch.adding(candidates={"score": scores}))
+        column = "teacher" if "candidate.score" in signature.columns else "score"
+        return replace(lists, batch=lists.batch.adding(candidates={column: scores}))
 
 
 def silent(what: str, done: int, total: int, note: str = "") -> None:

@@ -11,14 +11,11 @@ from models.compress.steps.base import Split, Work
 from models.compress.steps.losses import label_loss, of_any_layout
 from models.compress.steps.pruning.single_weights import hold_zeros
 from models.compress.steps.tuning.options import TuneConfig
-from models.errors import TrainingError
 from models.signature import Signature
 from models.training.checkpoint import TrainingCheckpoint
 from models.training.examples.lists import Lists
 from models.training.loop import fit
 from models.training.losses import distillation_loss
-
-_RANKED = "candidate.score"
 
 
 def tune(module: Architecture, config: TuneConfig, work: Work, signature: Signature) -> dict[str, Any]:
@@ -36,13 +33,8 @@ def tune(module: Architecture, config: TuneConfig, work: Work, signature: Signat
         What was done, for the report.
 
     Raises:
-        TrainingError: the model cannot learn from the original, there are too few lists, or the loss is not finite.
+        TrainingError: there are too few lists, or the loss is not finite.
     """
-    if config.learn_from == "original" and any(spec.source == _RANKED for spec in signature.inputs):
-        raise TrainingError(
-            f"tune.learn_from: must be labels for a model that reads {_RANKED}, because the original's scores would "
-            f"replace it, got original; set learn_from: labels"
-        )
     torch.set_num_threads(work.threads)
     torch.manual_seed(work.seed)
     train, select = (_lists(work, config, split, signature) for split in ("train", "select"))

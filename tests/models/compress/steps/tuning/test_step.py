@@ -4,27 +4,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from models.assembly import InputAssembler
+from models.compress.data.pipeline import PipelineData
 from models.compress.steps.base import Model, Outcome, Split, Work
 from models.compress.steps.modules import loaded
 from models.compress.steps.tuning import STEP
 from models.compress.steps.tuning.options import TuneOptions
-from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
 from models.signature import Signature
 from models.training.examples.lists import Lists
 from models.training.export import SAFETENSORS
 from models.training.scoring import score_ndcg
+from tests.models.compress.homes import data_in, model_in, write_small
 from tests.models.compress.works import RandomData, assert_serves, child_of, make_parent, make_work
 from tests.models.runtimes.shapes import ARCHITECTURES
-from tests.models.worlds import FEATURES, make_impressions
+from tests.models.worlds import FEATURES, make_impressions, make_reranker
 
 SHORT = {"max_lists": 64, "lists_per_step": 16, "checkpoint_every_s": 0.0}
+REPEATED = {"max_lists": None, "lists_per_step": 8, "epochs": 6, "learning_rate": 0.01}
 HASH = FEATURES.content_hash
 
 
@@ -43,6 +46,23 @@ class LearnableData(RandomData):
     def lists(self, split: Split, signature: Signature, limit: int | None = None) -> Lists:
         batch, labels = self._read[split]
         return Lists(batch, labels, InputAssembler(signature, self.catalogue, whole_lists=True))
+
+
+class OrderOf:
+    """The lists of a pipeline. The labels of the selection lists have a model's order."""
+
+    def __init__(self, data: PipelineData, model: Model) -> None:
+        self._data, self._model, self.catalogue = data, model, data.catalogue
+
+    def lists(self, split: Split, signature: Signature, limit: int | None = None) -> Lists:
+        lists = self._data.lists(split, signature, limit)
+        if split == "train":
+            return lists
+        scores = self._data.taught(self._model, split, signature, limit).teacher
+        return replace(lists, labels=np.exp(scores))
+
+    def taught(self, teacher: Model, split: Split, signature: Signature, limit: int | None = None) -> Lists:
+        return self._data.taught(teacher, split, signature, limit)
 
 
 def tune(parent: Model, root: Path, work: Work, **options: Any) -> tuple[Model, Outcome]:
@@ -64,7 +84,7 @@ def test_tuning_improves_the_order(tmp_path: Path, catalogue: Catalogue) -> None
     assert_serves(child)
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "listwise"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_architecture_learns_from_the_original(name: str, tmp_path: Path, catalogue: Catalogue) -> None:
     parent = make_parent(tmp_path / "parent", ARCHITECTURES[name]())
     work = make_work(parent, tmp_path / "scratch", RandomData(catalogue))
@@ -72,14 +92,13 @@ def test_any_architecture_learns_from_the_original(name: str, tmp_path: Path, ca
     assert outcome.facts["tuning"]["steps"] == 4
 
 
-def test_a_reranker_cannot_learn_from_the_original(tmp_path: Path, catalogue: Catalogue) -> None:
-    parent = make_parent(tmp_path / "parent", ARCHITECTURES["listwise"]())
-    work = make_work(parent, tmp_path / "scratch", RandomData(catalogue))
-    with pytest.raises(
-        TrainingError, match=r"tune.learn_from: must be labels for a model that reads candidate"
-    ):
-        tune(parent, tmp_path / "child", work, learn_from="original")
-    assert not (tmp_path / "child").exists()
+def test_a_reranker_learns_the_scores_of_the_original_reranker(home: Path, tmp_path: Path) -> None:
+    data, original = data_in(home), model_in(home, "reranker")
+    parent = Model(tmp_path / "parent", write_small(tmp_path / "parent", make_reranker(3), data.catalogue))
+    work = make_work(original, tmp_path / "scratch", OrderOf(data, original))
+    child, _ = tune(parent, tmp_path / "child", work, **REPEATED, learn_from="original", label_weight=0)
+    before, after, wanted = (data.scores(model) for model in (parent, child, original))
+    assert np.corrcoef(after, wanted)[0, 1] > np.corrcoef(before, wanted)[0, 1] + 0.1
 
 
 def test_a_killed_tuning_continues_from_its_checkpoint(tmp_path: Path, catalogue: Catalogue) -> None:
