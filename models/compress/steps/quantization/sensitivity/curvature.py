@@ -5,10 +5,13 @@ second order at a minimum. HAWQ (Dong et al. 2019, arXiv:1905.03696) and DeepSpe
 runtime/eigenvalue.py) choose the precision of layers by these eigenvalues, found by power iteration.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -50,10 +53,14 @@ def curvatures(
     module = loaded(parent, "quantize").for_export()
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     shapes = {matrix_of(graph, layer).T.shape for layer in layers}
-    by_values = {_digest(values): values for values in tensors.values() if tuple(values.shape) in shapes}
+    by_values = {
+        digest(values.detach().numpy()): values
+        for values in tensors.values()
+        if tuple(values.shape) in shapes
+    }
     weights = {}
     for layer in layers:
-        found = by_values.get(np.ascontiguousarray(matrix_of(graph, layer).T).tobytes())
+        found = by_values.get(digest(matrix_of(graph, layer).T))
         if found is None:
             raise TrainingError(
                 f"quantize.sensitivity: curvature requires layers of the module, but {layer.name} of the graph is not "
@@ -151,8 +158,9 @@ def top_eigenvalue(gradient: Tensor, weight: Tensor, seed: int) -> float:
     return value
 
 
-def _digest(values: Tensor) -> bytes:
-    return values.detach().contiguous().numpy().tobytes()
+def digest(values: NDArray[Any]) -> bytes:
+    """Return a hash of an array's numbers in the order of its rows."""
+    return hashlib.blake2b(np.ascontiguousarray(values).data).digest()
 
 
 def _squared_error(graph: Graph, layer: Layer, options: QuantizeOptions) -> float:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.compress.steps.quantization.sensitivity.choice import TITLE
-from models.compress.steps.quantization.sensitivity.curvature import top_eigenvalue
+from models.compress.steps.quantization.sensitivity.curvature import digest, top_eigenvalue
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from tests.models.compress.steps.quantization.parents import quantise, write_ranker
@@ -26,6 +26,12 @@ def test_power_iteration_finds_the_largest_absolute_eigenvalue(eigenvalues: list
     assert top_eigenvalue(gradient, weight, 1) == pytest.approx(
         max(map(abs, eigenvalues)), rel=0.02, abs=1e-6
     )
+
+
+def test_a_matrix_is_found_by_a_short_hash_of_its_numbers() -> None:
+    matrix: NDArray[np.float32] = np.arange(6_000, dtype=np.float32).reshape(60, 100)
+    assert digest(matrix) == digest(np.asfortranarray(matrix)) != digest(matrix.T)
+    assert len(digest(matrix)) <= 64
 
 
 def test_layers_are_ranked_by_eigenvalue_times_squared_error(tmp_path: Path, catalogue: Catalogue) -> None:
