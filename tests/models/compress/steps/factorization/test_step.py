@@ -78,7 +78,9 @@ def test_a_factorised_model_is_factorised_again_only_to_lower_ranks(
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(ValidationError, match=r"lists: no lists are read with weighted: false, got 7; remove"):
+    with pytest.raises(
+        ValidationError, match=r"lists: no lists are read with weighted: false, got 7; remove"
+    ):
         LowRankOptions(weighted=False, lists=7)
     with pytest.raises(
         ValidationError, match=r"energy: must not be set together with parameters, got 0.9 and"

@@ -1,10 +1,13 @@
 """Unstructured pruning: exact shares, and zeros that survive the training."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.compress.steps.pruning.single_weights import (
     Scope,
@@ -30,6 +33,43 @@ def test_the_smallest_weights_become_zeros(share: float, scope: Scope) -> None:
         assert torch.equal(weight[kept], before[name][kept])
         if kept.any() and not kept.all():
             assert before[name][~kept].abs().max() <= before[name][kept].abs().min()
+
+
+@given(share=st.floats(0, 0.99), scope=st.sampled_from(["global", "layer"]), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_of_equally_small_weights_the_first_become_zeros(share: float, scope: Scope, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    module = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 7))
+    weights = list(matrices_of(module).values())
+    with torch.no_grad():
+        for weight in weights:
+            weight.copy_(torch.randint(-3, 4, weight.shape, generator=generator) * 0.1)
+    expected = [weight.detach().clone().flatten() for weight in weights]
+    together = [torch.cat(expected)] if scope == "global" else expected
+    for sizes in together:
+        sizes[sizes.abs().argsort(stable=True)[: int(share * len(sizes) + 1e-6)]] = 0.0
+    zero_smallest(module, share, scope)
+    assert torch.equal(torch.cat([weight.flatten() for weight in weights]), torch.cat(together))
+
+
+def test_weights_are_not_copied_together() -> None:
+    module = nn.Sequential(*(nn.Linear(64, 64) for _ in range(24)))
+    largest = Largest()
+    with largest:
+        zero_smallest(module, 0.5, "global")
+    assert largest.numbers <= 1 << 16
+
+
+class Largest(TorchDispatchMode):
+    """Records the numbers of the largest tensor that an operation returns."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])

@@ -164,7 +164,10 @@ def test_options_that_do_not_fit_the_parent_are_refused(
         ({"hidden": 0.5, "layers": 0}, "layers: must be above 0, got 0"),
         ({"layers": 1.5}, "layers: must be a whole number, or a share below 1, got 1.5; round it"),
         ({"heads": 0.5, "scope": "layer"}, "scope: only unstructured reads it, got layer; remove it"),
-        ({"unstructured": 0.5, "importance": "taylor"}, "importance: only heads and hidden read it, got taylor"),
+        (
+            {"unstructured": 0.5, "importance": "taylor"},
+            "importance: only heads and hidden read it, got taylor",
+        ),
         ({"unstructured": 0.5, "lists": 5}, "lists: only layers and importance: taylor read lists, got 5"),
         ({"heads": 0.5, "lists": 5}, "lists: only layers and importance: taylor read lists, got 5"),
     ],
@@ -178,7 +181,12 @@ def test_options_that_remove_nothing_or_too_much_or_are_not_read_are_refused(
 
 @pytest.mark.parametrize(
     "options",
-    [{"lists": 5}, {"layers": 1, "lists": 5}, {"hidden": 0.5, "lists": 5}, {"importance": "taylor", "lists": 5}],
+    [
+        {"lists": 5},
+        {"layers": 1, "lists": 5},
+        {"hidden": 0.5, "lists": 5},
+        {"importance": "taylor", "lists": 5},
+    ],
 )
 def test_options_that_are_read_are_accepted(options: dict[str, Any]) -> None:
     assert PruneOptions.model_validate(options).lists == 5
