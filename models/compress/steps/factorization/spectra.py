@@ -18,18 +18,18 @@ _DAMPING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """The decomposition of a layer's matrix W = left diag(values) right.
+    """The singular values of a layer's matrix, without its factors, which take four times the layer's memory.
 
     Attributes:
-        left: (outputs, n).
+        outputs: rows of the matrix.
+        inputs: columns of the matrix.
         values: (n,), in falling order.
-        right: (n, inputs).
         current: parameters of the layer as it is, without its bias.
     """
 
-    left: Tensor
+    outputs: int
+    inputs: int
     values: Tensor
-    right: Tensor
     current: int
 
     @property
@@ -41,20 +41,12 @@ class Spectrum:
     @property
     def per_rank(self) -> int:
         """Parameters for each rank: a row and a column."""
-        return self.left.shape[0] + self.right.shape[1]
+        return self.outputs + self.inputs
 
     @property
     def largest_rank(self) -> int:
         """The largest rank with which the layer gets smaller. 0 if there is none."""
         return min((self.current - 1) // self.per_rank, len(self.values))
-
-    def factors(self, rank: int) -> tuple[Tensor, Tensor]:
-        """Return the matrices of the first layer (rank, inputs) and the second layer (outputs, rank).
-
-        Both get the root of the singular values, so that both train equally fast.
-        """
-        roots = self.values[:rank].sqrt()
-        return roots[:, None] * self.right[:rank], self.left[:, :rank] * roots
 
 
 def matrix_of(product: torch.nn.Linear | LowRank) -> Tensor:
@@ -65,7 +57,7 @@ def matrix_of(product: torch.nn.Linear | LowRank) -> Tensor:
 
 
 def spectrum_of(product: torch.nn.Linear | LowRank, moments: Tensor | None = None) -> Spectrum:
-    """Return the decomposition of a layer's matrix.
+    """Return the singular values of a layer's matrix.
 
     Args:
         product: the layer.
@@ -74,12 +66,35 @@ def spectrum_of(product: torch.nn.Linear | LowRank, moments: Tensor | None = Non
     weight = matrix_of(product)
     first, second = parts_of(product)
     current = weight.numel() if first is second else first.weight.numel() + second.weight.numel()
+    root = _root(moments)
+    values = torch.linalg.svdvals(weight if root is None else weight @ root)
+    return Spectrum(weight.shape[0], weight.shape[1], values, current)
+
+
+def factors_of(
+    product: torch.nn.Linear | LowRank, rank: int, moments: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the matrices of the first layer (rank, inputs) and the second layer (outputs, rank).
+
+    Both get the root of the singular values, so that both train equally fast.
+
+    Args:
+        product: the layer.
+        rank: the number of singular values that are kept.
+        moments: as for ``spectrum_of``.
+    """
+    weight, root = matrix_of(product), _root(moments)
+    left, values, right = torch.linalg.svd(weight if root is None else weight @ root, full_matrices=False)
+    if root is not None:
+        right = torch.linalg.solve_triangular(root, right, upper=False, left=False)
+    roots = values[:rank].sqrt()
+    return roots[:, None] * right[:rank], left[:, :rank] * roots
+
+
+def _root(moments: Tensor | None) -> Tensor | None:
+    """Return R with R R^T = the moments. None: R is the identity."""
     if moments is None or not moments.any():
-        left, values, right = torch.linalg.svd(weight, full_matrices=False)
-        return Spectrum(left, values, right, current)
-    size = len(moments)
-    damped = moments + _DAMPING * moments.diagonal().mean() * torch.eye(size, dtype=moments.dtype)
-    root = torch.linalg.cholesky(damped)
-    left, values, right = torch.linalg.svd(weight @ root, full_matrices=False)
-    right = torch.linalg.solve_triangular(root, right, upper=False, left=False)
-    return Spectrum(left, values, right, current)
+        return None
+    damped = moments + _DAMPING * moments.diagonal().mean() * torch.eye(len(moments), dtype=moments.dtype)
+    root: Tensor = torch.linalg.cholesky(damped)
+    return root

@@ -13,7 +13,7 @@ from models.compress.steps.child import golden_inputs, write_module
 from models.compress.steps.factorization.inputs import second_moments
 from models.compress.steps.factorization.options import LowRankOptions
 from models.compress.steps.factorization.ranks import ranks_by_budget, ranks_by_energy
-from models.compress.steps.factorization.spectra import Spectrum, spectrum_of
+from models.compress.steps.factorization.spectra import Spectrum, factors_of, spectrum_of
 from models.compress.steps.modules import linears_of, loaded, parameters_of, rebuilt
 from models.compress.steps.tuning.fitting import tune
 from models.errors import TrainingError
@@ -50,7 +50,7 @@ def factorise(options: LowRankOptions, parent: Model, root: Path, work: Work) ->
         )
     module = copy.deepcopy(original)
     for name, rank in ranks.items():
-        _replace(module, name, spectra[name], rank)
+        _replace(module, name, rank, moments.get(name))  # one at a time, because factors are in 64 bits
     module = rebuilt(module)
     facts: dict[str, Any] = {
         "parent_parameters": parameters_of(original),
@@ -63,10 +63,11 @@ def factorise(options: LowRankOptions, parent: Model, root: Path, work: Work) ->
     return Outcome(facts, {"Ranks": [_row(name, spectra[name], ranks.get(name)) for name in spectra]})
 
 
-def _replace(module: torch.nn.Module, name: str, spectrum: Spectrum, rank: int) -> None:
+def _replace(module: torch.nn.Module, name: str, rank: int, moments: torch.Tensor | None) -> None:
     old = module.get_submodule(name)
+    assert isinstance(old, torch.nn.Linear | LowRank)
     bias = parts_of(old)[1].bias
-    first, second = spectrum.factors(rank)
+    first, second = factors_of(old, rank, moments)
     new = LowRank(first.shape[1], len(second), rank, bias=bias is not None)
     with torch.no_grad():
         new.first.weight.copy_(first)
@@ -81,8 +82,8 @@ def _row(name: str, spectrum: Spectrum, rank: int | None) -> dict[str, Any]:
     kept = 1.0 if rank is None else float(spectrum.energies[:rank].sum())
     return {
         "layer": name,
-        "outputs": spectrum.left.shape[0],
-        "inputs": spectrum.right.shape[1],
+        "outputs": spectrum.outputs,
+        "inputs": spectrum.inputs,
         "rank": "whole" if rank is None else rank,
         "energy": round(kept, 4),
         "parameters_before": spectrum.current,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures.resizing import LowRank
-from models.compress.steps.factorization.spectra import matrix_of, spectrum_of
+from models.compress.steps.factorization.spectra import factors_of, matrix_of, spectrum_of
 
 
 def moments_of(inputs: int) -> torch.Tensor:
@@ -19,8 +19,9 @@ def moments_of(inputs: int) -> torch.Tensor:
 def test_the_full_rank_gives_the_matrix(inputs: int, outputs: int, weighted: bool) -> None:
     torch.manual_seed(inputs * 20 + outputs)
     layer = torch.nn.Linear(inputs, outputs)
-    spectrum = spectrum_of(layer, moments_of(inputs) if weighted else None)
-    first, second = spectrum.factors(len(spectrum.values))
+    moments = moments_of(inputs) if weighted else None
+    spectrum = spectrum_of(layer, moments)
+    first, second = factors_of(layer, len(spectrum.values), moments)
     torch.testing.assert_close(second @ first, matrix_of(layer), atol=1e-6, rtol=1e-6)
     assert float(spectrum.energies.sum()) == pytest.approx(1.0)
 
@@ -31,7 +32,7 @@ def test_weighted_factors_have_the_smaller_error_on_the_inputs() -> None:
     matrix = matrix_of(layer)
 
     def error(weighted: bool) -> float:
-        first, second = spectrum_of(layer, moments if weighted else None).factors(4)
+        first, second = factors_of(layer, 4, moments if weighted else None)
         missing = matrix - second @ first
         return float((missing @ moments @ missing.T).trace())
 
@@ -43,9 +44,17 @@ def test_weighted_factors_have_the_smaller_error_on_the_inputs() -> None:
 def test_inputs_that_are_always_zero_keep_the_weights_finite() -> None:
     moments = moments_of(6)
     moments[2] = moments[:, 2] = 0.0
-    first, second = spectrum_of(torch.nn.Linear(6, 5), moments).factors(2)
+    first, second = factors_of(torch.nn.Linear(6, 5), 2, moments)
     assert torch.isfinite(first).all()
     assert torch.isfinite(second).all()
+
+
+def test_a_spectrum_has_no_matrices() -> None:
+    spectrum = spectrum_of(torch.nn.Linear(6, 5), moments_of(6))
+    tensors = [
+        value for name in spectrum.__slots__ if isinstance(value := getattr(spectrum, name), torch.Tensor)
+    ]
+    assert [tensor.shape for tensor in tensors] == [(5,)]
 
 
 def test_a_matrix_of_zeros_has_no_energy() -> None:

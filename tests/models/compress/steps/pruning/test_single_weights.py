@@ -54,13 +54,13 @@ def test_of_equally_small_weights_the_first_become_zeros(share: float, scope: Sc
 
 def test_weights_are_not_copied_together() -> None:
     module = nn.Sequential(*(nn.Linear(64, 64) for _ in range(24)))
-    largest = Largest()
+    largest = Largest()  # type: ignore[no-untyped-call]
     with largest:
         zero_smallest(module, 0.5, "global")
     assert largest.numbers <= 1 << 16
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the numbers of the largest tensor that an operation returns."""
 
     numbers = 0
