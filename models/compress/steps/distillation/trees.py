@@ -1,7 +1,6 @@
 """Students that are trees: LightGBM fits them to the teacher's order, and they are exported to ONNX."""
 
-from collections.abc import Sequence
-from math import prod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.child import write_child
 from models.compress.steps.distillation.options import DistilOptions, TreesStudent
+from models.compress.steps.distillation.vectors import vector_signature, width_in
 from models.errors import TrainingError
 from models.extras import require
 from models.importing.converted import INPUT, converted, largest_difference
@@ -20,10 +20,9 @@ from models.padding import mask_of, to_lists
 from models.runtimes.golden import golden_batch, write_golden
 from models.runtimes.onnx import OnnxRuntime
 from models.runtimes.trees.files import LIGHTGBM_FILE
-from models.signature import VECTOR, InputSpec, Signature
+from models.signature import Signature
 from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
-from models.vectors import PER_REQUEST, VectorSpec, column_names
 
 Scores = NDArray[np.float32]
 
@@ -43,7 +42,7 @@ def distil_trees(
     require(["lightgbm", "onnx"], "import")
     import lightgbm as lgb
 
-    signature, names = vector_signature(parent.artifact.signature, student.without)
+    signature, names = _signature(student, parent, work)
     teacher = work.original if options.teacher == "original" else parent
     train = work.data.taught(teacher, "train", signature, options.fit.max_lists)
     select = work.data.lists("select", signature)
@@ -54,10 +53,13 @@ def distil_trees(
     output = signature.outputs[0].name
     graph = converted(original, output)
     golden = select.assembler(golden_batch(select.batch))
+    has_missing = any(spec.missing == "nan" for spec in (signature.vectors or {}).values())
     facts = {
         "teacher": teacher.artifact.version,
         "trees": booster.best_iteration or booster.num_trees(),
-        "largest_difference": largest_difference(original, graph, output, golden[INPUT], has_missing=True),
+        "largest_difference": largest_difference(
+            original, graph, output, golden[INPUT], has_missing=has_missing
+        ),
     }
 
     def write(folder: Path) -> None:
@@ -78,34 +80,12 @@ def distil_trees(
     return Outcome(facts=facts)
 
 
-def vector_signature(parent: Signature, without: Sequence[str]) -> tuple[Signature, list[str]]:
-    """Return the signature of trees that read a parent's features of fixed shape, and a name for each number.
-
-    Raises:
-        TrainingError: no feature remains, or ``without`` names a feature that is not among them.
-    """
-    widths = {
-        spec.source: prod(spec.shape) if spec.shape else 0
-        for spec in parent.inputs
-        if not set(spec.source) & {"@", ":"}
-        and (spec.per_candidate or spec.source.startswith(tuple(f"{group}." for group in PER_REQUEST)))
-    }
-    for name in without:
-        if name not in widths:
-            raise TrainingError(
-                f"student.without: the parent reads no such feature of fixed shape, got {name!r}; name one of "
-                f"{', '.join(widths)}"
-            )
-    features = tuple(name for name in widths if name not in without)
-    if not features:
-        raise TrainingError("student: trees need a feature of fixed shape, got none; choose another student")
-    names = column_names(features, widths)
-    signature = Signature(
-        inputs=(InputSpec(name=INPUT, source=f"{VECTOR}{INPUT}", shape=(len(names),)),),
-        feature_hash=parent.feature_hash,
-        vectors={INPUT: VectorSpec(features=features)},
-    )
-    return signature, names
+def _signature(student: TreesStudent, parent: Model, work: Work) -> tuple[Signature, list[str]]:
+    own = parent.artifact.signature
+    if own.vectors is None:
+        return vector_signature(own, student.without, lambda _: 0)
+    one = work.data.lists("select", own, 1).batch
+    return vector_signature(own, student.without, partial(width_in, batch=one, catalogue=work.data.catalogue))
 
 
 def slopes(

@@ -10,7 +10,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import write_artifact
 from models.assembly import InputAssembler
-from models.compress.steps.base import Model, Split, Work
+from models.compress.steps.base import Data, Model, Split, Work
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
 from models.signature import Signature
@@ -70,7 +70,7 @@ class Killed(Exception):
     """Raised in place of a kill."""
 
 
-def make_work(scratch: Path, original: Model, data: SmallData, *, kill_at: int | None = None) -> Work:
+def make_work(scratch: Path, original: Model, data: Data, *, kill_at: int | None = None) -> Work:
     """Return what a step may use. Its progress raises Killed after ``kill_at`` steps."""
 
     def progress(what: str, done: int, total: int, note: str = "") -> None:

@@ -3,24 +3,26 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.artifact import Artifact
+from models.compress.steps.base import Model
 from models.compress.steps.distillation import STEP
 from models.compress.steps.distillation.options import DistilOptions
-from models.compress.steps.distillation.trees import slopes, vector_signature
-from models.errors import TrainingError
+from models.compress.steps.distillation.trees import slopes
 from models.features.catalogue import Catalogue
+from models.importing.lightgbm import load
 from models.padding import mask_of
 from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.registry import runtime_config
 from models.training.examples.lists import Step
 from models.training.losses import distillation_loss
+from tests.models.compress.homes import data_in, model_in
 from tests.models.compress.steps.distillation.data import SmallData, make_model, make_work
+from tests.models.runtimes.trees.models import artifact_of, lightgbm_text
 from tests.models.worlds import make_ranker
 
 
@@ -70,9 +72,20 @@ def test_trees_learn_and_are_served(tmp_path: Path, catalogue: Catalogue) -> Non
         assert check_golden(tmp_path / "child", child, runtime)
 
 
-def test_unknown_features_are_refused() -> None:
-    signature = make_ranker().signature("")
-    with pytest.raises(
-        TrainingError, match=r"student\.without: .* of fixed shape, got 'user.history_rating'"
-    ):
-        vector_signature(signature, ["user.history_rating"])
+def test_trees_learn_from_trees_and_are_served(home: Path, tmp_path: Path) -> None:
+    artifact_of(load(lightgbm_text(home / "trees.txt")), home / "models" / "trees")
+    work = make_work(tmp_path, model_in(home, "trees"), data_in(home))
+    parent, read = work.original, []
+    for count, without in ((8, []), (3, ["context.hour"])):
+        student = {"architecture": "trees", "trees": count, "leaves": 7, "min_rows": 5, "without": without}
+        options = DistilOptions.model_validate({"student": student, "teacher": "parent"})
+        root = tmp_path / f"{count}"
+        outcome = STEP.run(options, parent, root, work)
+        assert 1 <= outcome.facts["trees"] <= count
+        assert outcome.facts["teacher"] == parent.artifact.version
+        parent = Model(root, Artifact.load(root))
+        read.append((parent.artifact.signature.vectors or {})["features"].features)
+        assert check_golden(
+            root, parent.artifact, load_runtime(root, parent.artifact, runtime_config(kind="onnx"))
+        )
+    assert read == [("item.attributes", "context.hour"), ("item.attributes",)]
