@@ -1,10 +1,11 @@
 """The step's descriptor, and its work."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.compress.steps.base import Model, Outcome, StepKind, Work
-from models.compress.steps.distillation.options import DistilOptions, ShallowStudent, TreesStudent
+from models.compress.steps.distillation.options import DistilOptions
+from models.compress.steps.distillation.student_config import ShallowStudent, TreesStudent
 from models.compress.steps.distillation.students import student_options
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ def run(options: DistilOptions, parent: Model, root: Path, work: Work) -> Outcom
         work,
         is_new=not isinstance(options.student, ShallowStudent),
     )
-    facts = {
+    facts: dict[str, Any] = {
         "teacher": teacher.artifact.version,
         "steps": fitted.steps,
         "selection_ndcg_at_10": round(fitted.selection_ndcg, 6),
     }
+    unread = sorted(parent.artifact.signature.columns - signature.columns)
+    if scores := [name for name in unread if name.startswith("candidate.")]:
+        facts["not_read"] = scores  # a reranker's student without them knows less than the reranker
     write_module(module, root, parent, options, golden_of(parent, signature, work), facts)
     return Outcome(facts=facts)
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.compress.steps.base import Model, Outcome, Work
 from models.compress.steps.child import write_child
-from models.compress.steps.distillation.options import DistilOptions, TreesStudent
+from models.compress.steps.distillation.options import DistilOptions
+from models.compress.steps.distillation.student_config import TreesStudent
 from models.compress.steps.distillation.vectors import vector_signature, width_in
 from models.errors import TrainingError
 from models.extras import require
