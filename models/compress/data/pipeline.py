@@ -12,7 +12,7 @@ from models.assembly import InputAssembler
 from models.atomic_directory import settled
 from models.compress.data.base import Call
 from models.compress.data.halves import half_of
-from models.compress.data.runtime_scores import runtime_scores, scores_alone
+from models.compress.data.runtime_scores import finite_scores, runtime_scores, scores_alone
 from models.compress.data.score_cache import ScoreCache
 from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
@@ -105,7 +105,7 @@ class PipelineData:
                 "steps that learn from labels"
             )
         lists = self.lists(split, signature, limit)
-        scores = self._scores(teacher, split, limit)
+        scores = finite_scores(self._scores(teacher, split, limit), teacher)
         column = _TEACHER if _RANKER_SCORE in signature.columns else "score"
         return replace(lists, batch=lists.batch.adding(candidates={column: scores}))
 

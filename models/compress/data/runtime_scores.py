@@ -10,7 +10,7 @@ from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.compress.quality import Scores
 from models.compress.steps.base import Model
-from models.errors import RuntimeFailure
+from models.errors import CompressionError, RuntimeFailure
 from models.ragged import gather_positions
 from models.runtimes import load_runtime, runtime_kind
 from models.runtimes.base import RuntimeOptions
@@ -90,4 +90,20 @@ def runtime_scores(model: Model, lists: Lists, progress: Callable[[int], None] |
         done += len(requests)
         if progress is not None:
             progress(done)
+    return scores
+
+
+def finite_scores(scores: Scores, teacher: Model) -> Scores:
+    """Return a teacher's scores as they are.
+
+    Raises:
+        CompressionError: one of them is NaN or infinite, so no student can learn it.
+    """
+    faults = int(len(scores) - np.isfinite(scores).sum())
+    if faults:
+        raise CompressionError(
+            f"teacher {teacher.artifact.name} {teacher.artifact.version}: its scores of lists must be finite, got NaN "
+            f"or infinity for {faults} of {len(scores)} candidates; correct the features that it reads, or learn from "
+            f"labels"
+        )
     return scores

@@ -10,7 +10,7 @@ from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.compress.data.base import Call
 from models.compress.data.halves import half_of
-from models.compress.data.runtime_scores import runtime_of, scores_alone
+from models.compress.data.runtime_scores import finite_scores, runtime_of, scores_alone
 from models.compress.data.score_cache import ScoreCache
 from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
@@ -86,7 +86,7 @@ class TextData:
     def taught(self, teacher: Model, split: Split, signature: Signature, limit: int | None = None) -> Lists:
         """Return a split's lists with a teacher's scores. See ``Data.taught``."""
         batch, labels = self._labelled(split, limit)
-        scores = self._scores(teacher, split, limit)
+        scores = finite_scores(self._scores(teacher, split, limit), teacher)
         assembler = PairAssembler(self._root, signature, self.catalogue)
         return Lists(batch.adding(candidates={"score": scores}), labels, assembler)
 

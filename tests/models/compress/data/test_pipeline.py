@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.assembly import InputAssembler
 from models.compress.data.pipeline import PipelineData
@@ -82,6 +83,17 @@ def test_student_of_a_reranker_learns_from_the_reranker(home: Path) -> None:
     lists = data.taught(reranker, "report", reranker.artifact.signature)
     assert (lists.teacher == data.scores(reranker)).all()
     assert (lists.batch.candidates["score"] == data.scores(model_in(home))).all()
+
+
+def test_teacher_with_scores_that_are_no_numbers_is_refused(home: Path) -> None:
+    data, broken = data_in(home), make_ranker()
+    torch.nn.init.constant_(list(broken.parameters())[-1], float("nan"))
+    write_small(home / "models" / "broken", broken, data.catalogue)
+    teacher = model_in(home, "broken")
+    with pytest.raises(
+        CompressionError, match=rf"teacher small {teacher.artifact.version}: .*, got NaN .* for (\d+) of \1 "
+    ):
+        data.taught(teacher, "train", teacher.artifact.signature)
 
 
 def test_teacher_scores_are_those_of_the_runtime_in_serving(home: Path) -> None:

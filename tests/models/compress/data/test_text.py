@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.artifact import Artifact
 from models.compress.data.text import TextData
@@ -80,6 +81,17 @@ def test_scores_of_a_request_are_those_of_the_lists(home: Path) -> None:
     assert taught.batch.candidates["score"] == pytest.approx(data.scores(text), abs=1e-5)
     (calls, *_) = data.requests(text.artifact.signature, 7, 3)
     assert sum(len(call["input_ids"]) for call in calls) == 7
+
+
+def test_teacher_with_scores_that_are_no_numbers_is_refused(home: Path) -> None:
+    module = bert(vocab_size=30_522, num_hidden_layers=1)
+    torch.nn.init.constant_(list(module.parameters())[-1], float("nan"))
+    write_text_artifact(home / "broken", module, locate(TOKENIZER_FILE), name="broken")  # type: ignore[arg-type]
+    teacher = Model(home / "broken", Artifact.load(home / "broken"))
+    with pytest.raises(
+        CompressionError, match=r"teacher broken .*: its scores of lists must be finite, got NaN"
+    ):
+        data_in(home).taught(teacher, "train", teacher.artifact.signature)
 
 
 def test_key_changes_with_the_lists(home: Path, tmp_path: Path) -> None:
