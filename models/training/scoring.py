@@ -1,15 +1,17 @@
 """Scores all lists with a module, and measures their order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from accelerate.utils import send_to_device
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.architectures.base import Architecture
 from models.padding import from_lists
 from models.ragged import gather_positions
+from models.text.pairs import cuts
 from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
 
@@ -20,6 +22,13 @@ CANDIDATES_SCORED_TOGETHER = 65_536
 
 Lists over a whole catalogue are long, and activations take a few hundred bytes per candidate and layer.
 """
+TOKENS_SCORED_TOGETHER = 16_384
+"""Maximum number of tokens of text pairs, including padding, in one forward pass. A longer pair is scored alone.
+
+Activations take tens of kilobytes per token in a text ranker of BERT's size.
+"""
+_PAIRS_ASSEMBLED_TOGETHER = 4096
+"""Maximum number of pairs of several lists whose tokens are in memory together."""
 
 
 def score(
@@ -32,11 +41,16 @@ def score(
     done = 0
     with torch.inference_mode():
         longest = int(lists.batch.lengths.max(initial=1))
-        lists_per_pass = max(1, min(LISTS_SCORED_TOGETHER, CANDIDATES_SCORED_TOGETHER // longest))
-        for requests in lists.by_size(lists_per_pass):
-            inputs = send_to_device(lists.step(requests).inputs, device)
+        mask = _mask_of_pairs(module)
+        most = CANDIDATES_SCORED_TOGETHER if mask is None else _PAIRS_ASSEMBLED_TOGETHER
+        for requests in lists.by_size(max(1, min(LISTS_SCORED_TOGETHER, most // longest))):
+            inputs = lists.step(requests).inputs
             positions, offsets = gather_positions(lists.batch.offsets, requests)
-            found = module(inputs).cpu().numpy()
+            found = (
+                module(send_to_device(inputs, device)).cpu()
+                if mask is None
+                else _scores_of_pairs(module, inputs, mask, device)
+            ).numpy()
             scores[positions] = (
                 found if found.ndim == 1 else from_lists(found, offsets)
             )  # flat, or padded lists
@@ -50,3 +64,24 @@ def score(
 def score_ndcg(module: Architecture, lists: Lists) -> float:
     """Return the mean NDCG@10 of the lists, ordered by the module's scores."""
     return ndcg(score(module, lists), lists.labels, lists.batch.offsets)
+
+
+def _mask_of_pairs(module: Architecture) -> str | None:
+    """Return the input that marks the tokens of text pairs, or None if the module reads none."""
+    inputs = module.signature("").inputs
+    return next((spec.name for spec in inputs if spec.source == "tokens.mask"), None)
+
+
+def _scores_of_pairs(
+    module: Architecture, inputs: Mapping[str, Tensor], mask: str, device: torch.device
+) -> Tensor:
+    """Return the scores (P,) of pairs (P, L). Pairs of similar length share a pass, padded to its longest pair."""
+    lengths = inputs[mask].sum(dim=1).clamp(min=1)  # a request without a query has no tokens
+    order = lengths.argsort(descending=True, stable=True)
+    falling = lengths[order].numpy()
+    scores = torch.zeros(len(order))
+    for begin, end in cuts(falling, TOKENS_SCORED_TOGETHER):
+        pairs = order[begin:end]
+        part = {name: values[pairs, : int(falling[begin])] for name, values in inputs.items()}
+        scores[pairs] = module(send_to_device(part, device)).cpu().float()
+    return scores
