@@ -11,7 +11,6 @@ from torch import Tensor
 from models.architectures.base import Architecture
 from models.padding import from_lists
 from models.ragged import gather_positions
-from models.text.pairs import cuts
 from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
 
@@ -78,10 +77,11 @@ def _scores_of_pairs(
     """Return the scores (P,) of pairs (P, L). Pairs of similar length share a pass, padded to its longest pair."""
     lengths = inputs[mask].sum(dim=1).clamp(min=1)  # a request without a query has no tokens
     order = lengths.argsort(descending=True, stable=True)
-    falling = lengths[order].numpy()
     scores = torch.zeros(len(order))
-    for begin, end in cuts(falling, TOKENS_SCORED_TOGETHER):
-        pairs = order[begin:end]
-        part = {name: values[pairs, : int(falling[begin])] for name, values in inputs.items()}
+    while len(order):
+        longest = int(lengths[order[0]])
+        pairs = order[: max(1, TOKENS_SCORED_TOGETHER // longest)]
+        part = {name: values[pairs, :longest] for name, values in inputs.items()}
         scores[pairs] = module(send_to_device(part, device)).cpu().float()
+        order = order[len(pairs) :]
     return scores
