@@ -1,13 +1,10 @@
 """Unstructured pruning: exact shares, and zeros that survive the training."""
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.compress.steps.pruning.single_weights import (
     Scope,
@@ -52,24 +49,11 @@ def test_of_equally_small_weights_the_first_become_zeros(share: float, scope: Sc
     assert torch.equal(torch.cat([weight.flatten() for weight in weights]), torch.cat(together))
 
 
-def test_weights_are_not_copied_together() -> None:
-    module = nn.Sequential(*(nn.Linear(64, 64) for _ in range(24)))
-    largest = Largest()  # type: ignore[no-untyped-call]
-    with largest:
-        zero_smallest(module, 0.5, "global")
-    assert largest.numbers <= 1 << 16
-
-
-class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the numbers of the largest tensor that an operation returns."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **kwargs or {})
-        if isinstance(result, torch.Tensor):
-            self.numbers = max(self.numbers, result.numel())
-        return result
+def test_matrices_of_a_large_model_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 7))
+    monkeypatch.delattr(torch, "cat")  # a copy of all weights may not fit into memory
+    zero_smallest(module, 0.8, "global")
+    assert share_of_zeros(module) == 0.8
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
