@@ -73,7 +73,7 @@ def test_names_a_runtime_that_is_not_onnx_runtime() -> None:
     assert step.figures is not None
     figures = step.figures.model_copy(update={"runtime": "openvino"})
     html = html_report(result(step.model_copy(update={"figures": figures})))
-    assert f"{step.label} <small>openvino)</small>" in html
+    assert f"{step.label} <small>(openvino)</small>" in html
 
 
 def test_chart_has_a_mark_for_each_measured_model_and_joins_the_front() -> None:

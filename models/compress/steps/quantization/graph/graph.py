@@ -98,7 +98,7 @@ class Graph:
     def new_name(self, wanted: str) -> str:
         """Return a name that is new in the graph, as are all names that continue it with an underscore.
 
-        It is the wanted name if possible, and otherwise has a number at its end.
+        It is the wanted name if possible, and otherwise has a number in front.
         """
         return self._names.choose(wanted)
 

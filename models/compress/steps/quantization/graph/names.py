@@ -27,12 +27,12 @@ class Names:
     def choose(self, wanted: str) -> str:
         """Return a new name. Names that continue it with an underscore are new too.
 
-        It is the wanted name if possible, and otherwise has a number at its end.
+        It is the wanted name if possible, and otherwise has a number in front.
         """
         name, number = wanted, 1
         while self._is_known(name):
             number += 1
-            name = f"{wanted}.{number}"
+            name = f"{number}.{wanted}"  # in front, so that it continues no chosen name
         self._chosen.add(name)
         return name
 

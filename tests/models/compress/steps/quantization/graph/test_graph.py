@@ -118,10 +118,10 @@ def test_new_names_are_not_those_of_an_earlier_step(tmp_path: Path) -> None:
     write(tmp_path / "graph.onnx")
     graph = Graph.read(tmp_path / "graph.onnx")
     assert [graph.new_name(name) for name in ("y", "new", "new", "new_part")] == [
-        "y.2",
+        "2.y",
         "new",
-        "new.2",
-        "new_part.2",
+        "2.new",
+        "3.new_part",
     ]
 
 
