@@ -120,6 +120,10 @@ class Chain:
             return row.model_copy(update={"state": "failed", "reason": reason}), None
         refusal = self._refusal(made, figures, options, parent.model)
         child = folder.judged(made.child, is_accepted=refusal is None)
+        kept = None if refusal is None else folder.accepted_version()
+        if kept is not None:
+            accepted = folder.accepted.relative_to(self._home)
+            refusal = f"{refusal}; {accepted} still has version {kept}, which an earlier run accepted"
         update = {
             "path": str(child.root.relative_to(self._home)),
             "version": child.artifact.version,

@@ -58,7 +58,7 @@ class StepFolder:
 
     @property
     def accepted(self) -> Path:
-        """The artifact's folder, unless it was rejected."""
+        """The folder of the last accepted artifact. A pipeline may serve it."""
         return self.branch / self.name
 
     @property
@@ -103,25 +103,34 @@ class StepFolder:
                 return Model(root, artifact)
         return None
 
+    def accepted_version(self) -> str | None:
+        """Return the version of the artifact in the accepted folder. None: it has none."""
+        try:
+            return Artifact.read(self.accepted).version
+        except ArtifactError:
+            return None
+
     def judged(self, child: Model, *, is_accepted: bool) -> Model:
         """Move an artifact to the folder in which it belongs, by one rename, and end the step.
 
+        The accepted folder keeps its artifact until another accepted one replaces it, because a pipeline may serve it.
+        So an artifact that was accepted before stays there too if it is rejected now.
+
         Returns:
-            The artifact in its new folder. The other folder, and the old content of this one, are removed.
+            The artifact in its new folder. The old content of this folder is removed.
 
         Raises:
             OSError: it cannot be moved.
         """
-        target, other = self.accepted, self.rejected
-        if not is_accepted:
-            target, other = other, target
+        target = self.accepted if is_accepted or child.root == self.accepted else self.rejected
         if child.root != target:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.scratch.mkdir(exist_ok=True)
             put(child.root, target, self.scratch)
-        if other.exists():  # moved first, so that a killed run leaves no half of it
+        if target != self.rejected and self.rejected.exists():
+            # It is moved first, so that a killed run leaves no half of it.
             self.scratch.mkdir(exist_ok=True)
-            other.rename(self.scratch / f"{secrets.token_hex(8)}.removed")
+            self.rejected.rename(self.scratch / f"{secrets.token_hex(8)}.removed")
         self.traceback.unlink(missing_ok=True)
         self.end()
         return Model(target, child.artifact)

@@ -148,7 +148,16 @@ def test_child_comes_to_its_folder_only_when_it_is_judged(home: Path) -> None:
     assert (row.state, row.fresh) == ("rejected", False)
     assert executed(log) == ["0.01 begun", "0.02 begun"]
     assert Artifact.load(branch / "rejected" / "01-noise").version == row.version != served
-    assert sorted(path.name for path in branch.iterdir()) == ["01-noise.json", "rejected"]
+    assert Artifact.load(branch / "01-noise").version == served
+    assert row.reason.endswith(
+        f"; compressed/main/01-noise still has version {served}, which an earlier run accepted"
+    )
+    assert sorted(path.name for path in branch.iterdir()) == ["01-noise", "01-noise.json", "rejected"]
+    assert not (home / "compressed" / ".superseded").exists()
+    (again,) = run(home, steps=[other]).steps
+    assert Artifact.load(branch / "01-noise").version == again.version == row.version
+    assert sorted(path.name for path in branch.iterdir()) == ["01-noise", "01-noise.json", "rejected"]
+    assert not any((branch / "rejected").iterdir())
 
 
 def test_full_disk_ends_the_run_and_keeps_finished_steps(home: Path) -> None:
@@ -225,13 +234,21 @@ def test_fault_of_one_run_does_not_stay(home: Path, side: str, state: str) -> No
 def test_other_gate_judges_a_finished_step_again_without_executing_it(home: Path) -> None:
     log = home / "log"
     step = {"kind": "noise", "log": str(log)}
-    for gate, state in ((1000.0, "rejected"), (0.0, "accepted"), (1000.0, "rejected")):
+    for gate, state, served in (
+        (1000.0, "rejected", False),
+        (0.0, "accepted", True),
+        (1000.0, "rejected", True),  # a pipeline may serve it
+    ):
         result = run(home, steps=[{**step, "gate": {"min_speedup": gate}}])
         assert result.steps[0].state == state
         assert [path.parent.name for path in (home / "compressed").rglob("01-noise/artifact.yaml")] == [
             "01-noise"
         ]
         assert (home / result.steps[0].path / "artifact.yaml").exists()
+        assert result.steps[0].path == (
+            "compressed/main/01-noise" if served else "compressed/main/rejected/01-noise"
+        )
+        assert ("which an earlier run accepted" in result.steps[0].reason) == (served and state == "rejected")
     assert executed(log) == ["0.01 begun"]
 
 
