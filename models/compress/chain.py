@@ -84,6 +84,8 @@ class Chain:
             last = {ORIGINAL: _Parent(ORIGINAL, self._original)}
             for branch in self._recipe.ordered():
                 last[branch.name] = self._run_branch(branch, last[branch.of], each)
+            if all(row.state != "failed" for row in self._rows):
+                self._execution.finish()
         labels = self._data.labels()
         return Result(
             recipe=self._recipe.model_dump(mode="json"),

@@ -10,8 +10,10 @@ from models.artifact import Artifact
 from models.atomic_directory import written_whole
 from models.compress.running.failures import is_full_disk
 from models.compress.running.keys import Keys
+from models.compress.running.links import linked_tree
 from models.compress.running.places import StepFolder
 from models.compress.running.records import Record
+from models.compress.running.superseded import Superseded
 from models.compress.steps.base import Model, StepOptions, Work
 from models.compress.steps.registry import STEPS
 
@@ -43,6 +45,7 @@ class Execution:
             work: the work of every step, without its key and its checkpoints.
         """
         self._out = out
+        self._superseded = Superseded(out)
         self._keys = keys
         self._work = work
 
@@ -57,19 +60,26 @@ class Execution:
         record = Record.read(folder.record)
         if record is not None and record.key == key and (child := folder.found(record.version)) is not None:
             return Made(record, child, is_fresh=False)
+        if record is not None and record.key != key:
+            self._superseded.keep(folder, record)  # a later place of the recipe may ask for it
         return self._copied(key, folder) or self._executed(label, key, folder, options, parent)
 
+    def finish(self) -> None:
+        """Remove the steps that the recipe no longer has and whose places others have taken."""
+        self._superseded.clear()
+
     def _copied(self, key: str, folder: StepFolder) -> Made | None:
-        """Return a copy of the same step of another branch, or of another place in its branch. None: there is none."""
-        for path in sorted(self._out.glob("*/*.json")):
-            record = Record.read(path)
+        """Return the same step of another branch, of another place in its branch, or of before. None: there is none."""
+        placed = (StepFolder(path.parent, path.stem) for path in sorted(self._out.glob("*/*.json")))
+        for place in (*placed, *self._superseded.folders()):
+            record = Record.read(place.record)
             if record is None or record.key != key:
                 continue
-            child = StepFolder(path.parent, path.stem).found(record.version)
+            child = place.found(record.version)
             if child is None:
                 continue
             with written_whole(folder.made) as staging:
-                shutil.copytree(child.root, staging, dirs_exist_ok=True)
+                linked_tree(child.root, staging)
             record.write(folder.record)
             return Made(record, Model(folder.made, child.artifact), is_fresh=False)
         return None

@@ -288,6 +288,53 @@ def test_renamed_branch_and_moved_steps_are_found_again(home: Path) -> None:
     assert len(executed(log)) == 2
 
 
+def noise_of(home: Path, scale: float, **options: Any) -> dict[str, Any]:
+    return {"kind": "noise", "log": str(home / "log"), "scale": scale, **options}
+
+
+REJECTED = {"gate": {"min_speedup": 1000}}
+
+
+def test_step_is_found_again_if_a_rejected_one_takes_its_place(home: Path) -> None:
+    first, last = noise_of(home, 0.01), noise_of(home, 0.02)
+    before = run(home, steps=[first, last])
+    result = run(home, steps=[first, noise_of(home, 0.04, **REJECTED), last])
+    assert [(row.state, row.fresh) for row in result.steps] == [
+        ("accepted", False),
+        ("rejected", True),
+        ("accepted", False),
+    ]
+    assert result.steps[2].figures == before.steps[1].figures
+    assert not (home / "compressed" / ".superseded").exists()
+
+
+def test_rejected_steps_are_found_again_if_their_order_is_changed(home: Path) -> None:
+    steps = [noise_of(home, 0.01, **REJECTED), noise_of(home, 0.02, **REJECTED)]
+    run(home, steps=steps)
+    result = run(home, steps=steps[::-1])
+    assert [(row.state, row.fresh) for row in result.steps] == [("rejected", False)] * 2
+    assert len(executed(home / "log")) == 2
+
+
+def test_steps_are_found_again_if_the_names_of_branches_are_exchanged(home: Path) -> None:
+    one, other = noise_of(home, 0.01), noise_of(home, 0.02)
+    first = run(home, steps=[], branches=[{"name": "a", "steps": [one]}, {"name": "b", "steps": [other]}])
+    second = run(home, steps=[], branches=[{"name": "b", "steps": [one]}, {"name": "a", "steps": [other]}])
+    assert [row.fresh for row in second.steps] == [False, False]
+    assert [row.version for row in second.steps] == [row.version for row in first.steps]
+    assert [Artifact.load(home / row.path).version for row in second.steps] == [
+        row.version for row in second.steps
+    ]
+
+
+def test_superseded_steps_are_kept_until_no_step_fails(home: Path) -> None:
+    first, second = noise_of(home, 0.01), noise_of(home, 0.02)
+    run(home, steps=[first])
+    run(home, steps=[second, noise_of(home, 0.03, outcome="training")])
+    assert [row.fresh for row in run(home, steps=[first]).steps] == [False]
+    assert not (home / "compressed" / ".superseded").exists()
+
+
 def test_other_number_of_report_lists_is_measured_without_executing_a_step(home: Path) -> None:
     log = home / "log"
     steps = [{"kind": "noise", "log": str(log)}]
