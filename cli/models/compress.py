@@ -8,7 +8,6 @@ from rich.console import Console
 
 from cli.errors import FAILED, exit_on_error, print_error
 from cli.progress import shown_progress
-from models.artifact import Artifact
 from models.atomic_directory import recover, settled
 from models.errors import CompressionError
 from models.extras import require
@@ -67,9 +66,9 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     from cli.models.recipe_data import lists_folder, open_data
     from models.compress.chain import Chain
     from models.compress.measuring.measure import Meter
-    from models.compress.report.files import write_report
+    from models.compress.report.files import HTML_REPORT, write_report
+    from models.compress.running.originals import kept_original
     from models.compress.running.places import recipe_folder
-    from models.compress.steps.base import Model
 
     home, pipeline = home_directory(), load_config(Path(recipe.pipeline))
     if recipe.model not in pipeline.models:
@@ -84,13 +83,14 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     for folder in (root, *read.values(), lists / "train", lists / "valid"):
         recover(folder)
     features = load_definitions(home / pipeline.features.definitions)
-    original = Model(settled(root), Artifact.load(root, feature_hash=features.content_hash))
+    original = kept_original(root, out, features.content_hash)
     torch.set_num_threads(recipe.threads)
     with shown_progress(console, "steps", others_every_s=_LINE_EVERY_S) as progress:
         data = open_data(recipe, pipeline, home, features, original, out / ".scores", progress)
         meter = Meter(recipe.measure, data, original)
-        result = Chain(recipe, home, original, data, meter, progress).run()
-        return write_report(out, result), result
+        chain = Chain(recipe, home, original, data, meter, progress, own_folder=settled(root))
+        result = chain.run(report=lambda result: write_report(out, result))
+    return out / HTML_REPORT, result
 
 
 def _show(result: "Result") -> None:

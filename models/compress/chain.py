@@ -16,6 +16,7 @@ from models.compress.running.execution import Execution, Made
 from models.compress.running.failures import failure_of, is_full_disk
 from models.compress.running.keys import Keys
 from models.compress.running.measurements import Measurements, Measures
+from models.compress.running.originals import remove_other_originals
 from models.compress.running.places import StepFolder
 from models.compress.running.records import Record
 from models.compress.steps.base import Model, StepOptions, Work
@@ -45,6 +46,8 @@ class Chain:
         data: RecipeData,
         meter: Measures,
         progress: Progress,
+        *,
+        own_folder: Path | None = None,
     ) -> None:
         """Hash the data and the code.
 
@@ -55,11 +58,13 @@ class Chain:
             data: the lists.
             meter: measures the models.
             progress: called with the progress of steps and of measuring.
+            own_folder: the original's own folder, for the report. None: that of ``original``.
         """
         self._recipe = recipe
         self._home = home
         self._out = home / recipe.out
         self._original = original
+        self._own_folder = own_folder or original.root
         self._data = data
         self._progress = progress
         keys = Keys(recipe, data, original)
@@ -68,11 +73,16 @@ class Chain:
         self._measurements = Measurements(meter, keys, progress)
         self._rows: list[Row] = []
 
-    def run(self, each: Callable[[Row], None] = lambda _: None) -> Result:
+    def run(
+        self,
+        each: Callable[[Row], None] = lambda _: None,
+        report: Callable[[Result], object] = lambda _: None,
+    ) -> Result:
         """Run the steps that are not finished. A rejected or failed step is skipped: the next one reads its parent.
 
         Args:
             each: called with each row as soon as it is known.
+            report: called with the result while no other run can write the recipe's folder.
 
         Raises:
             FolderBusy: another run is writing the recipe's folder.
@@ -80,12 +90,18 @@ class Chain:
             OSError: the disk is full, or cannot be written.
         """
         with writing_in(self._out.with_name(f"{self._out.name}.writing"), _WAIT_LIMIT_S, self._out):
+            remove_other_originals(self._out, self._original.artifact.version)
             self._add(self._original_row(), each)
             last = {ORIGINAL: _Parent(ORIGINAL, self._original)}
             for branch in self._recipe.ordered():
                 last[branch.name] = self._run_branch(branch, last[branch.of], each)
             if all(row.state != "failed" for row in self._rows):
                 self._execution.finish()
+            result = self._result()
+            report(result)
+        return result
+
+    def _result(self) -> Result:
         labels = self._data.labels()
         return Result(
             recipe=self._recipe.model_dump(mode="json"),
@@ -150,7 +166,7 @@ class Chain:
         folder, version = StepFolder(self._out, ORIGINAL), self._original.artifact.version
         record = Record.read(folder.record) or Record(key=version, version=version, wall_s=0.0)
         figures = self._measurements.figures(ORIGINAL, folder, record, self._original, self._original)
-        root = self._original.root
+        root = self._own_folder
         path = root.relative_to(self._home) if root.is_relative_to(self._home) else root
         return Row(label=ORIGINAL, path=str(path), version=version, figures=figures, fresh=False)
 

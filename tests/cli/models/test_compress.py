@@ -51,6 +51,9 @@ def test_prints_the_table_and_then_the_report_as_json(home: Path) -> None:
     report = json.loads(output)
     assert [row["state"] for row in report["rows"]] == ["accepted", "accepted", "rejected"]
     assert report == json.loads((home / "compressed" / "report.json").read_text())
+    assert report["rows"][0]["path"] == "models/ranker"
+    version = report["rows"][0]["version"]
+    assert [path.name for path in (home / "compressed" / ".original").iterdir()] == [version]
 
 
 def test_failed_step_is_an_error_after_the_others_have_run(home: Path) -> None:

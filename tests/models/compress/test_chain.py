@@ -335,6 +335,17 @@ def test_superseded_steps_are_kept_until_no_step_fails(home: Path) -> None:
     assert not (home / "compressed" / ".superseded").exists()
 
 
+def test_report_is_written_before_another_run_can_begin(home: Path) -> None:
+    seen: list[Result] = []
+
+    def report(result: Result) -> None:
+        seen.append(result)
+        assert (home / "compressed.writing").exists()
+
+    result = chain_of(home).run(report=report)
+    assert seen == [result]
+
+
 def test_other_number_of_report_lists_is_measured_without_executing_a_step(home: Path) -> None:
     log = home / "log"
     steps = [{"kind": "noise", "log": str(log)}]
