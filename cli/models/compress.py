@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cli.build import timelines_of
 from cli.errors import FAILED, exit_on_error, print_error
 from cli.progress import shown_progress
 from models.atomic_directory import recover, settled
 from models.errors import CompressionError
 from models.extras import require
 from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.paths import home_directory
 from services.stages.features import load_definitions
 
@@ -79,7 +81,9 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
     root = home / pipeline.models[recipe.model].artifact
     lists, catalogue = lists_folder(recipe, pipeline, home), home / pipeline.catalogue
     read = {"the model": root, "the catalogue": catalogue, "the training data": lists}
-    out = recipe_folder(recipe.out, home, read)
+    served = {f"the model {name}": home / model.artifact for name, model in pipeline.models.items()}
+    del served[f"the model {recipe.model}"]
+    out = recipe_folder(recipe.out, home, {**read, **_others(pipeline, home)}, served)
     for folder in (root, *read.values(), lists / "train", lists / "valid"):
         recover(folder)
     features = load_definitions(home / pipeline.features.definitions)
@@ -91,6 +95,25 @@ def _run(recipe: "Recipe", console: Console) -> "tuple[Path, Result]":
         chain = Chain(recipe, home, original, data, meter, progress, own_folder=settled(root))
         result = chain.run(report=lambda result: write_report(out, result))
     return out / HTML_REPORT, result
+
+
+def _others(pipeline: PipelineConfig, home: Path) -> dict[str, Path]:
+    """Return the folders of a pipeline's data besides its models, its catalogue and its lists."""
+    features, timelines = pipeline.features, timelines_of(pipeline, home)
+    places = {
+        "the deltas": pipeline.deltas_folder,
+        "the overlay": features.overlay,
+        "the live item features": features.live,
+        "the feature store": getattr(features.store, "path", None),  # not all kinds have one
+        "the log": None if pipeline.log is None else pipeline.log.path,
+        "the recorded traffic": None if pipeline.record is None else pipeline.record.path,
+    }
+    folders = {
+        what: home / place
+        for what, place in places.items()
+        if isinstance(place, str) and "://" not in place and "::" not in place
+    }
+    return folders if timelines is None else {**folders, "the timelines": timelines}
 
 
 def _show(result: "Result") -> None:

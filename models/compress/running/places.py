@@ -4,11 +4,13 @@ A child is written and judged in the scratch folder. Then it is moved to its pla
 place never see half a model, or one that was not judged.
 """
 
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from models.artifact import Artifact
 from models.atomic_directory import put, recover
@@ -16,15 +18,19 @@ from models.compress.steps.base import Model
 from models.errors import ArtifactError, CompressionError
 
 _REJECTED = "rejected"
+_STEP = re.compile(r"\d{2,}-")
 
 
-def recipe_folder(out: str, home: Path, read: Mapping[str, Path]) -> Path:
+def recipe_folder(
+    out: str, home: Path, read: Mapping[str, Path], served: Mapping[str, Path] = MappingProxyType({})
+) -> Path:
     """Return a recipe's folder.
 
     Args:
         out: the recipe's field.
         home: the data home.
-        read: the folders that the recipe reads, by description.
+        read: the folders that the recipe may not overlap, by description.
+        served: the models of the pipeline, by description. They may be earlier results of the recipe.
 
     Raises:
         CompressionError: the folder overlaps one of them, lies outside the home, or is or lies under a file.
@@ -37,11 +43,18 @@ def recipe_folder(out: str, home: Path, read: Mapping[str, Path]) -> Path:
         raise CompressionError(
             f"out: must be a folder, but {file} is a file, got {out!r}; name another folder"
         )
-    for what, path in read.items():
+    for what, path in (*read.items(), *served.items()):
         other = path.resolve()
-        if folder.is_relative_to(other) or other.is_relative_to(folder):
+        is_result = what in served and _is_result(other, folder)
+        if folder.is_relative_to(other) or (other.is_relative_to(folder) and not is_result):
             raise CompressionError(f"out: overlaps {what} in {path}, got {out!r}; name another folder")
     return home / out
+
+
+def _is_result(path: Path, folder: Path) -> bool:
+    """Return whether a path is that of a step's artifact in a recipe's folder."""
+    branch = path.parent.parent if path.parent.name == _REJECTED else path.parent
+    return branch.parent == folder and _STEP.match(path.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,13 @@ def test_failed_step_is_an_error_after_the_others_have_run(home: Path) -> None:
         ({"out": "models"}, "out: overlaps the model in "),
         ({"out": "models/ranker/compressed"}, "out: overlaps the model in "),
         ({"out": "catalogue"}, "out: overlaps the catalogue in "),
+        ({"out": "models/reranker"}, "out: overlaps the model reranker in "),
+        ({"out": "catalogue.deltas/compressed"}, "out: overlaps the deltas in "),
+        ({"out": "overlay"}, "out: overlaps the overlay in "),
+        ({"out": "live/compressed"}, "out: overlaps the live item features in "),
+        ({"out": "store"}, "out: overlaps the feature store in "),
+        ({"out": "served"}, "out: overlaps the log in "),
+        ({"out": "traffic"}, "out: overlaps the recorded traffic in "),
         ({"out": "../elsewhere"}, "out: must be a folder in the home "),
         ({"out": "pipeline.yaml"}, "pipeline.yaml is a file, got 'pipeline.yaml'; name another folder"),
         ({"out": "pipeline.yaml/compressed"}, "out: must be a folder, but "),
@@ -83,7 +90,26 @@ def test_failed_step_is_an_error_after_the_others_have_run(home: Path) -> None:
     ],
 )
 def test_refuses_recipe_that_does_not_fit(home: Path, fields: dict[str, Any], expected: str) -> None:
-    code, _, errors = run(home, **fields)
+    store = {"kind": "lmdb", "path": "store"}
+    features = {**PIPELINE["features"], "overlay": "overlay", "live": "live", "store": store}
+    full = {**PIPELINE, "features": features, "log": {"path": "served"}, "record": {"path": "traffic"}}
+    (home / "full.yaml").write_text(yaml.safe_dump(full))
+    code, _, errors = run(home, **{"pipeline": "full.yaml", **fields})
+    assert code == 2
+    assert expected in errors
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("served/main/01-noise", "no impressions at "),  # a later check
+        ("served/main", "out: overlaps the model distilled in "),
+    ],
+)
+def test_pipeline_may_serve_an_earlier_result_of_the_recipe(home: Path, place: str, expected: str) -> None:
+    models = {**PIPELINE["models"], "distilled": {"artifact": place}}
+    (home / "serving.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
+    code, _, errors = run(home, pipeline="serving.yaml", out="served", lists="nowhere")
     assert code == 2
     assert expected in errors
 
