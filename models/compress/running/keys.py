@@ -63,7 +63,7 @@ class Keys:
 
 def _reads_scores(model: Model) -> bool:
     """Return whether a model reads the ranker's scores, so that its lists depend on them."""
-    return any(spec.source == "candidate.score" for spec in model.artifact.signature.inputs)
+    return "candidate.score" in model.artifact.signature.columns
 
 
 def _code_of(kind: AnyStepKind) -> str:
