@@ -104,7 +104,12 @@ def shown_times(result: Result, figures: Figures | None) -> list[str]:
     """Return p50, p99 and the number of measured calls for each number of candidates."""
     if figures is None or not figures.latencies:
         return ["-"] * len(result.candidates)
-    return [f"{each.p50_ms:.3g} / {each.p99_ms:.3g} ({each.calls:,})" for each in figures.latencies]
+    return [f"{_ms(each.p50_ms)} / {_ms(each.p99_ms)} ({each.calls:,})" for each in figures.latencies]
+
+
+def _ms(value: float) -> str:
+    """Return a time with three digits, or without decimals if it has more."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def shown_changes(row: Row) -> list[str]:
