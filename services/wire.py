@@ -117,9 +117,11 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
         StageFailed: the buffer was not made by ``pack_batch``.
     """
     arrays, release, catalogue = unpack(buffer)
-    if not {"rows", "offsets"} <= arrays.keys():
+    types = {name: arrays[name].dtype.kind for name in ("rows", "offsets") if name in arrays}
+    if types != {"rows": "i", "offsets": "i"}:
         raise StageFailed(
-            f"call between units: not a batch, got arrays {sorted(arrays)}; run the same version in all units"
+            f"call between units: not a batch, got arrays {sorted(arrays)} of types {types}; run the same version in "
+            f"all units"
         )
     requests: dict[str, Column] = {}
     candidates: dict[str, NDArray[Any]] = {}

@@ -133,6 +133,7 @@ def test_refuses_user_features_over_the_limit_and_names_the_remedy() -> None:
 
 
 @settings(max_examples=200)
+@example((20, b"V"))  # rows of bytes
 @example((263, b"0"))  # a type with a leading zero, which NumPy parses as Python code
 @given(st.one_of(st.binary(max_size=64), st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=4))))
 def test_damaged_call_raises_stage_failed(damage: bytes | tuple[int, bytes]) -> None:
