@@ -143,7 +143,8 @@ def fit(
                 checkpoint.save(Snapshot(reached, _copy(module), best_weights, moments_of(optimizer)))
             saved_s = time.monotonic()
     module.load_state_dict(best_weights)
-    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the module is exported, and computes in float32 again
+    for wrapper in ("forward", "_original_forward"):  # Accelerate's, which computes in bfloat16
+        vars(module).pop(wrapper, None)  # its own unwrap_model would import deepspeed
     return Fitted(reached.best, reached.step)
 
 
