@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def linked_tree(source: Path, target: Path) -> None:
-    """Give all files of a folder a second name in another folder.
+    """Link all files of a folder into another folder.
 
     Raises:
         OSError: the files cannot be linked or copied.
@@ -15,7 +15,7 @@ def linked_tree(source: Path, target: Path) -> None:
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a file a second name. Copy it if the file system has no hard links, or the name is on another one.
+    """Link a file to a second name. Copy it if the file system has no hard links, or the name is on another one.
 
     Raises:
         OSError: the file can neither be linked nor copied.
