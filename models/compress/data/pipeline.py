@@ -12,7 +12,7 @@ from models.assembly import InputAssembler
 from models.atomic_directory import settled
 from models.compress.data.base import Call
 from models.compress.data.halves import half_of
-from models.compress.data.runtime_scores import finite_scores, runtime_scores, scores_alone
+from models.compress.data.runtime_scores import finite_scores, runtime_scores
 from models.compress.data.score_cache import ScoreCache
 from models.compress.data.users import users_of_report
 from models.compress.quality import Labels, Scores
@@ -163,8 +163,8 @@ class PipelineData:
         lists, what = Lists(batch, labels, self._assembler(signature)), f"scoring the {split} lists"
         done = partial(self._done, what, len(batch))
         return self._cache.scores(
-            model.artifact,
-            f"{split} {self._most if split == 'report' else limit}{' alone' if scores_alone(model) else ''}",
+            model,
+            f"{split} {self._most if split == 'report' else limit}",
             len(labels),
             lambda: runtime_scores(model, lists, done),
         )

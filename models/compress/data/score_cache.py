@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.artifact import Artifact
-from models.compress.data.runtime_scores import runtime_of
+from models.compress.data.runtime_scores import runtime_of, scores_alone
 from models.compress.machine import machine_key
 from models.compress.quality import Scores
+from models.compress.steps.base import Model
 from models.compress.steps.uses import SCORES, TEXT
 from models.durable import replacing
 from models.training.lineage import hash_of
@@ -25,11 +25,11 @@ class ScoreCache:
         self._code = (SCORES | TEXT).identity()["code"]
         self._machine = machine_key()  # int8 gives other scores on a processor without VNNI
 
-    def scores(self, artifact: Artifact, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
+    def scores(self, model: Model, lists: str, count: int, compute: Callable[[], Scores]) -> Scores:
         """Return the stored scores, or compute and store them.
 
         Args:
-            artifact: the model.
+            model: the model.
             lists: the name of the lists.
             count: the number of scores. Others are ignored.
             compute: computes the scores.
@@ -37,9 +37,10 @@ class ScoreCache:
         Raises:
             OSError: the scores cannot be written.
         """
-        model = {"version": artifact.version, "runtime": runtime_of(artifact).kind}
-        parts = {**model, "data": self._data_key, "lists": lists}
-        key = hash_of({**parts, "machine": self._machine, "code": self._code})
+        runtime = runtime_of(model.artifact).kind
+        parts = {"version": model.artifact.version, "runtime": runtime, "alone": scores_alone(model)}
+        of_lists = {"data": self._data_key, "lists": lists}
+        key = hash_of({**parts, **of_lists, "machine": self._machine, "code": self._code})
         path = self._folder / f"{key}.npy"
         try:
             stored: Scores = np.load(path, allow_pickle=False)

@@ -128,8 +128,8 @@ class TextData:
     def _scores(self, model: Model, split: Split, limit: int | None) -> Scores:
         batch, _ = self._labelled(split, limit)
         return self._cache.scores(
-            model.artifact,
-            f"{split} {self._most if split == 'report' else limit}{' alone' if scores_alone(model) else ''}",
+            model,
+            f"{split} {self._most if split == 'report' else limit}",
             batch.candidate_count,
             partial(self._computed, model, batch, f"scoring the {split} lists"),
         )

@@ -15,18 +15,18 @@ SCORES = np.linspace(0, 1, 1 << 16, dtype=np.float32)
 
 
 def test_stored_scores_are_not_computed_again(home: Path) -> None:
-    cache, artifact = ScoreCache(home / "scores", "data"), model_in(home).artifact
-    cache.scores(artifact, "report", SCORES.size, lambda: SCORES)
+    cache, model = ScoreCache(home / "scores", "data"), model_in(home)
+    cache.scores(model, "report", SCORES.size, lambda: SCORES)
 
     def computed() -> Scores:
         raise AssertionError("computed again")
 
-    assert (cache.scores(artifact, "report", SCORES.size, computed) == SCORES).all()
+    assert (cache.scores(model, "report", SCORES.size, computed) == SCORES).all()
 
 
 def test_error_of_a_full_disk_keeps_its_number(home: Path) -> None:
-    cache, artifact = ScoreCache(home / "scores", "data"), model_in(home).artifact
+    cache, model = ScoreCache(home / "scores", "data"), model_in(home)
     with files_up_to(1 << 16), pytest.raises(OSError, match="File too large") as raised:
-        cache.scores(artifact, "report", SCORES.size, lambda: SCORES)
+        cache.scores(model, "report", SCORES.size, lambda: SCORES)
     assert raised.value.errno == errno.EFBIG
     assert not list((home / "scores").iterdir())
