@@ -73,15 +73,10 @@ class Chain:
         self._measurements = Measurements(meter, keys, progress)
         self._rows: list[Row] = []
 
-    def run(
-        self,
-        each: Callable[[Row], None] = lambda _: None,
-        report: Callable[[Result], object] = lambda _: None,
-    ) -> Result:
+    def run(self, report: Callable[[Result], object] = lambda _: None) -> Result:
         """Run the steps that are not finished. A rejected or failed step is skipped: the next one reads its parent.
 
         Args:
-            each: called with each row as soon as it is known.
             report: called with the result while no other run can write the recipe's folder.
 
         Raises:
@@ -91,10 +86,10 @@ class Chain:
         """
         with writing_in(self._out.with_name(f"{self._out.name}.writing"), _WAIT_LIMIT_S, self._out):
             remove_other_originals(self._out, self._original.artifact.version)
-            self._add(self._original_row(), each)
+            self._add(self._original_row())
             last = {ORIGINAL: _Parent(ORIGINAL, self._original)}
             for branch in self._recipe.ordered():
-                last[branch.name] = self._run_branch(branch, last[branch.of], each)
+                last[branch.name] = self._run_branch(branch, last[branch.of])
             if all(row.state != "failed" for row in self._rows):
                 self._execution.finish()
             result = self._result()
@@ -113,12 +108,12 @@ class Chain:
             rows=tuple(self._rows),
         )
 
-    def _run_branch(self, branch: Branch, parent: _Parent, each: Callable[[Row], None]) -> _Parent:
+    def _run_branch(self, branch: Branch, parent: _Parent) -> _Parent:
         for number, options in enumerate(branch.steps, 1):
             folder = StepFolder(self._out / branch.name, f"{number:02d}-{options.kind}")
             label = f"{branch.name}/{folder.name}"
             row, child = self._run_step(label, folder, options, parent)
-            self._add(row, each)
+            self._add(row)
             if child is not None:
                 parent = _Parent(label, child)
         return parent
@@ -170,8 +165,7 @@ class Chain:
         path = root.relative_to(self._home) if root.is_relative_to(self._home) else root
         return Row(label=ORIGINAL, path=str(path), version=version, figures=figures, fresh=False)
 
-    def _add(self, row: Row, each: Callable[[Row], None]) -> None:
+    def _add(self, row: Row) -> None:
         self._rows.append(row)
-        each(row)
         total = sum(len(branch.steps) for branch in self._recipe.ordered())
         self._progress("steps", len(self._rows) - 1, total, row.label)

@@ -18,7 +18,7 @@ def figures(
         "p50_ms": 1.0,
         "p99_ms": 2.0,
         "of_parent": speedup,
-        "of_parent_at_best": at_best,
+        "of_parent_at_best": speedup if at_best is None else at_best,
         "of_original": 9.0,
     }
     latency = Latency.model_validate({"candidates": 200, **times})

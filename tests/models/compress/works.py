@@ -14,6 +14,7 @@ from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.compress.steps.base import Model, Split, Work
 from models.compress.steps.modules import loaded
+from models.datasets.files.progress import silent
 from models.features.catalogue import Catalogue
 from models.padding import mask_of
 from models.ragged import RaggedBatch
@@ -76,10 +77,6 @@ class RandomData:
         scores = score(loaded(teacher, "test"), own)
         column = "teacher" if "candidate.score" in signature.columns else "score"
         return replace(lists, batch=lists.batch.adding(candidates={column: scores}))
-
-
-def silent(what: str, done: int, total: int, note: str = "") -> None:
-    """Report nothing."""
 
 
 def make_parent(root: Path, module: Architecture, feature_hash: str = "") -> Model:

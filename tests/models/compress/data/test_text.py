@@ -10,6 +10,7 @@ from models.artifact import Artifact
 from models.compress.data.text import TextData
 from models.compress.steps.base import Model, Work
 from models.compress.steps.registry import STEPS
+from models.datasets.files.progress import silent
 from models.errors import ArtifactError, CompressionError
 from models.features.catalogue import Catalogue
 from models.impressions import write_impressions
@@ -23,10 +24,6 @@ from walks.sources import locate
 
 HASH = "0123456789abcdef"
 LISTS = 12
-
-
-def silent(*_: object, **__: object) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
