@@ -24,6 +24,7 @@ from benchmarks.cases.dlrm import features_of
 from benchmarks.clicks.case import LINEAGE, TABLE_ROWS, Case
 from benchmarks.clicks.data import inputs_of, lists_of
 from benchmarks.harness.meters.machine import machine
+from benchmarks.harness.quiet import say
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.compress.figures import Interval
@@ -154,11 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         DlrmOptions(rows=chosen.table_rows, width=chosen.width),
         Case(chosen.rows, chosen.held_out, chosen.seed),
         threads=chosen.threads,
-        log=lambda line: print(line, file=sys.stderr, flush=True),
+        log=say,
     )
     took_s, found, fault = time.monotonic() - started_s, artifact.metrics, fault_of(artifact)
     if fault is not None:
-        print(fault, file=sys.stderr)
+        say(fault)
     status = 0 if fault is None else 1
     if chosen.json:
         report = {**machine(), "artifact": str(root), "version": artifact.version, "seconds": took_s, **found}

@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.clicks.case import TABLE_ROWS, Case
 from benchmarks.clicks.data import ClicksData
 from benchmarks.dlrm_clicks import ARTIFACT, fault_of, trained
+from benchmarks.harness.quiet import say
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact
 from models.atomic_directory import settled
@@ -154,11 +155,7 @@ def data_of(result: Result, even: Sequence[EvenTime]) -> dict[str, Any]:
 
 def _progress(what: str, done: int, total: int, note: str = "") -> None:
     if done == total:
-        print(f"{what}: {done} of {total} {note}".rstrip(), file=sys.stderr, flush=True)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        say(f"{what}: {done} of {total} {note}".rstrip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,14 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home, prefix = home_directory(), _QUICK if options.quick else ""
     root, out = home / f"{prefix}{ARTIFACT}", f"{prefix}{OUT}"
     if options.quick:
-        model = trained(root, DlrmOptions(rows=1000, width=16), Case(rows=20_000, held_out=4_000), log=_say)
+        model = trained(root, DlrmOptions(rows=1000, width=16), Case(rows=20_000, held_out=4_000), log=say)
         recipe = recipe_of(0.05, [4, 8], out)
     else:
-        model = trained(root, DlrmOptions(rows=TABLE_ROWS), Case(), log=_say)
+        model = trained(root, DlrmOptions(rows=TABLE_ROWS), Case(), log=say)
         recipe = recipe_of(options.seconds, options.candidates, out)
     fault = fault_of(model)
     if fault is not None:
-        _say(fault)
+        say(fault)
         return 1
     result, even = compress(root, home, recipe)
     if options.json:

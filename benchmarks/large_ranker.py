@@ -28,6 +28,7 @@ from models.compress.measuring.sizes import sizes_of
 from models.compress.steps.base import Model, Work
 from models.compress.steps.quantization.options import QuantizeOptions
 from models.compress.steps.quantization.step import STEP
+from models.datasets.files.progress import silent
 from models.training.export import ONNX, weight_writer
 from models.training.folders import TrainingFolders
 from services.config.loading import load_config
@@ -93,11 +94,11 @@ def measure(
                 overlay=None if config.features.overlay is None else home / config.features.overlay,
             ),
             cache=scratch / "scores",
-            progress=_silent,
+            progress=silent,
         )
         original = _random_ranker(Artifact.read(ranker), scratch / "float32", size)
         int8 = scratch / "int8"
-        work = Work(original=original, data=data, scratch=scratch / "work", key="", progress=_silent)
+        work = Work(original=original, data=data, scratch=scratch / "work", key="", progress=silent)
         STEP.run(QuantizeOptions(), original, int8, work)
         models = {"float32": original, "int8": Model(int8, Artifact.read(int8))}
         sides = {
@@ -119,7 +120,7 @@ def measure(
             p50_ms={count: each.percentile_ms(count, 50) for count in candidates},
             p99_ms={count: each.percentile_ms(count, 99) for count in candidates},
             of_float32={count: median(each.ratios(times["float32"], count)) for count in candidates},
-            calls={count: sum(map(len, each.rounds[count])) for count in candidates},
+            calls={count: each.calls(count) for count in candidates},
         )
         for name, each in times.items()
     ]
@@ -155,10 +156,6 @@ def table(figures: Sequence[Figures]) -> str:
             f"{each.peak_mib:,.0f} MiB of memory; {times}"
         )
     return "\n".join(lines) + "\n"
-
-
-def _silent(what: str, done: int, total: int, note: str = "") -> None:
-    """Report nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

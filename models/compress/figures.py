@@ -23,7 +23,7 @@ class Latency(_Figures):
     Attributes:
         calls: the number of measured requests, from which p50 and p99 are computed.
         of_parent: how many times as fast as the step's parent, the median of the rounds' ratios.
-        of_parent_at_best: the upper quartile of these ratios. None: the same as the median.
+        of_parent_at_best: the upper quartile of these ratios.
         of_original: the same, compared with the original.
         spread: (largest - smallest) / median of the ratios to the original.
     """
@@ -33,7 +33,7 @@ class Latency(_Figures):
     p99_ms: float
     calls: int = 0
     of_parent: float = 1.0
-    of_parent_at_best: float | None = None
+    of_parent_at_best: float = 1.0
     of_original: float = 1.0
     spread: float = 0.0
 

@@ -54,10 +54,10 @@ class Gate(BaseModel):
             reasons.append(
                 f"{metric} is {-change.value:.2%} below the original's, and max_ndcg_loss is {self.max_ndcg_loss:.2%}"
             )
-        at_best = speed.of_parent if speed.of_parent_at_best is None else speed.of_parent_at_best
-        if at_best < self.min_speedup:
+        if speed.of_parent_at_best < self.min_speedup:
             reasons.append(
                 f"{speed.of_parent:.2f} times as fast as its parent at {speed.candidates} candidates, at best "
-                f"{at_best:.2f} times (upper quartile of the rounds), and min_speedup is {self.min_speedup:g}"
+                f"{speed.of_parent_at_best:.2f} times (upper quartile of the rounds), and min_speedup is "
+                f"{self.min_speedup:g}"
             )
         return "; ".join(reasons) or None

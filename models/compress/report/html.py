@@ -9,7 +9,7 @@ from models.compress.report.chart import pareto_chart
 from models.compress.report.choices import choices
 from models.compress.report.pareto import Point, front, points
 from models.compress.report.style import STYLE
-from models.compress.report.text import cells, columns, shown_loss
+from models.compress.report.text import cells, columns, plain_share, shown_loss
 from models.compress.rows import Result, Row, Table
 
 _LEGEND = (
@@ -63,7 +63,7 @@ def _introduction(result: Result) -> str:
 
 def _front(result: Result, found: Sequence[Point]) -> str:
     rows = [
-        [str(point.number), point.row.label, f"{point.speedup:.2f}x", f"{point.loss + 0.0:.2%}"]
+        [str(point.number), point.row.label, f"{point.speedup:.2f}x", plain_share(point.loss)]
         for point in front(found)
     ]
     return _table(["#", "on the front", "speed-up over original", f"loss of {result.metric}"], rows)

@@ -44,7 +44,7 @@ def shown_share(share: float) -> str:
 def shown_loss(point: Point) -> str:
     """Return a loss with its interval, such as "0.52% (0.20% to 0.80%)"."""
     low, high = sorted((point.smallest_loss, point.largest_loss))
-    return f"{_loss(point.loss)} ({_loss(low)} to {_loss(high)})"
+    return f"{plain_share(point.loss)} ({plain_share(low)} to {plain_share(high)})"
 
 
 def shown_choice(choice: Choice, metric: str) -> str:
@@ -60,7 +60,8 @@ def _named(point: Point) -> str:
     return f"{point.row.label}, {point.speedup:.2f}x, loss {shown_loss(point)}"
 
 
-def _loss(share: float) -> str:
+def plain_share(share: float) -> str:
+    """Return a share, such as "0.52%". One that rounds to 0 has no sign."""
     return f"{share + 0.0:.2%}".replace("-0.00%", "0.00%")
 
 

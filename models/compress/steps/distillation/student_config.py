@@ -1,6 +1,6 @@
 """Options of a student: its architecture and its size."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
 
@@ -115,13 +115,14 @@ _STUDENTS = (
     | TreesStudent
     | ShallowStudent
 )
-_NAMES = "pooled_ranker, hyper_ranker, history_ranker, listwise, dlrm, trees, parent"
 
 
 def _with_architecture(student: Any) -> Any:
     if isinstance(student, dict) and "architecture" not in student:
+        names = [get_args(each.model_fields["architecture"].annotation)[0] for each in get_args(_STUDENTS)]
         raise ValueError(
-            f"architecture: missing, got only {', '.join(map(str, student)) or 'nothing'}; name one of {_NAMES}"
+            f"architecture: missing, got only {', '.join(map(str, student)) or 'nothing'}; name one of "
+            f"{', '.join(names)}"
         )
     return student
 

@@ -43,6 +43,11 @@ class PruneOptions(StepOptions):
         own = Uses.of(code=("compress/steps/pruning",))
         return own | (MODULES if self.tune is None else self.tune.uses)
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether the step chooses itself what to remove."""
+        return all(share is None for share in (self.layers, self.heads, self.hidden, self.unstructured))
+
     @model_validator(mode="after")
     def _removes_something(self) -> Self:
         for name in ("layers", "heads", "hidden", "unstructured"):
@@ -60,9 +65,8 @@ class PruneOptions(StepOptions):
             raise ValueError(
                 f"scope: only unstructured reads it, got {self.scope}; remove it, or set unstructured"
             )
-        is_bare = not (self.layers or self.heads or self.hidden or self.unstructured)
-        removes_units = bool(self.heads or self.hidden) or is_bare
-        if self.importance is not None and not removes_units:
+        is_bare = self.names_nothing
+        if self.importance is not None and not (self.heads or self.hidden or is_bare):
             raise ValueError(
                 f"importance: only heads and hidden read it, got {self.importance}; remove it, or set one of them"
             )

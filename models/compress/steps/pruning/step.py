@@ -58,7 +58,7 @@ def _shares(options: PruneOptions, module: Architecture) -> dict[UnitKind, float
         TrainingError: the module has no such units.
     """
     chosen: dict[UnitKind, float | None] = {"heads": options.heads, "hidden": options.hidden}
-    if not any(value is not None for value in (options.layers, options.unstructured, *chosen.values())):
+    if options.names_nothing:
         return {"heads": 0.5} if units_of(module, "heads") else {"hidden": 0.5}
     shares = {kind: share for kind, share in chosen.items() if share}
     for kind, share in shares.items():

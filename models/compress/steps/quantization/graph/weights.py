@@ -81,17 +81,16 @@ class Weights:
 
     def bytes_of(self, name: str) -> int:
         """Return a weight's size."""
-        weight = self._stored.get(name)
-        is_inside = name not in self._new and weight is not None and weight.data_location != weight.EXTERNAL
-        return weight.ByteSize() if is_inside and weight is not None else self.values(name).nbytes
+        inside = self._inside(name)
+        return self.values(name).nbytes if inside is None else inside.ByteSize()
 
     def proto(self, name: str) -> "TensorProto":
         """Return a weight with its numbers."""
         from onnx import numpy_helper
 
-        weight = self._stored.get(name)
-        if name not in self._new and weight is not None and weight.data_location != weight.EXTERNAL:
-            return weight
+        inside = self._inside(name)
+        if inside is not None:
+            return inside
         proto: TensorProto = numpy_helper.from_array(np.ascontiguousarray(self.values(name)), name)
         return proto
 
@@ -107,3 +106,8 @@ class Weights:
         for key, value in {"location": file, "offset": offset, "length": values.nbytes}.items():
             reference.external_data.add(key=key, value=str(value))
         return reference
+
+    def _inside(self, name: str) -> "TensorProto | None":
+        """Return a weight that is as it was in the graph's own file. None: it is in another file, or new."""
+        weight = None if name in self._new else self._stored[name]
+        return None if weight is None or weight.data_location == weight.EXTERNAL else weight
