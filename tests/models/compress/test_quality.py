@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
+from models.compress import quality
 from models.compress.quality import Labels, Scores, quality_of
 from models.compress.recipe import Metric
 from models.errors import CompressionError
@@ -31,6 +33,20 @@ def test_values_are_those_of_plain_definitions(count: int, seed: int) -> None:
     area = quality_of(scores, each, "auc")
     assert area is not None
     assert area.value == pytest.approx(float(pairs))
+
+
+@given(st.integers(2, 20), st.integers(0, 50))
+def test_areas_of_resamples_are_those_of_repeated_lists(count: int, seed: int) -> None:
+    each, scores = lists(count, seed)
+    drawn = np.random.default_rng(seed).integers(0, 3, (4, count))
+    drawn[:, 0] = 1  # this list has labels of both kinds
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(quality, "_resamples", lambda _: iter([drawn.astype(np.float64)]))
+        found = quality_of(scores, each, "auc")
+    assert found is not None
+    for counts, area in zip(drawn, found.resampled, strict=True):
+        chosen = np.repeat(np.arange(len(scores)), np.repeat(counts, np.diff(each.offsets)))
+        assert area == pytest.approx(roc_auc_score(each.labels[chosen], scores[chosen]))
 
 
 @pytest.mark.parametrize("metric", ["ndcg_at_10", "auc"])
