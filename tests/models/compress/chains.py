@@ -1,6 +1,6 @@
 """Chains for tests: their models are not timed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,6 @@ from models.training.loop import Progress
 from tests.models.compress.homes import data_in, model_in, recipe_document
 
 
-def chain_of(home: Path, progress: Progress = silent, **fields: Any) -> Chain:
-    """Return a chain of which every model is as fast as the others."""
-    recipe = Recipe.model_validate(recipe_document(**fields))
-    data, original = data_in(home), model_in(home)
-    return Chain(recipe, home, original, data, QuickMeter(data, original), progress)
-
-
-def run(home: Path, **fields: Any) -> Result:
-    """Run a recipe whose document has these fields."""
-    return chain_of(home, **fields).run()
-
-
 class QuickMeter(Meter):
     """Measures qualities only. Every model is as fast as the others."""
 
@@ -37,6 +25,24 @@ class QuickMeter(Meter):
 
     def _times(self, models: Mapping[str, Model], _: object) -> dict[str, Times]:
         return dict.fromkeys(models, Times({20: [[1.0]]}, {20: 1}, Memory(2.0, 1.0)))
+
+
+def chain_of(
+    home: Path,
+    progress: Progress = silent,
+    *,
+    meter: Callable[[PipelineData, Model], Meter] = QuickMeter,
+    **fields: Any,
+) -> Chain:
+    """Return a chain for a recipe whose document has these fields. ``meter`` makes the meter of its models."""
+    recipe = Recipe.model_validate(recipe_document(**fields))
+    data, original = data_in(home, max_report_lists=recipe.measure.max_lists), model_in(home)
+    return Chain(recipe, home, original, data, meter(data, original), progress)
+
+
+def run(home: Path, **fields: Any) -> Result:
+    """Run the chain of ``chain_of``."""
+    return chain_of(home, **fields).run()
 
 
 def executed(log: Path) -> list[str]:

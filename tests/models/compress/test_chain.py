@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from models.artifact import Artifact
-from models.compress.chain import Chain
 from models.compress.figures import Figures
-from models.compress.recipe import Recipe
 from models.compress.rows import Result
 from models.compress.steps.base import Model
 from models.errors import FolderBusy
 from models.writers import writing_in
 from tests.models.compress.chains import QuickMeter, chain_of, executed, run, states
-from tests.models.compress.homes import data_in, model_in, recipe_document
 
 pytestmark = pytest.mark.usefixtures("noise")
 
@@ -103,11 +100,8 @@ def test_child_comes_to_its_folder_only_when_it_is_judged(home: Path) -> None:
             return super().measure(child, parent, progress)
 
     other = {**step, "scale": 0.02}
-    data, original = data_in(home), model_in(home)
-    recipe = Recipe.model_validate(recipe_document(steps=[other]))
-    killed = Chain(recipe, home, original, data, KilledMeter(data, original), lambda *_, **__: None)
     with pytest.raises(KeyboardInterrupt):
-        killed.run()
+        run(home, meter=KilledMeter, steps=[other])
     assert Artifact.load(branch / "01-noise").version == served
     (row,) = run(home, steps=[{**other, "gate": {"min_speedup": 1000}}]).steps
     assert (row.state, row.fresh) == ("rejected", False)

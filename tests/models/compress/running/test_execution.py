@@ -1,24 +1,22 @@
 """A second run of a recipe: which steps it finds again, and which it executes or measures again."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.artifact import Artifact
-from models.compress.chain import Chain
 from models.compress.data import score_cache
 from models.compress.data.pipeline import PipelineData
 from models.compress.figures import Figures
 from models.compress.measuring.measure import Meter
 from models.compress.measuring.rounds import Times
 from models.compress.measuring.worker import SideFailure
-from models.compress.recipe import Recipe
 from models.compress.running import keys
 from models.compress.steps.base import Model
 from tests.models.compress.chains import QuickMeter, chain_of, executed, run
-from tests.models.compress.homes import data_in, model_in, recipe_document
 from tests.models.worlds import make_catalogue, make_impressions
 
 pytestmark = pytest.mark.usefixtures("noise")
@@ -61,7 +59,7 @@ def _noting(measured: list[str], measure: Callable[..., Figures]) -> Callable[..
 class LosingMeter(QuickMeter):
     """Loses the process of one side while it measures."""
 
-    def __init__(self, data: PipelineData, original: Model, side: str) -> None:
+    def __init__(self, data: PipelineData, original: Model, *, side: str) -> None:
         super().__init__(data, original)
         self._lost = side
 
@@ -75,10 +73,7 @@ class LosingMeter(QuickMeter):
     ("side", "state"), [("child", "rejected"), ("parent", "failed"), ("original", "failed")]
 )
 def test_fault_of_one_run_does_not_stay(home: Path, side: str, state: str) -> None:
-    recipe = Recipe.model_validate(recipe_document(out=f"lost-{side}", steps=["noise"]))
-    data, original = data_in(home), model_in(home)
-    meter = LosingMeter(data, original, side)
-    result = Chain(recipe, home, original, data, meter, lambda *_, **__: None).run()
+    result = run(home, meter=partial(LosingMeter, side=side), out=f"lost-{side}", steps=["noise"])
     assert [row.state for row in result.steps] == [state]
     assert "exit code -9" in result.steps[0].reason
     again = run(home, out=f"lost-{side}", steps=["noise"])
@@ -193,11 +188,7 @@ def test_other_number_of_report_lists_is_measured_without_executing_a_step(home:
     log = home / "log"
     steps = [{"kind": "noise", "log": str(log)}]
     run(home, steps=steps)
-    few = recipe_document(steps=steps, measure={"candidates": [20], "max_lists": 5})
-    recipe, original = Recipe.model_validate(few), model_in(home)
-    data = data_in(home, max_report_lists=5)
-    meter = QuickMeter(data, original)
-    result = Chain(recipe, home, original, data, meter, lambda *_, **__: None).run()
+    result = run(home, steps=steps, measure={"candidates": [20], "max_lists": 5})
     assert (result.lists, result.steps[0].fresh) == (5, False)
     assert executed(log) == ["0.01 begun"]
 
